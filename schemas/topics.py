@@ -1,0 +1,105 @@
+"""The one catalogue of topics: what each carries, how it is keyed, kept and sized. ``rapport topics apply`` creates them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+DAY: Final = 86_400_000  # ms
+MEBIBYTE: Final = 1 << 20
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic of the catalogue."""
+
+    name: str
+    record: str
+    """The record type of its messages: a schema's name."""
+    key: str
+    """What its messages are keyed by, in words."""
+    config: Mapping[str, str] = field(default_factory=dict)
+    """Topic settings, in Kafka's own names."""
+    partitions: int | None = None
+    """A fixed number of partitions; None: as many as the plant's setting says, the same for all such topics."""
+
+
+def _kept(days: int, **config: str) -> dict[str, str]:
+    return {"cleanup.policy": "delete", "retention.ms": str(days * DAY), **{k.replace("_", "."): v for k, v in config.items()}}
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All topics under one prefix, so that several plants can share a cluster."""
+
+    prefix: str = "rapport"
+
+    @property
+    def interactions(self) -> Topic:
+        """Everything that happens, in order per account. A message holds one partition's events, whatever accounts."""
+        return Topic(f"{self.prefix}.interactions", "interaction", "none, or the account", _kept(7))
+
+    @property
+    def turns(self) -> Topic:
+        """Turns as they open, are answered, expire or are withdrawn."""
+        return Topic(f"{self.prefix}.turns", "turn", "none; partition = input partition", _kept(7))
+
+    @property
+    def panes(self) -> Topic:
+        """One-minute panes."""
+        return Topic(f"{self.prefix}.panes", "pane", "none; partition = input partition", _kept(7))
+
+    @property
+    def rolling(self) -> Topic:
+        """Rolling metrics."""
+        return Topic(f"{self.prefix}.rolling", "rolling", "none; partition = input partition", _kept(7))
+
+    @property
+    def alerts(self) -> Topic:
+        """Alerts as they fire, escalate and resolve."""
+        return Topic(f"{self.prefix}.alerts", "alert", "none; partition = input partition", _kept(7))
+
+    @property
+    def checkpoints(self) -> Topic:
+        """The processor's state (the changelog of its Faust table, whose name Faust makes).
+
+        Compaction waits longer than the longest recovery takes to read, so that a reader never sees half of an epoch.
+        """
+        config = {
+            "cleanup.policy": "compact",
+            "max.message.bytes": str(16 * MEBIBYTE),
+            "min.compaction.lag.ms": "60000",
+            "min.cleanable.dirty.ratio": "0.1",
+            "segment.bytes": str(64 * MEBIBYTE),
+            "segment.ms": str(10 * 60_000),
+        }
+        return Topic(f"{self.worker_group}-accounts-changelog", "checkpoint", "account + epoch, or epoch", config)
+
+    @property
+    def cursors(self) -> Topic:
+        """Where each connector resumes, written after its events are acknowledged."""
+        return Topic(f"{self.prefix}.cursors", "", "connector", {"cleanup.policy": "compact"}, partitions=1)
+
+    @property
+    def dead_letters(self) -> Topic:
+        """What could not be used, with reason and original bytes. Room for a 10 MB post and its envelope."""
+        return Topic(f"{self.prefix}.dead-letters", "dead_letter", "source", _kept(30, max_message_bytes=str(16 * MEBIBYTE)), 1)
+
+    @property
+    def facts(self) -> tuple[Topic, ...]:
+        """The topics that the sink carries to ClickHouse."""
+        return (self.interactions, self.turns, self.panes, self.rolling, self.alerts, self.dead_letters)
+
+    @property
+    def all(self) -> tuple[Topic, ...]:
+        """Every topic, in the order the data takes."""
+        return (*self.facts[:-1], self.checkpoints, self.cursors, self.dead_letters)
+
+    @property
+    def worker_group(self) -> str:
+        """The processor's consumer group, and its Faust application id."""
+        return f"{self.prefix}-worker"
+
+    @property
+    def sink_group(self) -> str:
+        """The sink's consumer group."""
+        return f"{self.prefix}-sink"

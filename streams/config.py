@@ -1,0 +1,136 @@
+"""All settings, read in one place: ``RAPPORT_*`` from the environment for the plant, ``rapport.toml`` for the brands.
+
+Nothing else in Rapport reads the environment. README.md has the table of settings; a test keeps it true.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.topics import Catalogue
+from streams.errors import SettingsError
+from streams.metrics.targets import DEFAULT_TARGETS, Targets
+
+Port = Annotated[int, Field(ge=0, le=65_535)]
+
+
+class Settings(BaseSettings):
+    """The plant: where things are and how they run. Every field is the environment variable ``RAPPORT_<NAME>``."""
+
+    model_config = SettingsConfigDict(env_prefix="RAPPORT_", frozen=True, extra="ignore")
+
+    brokers: str = Field("localhost:9092", description="Kafka's bootstrap servers, host:port, separated by commas")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="how to speak to Kafka"
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field("PLAIN", description="how to log in to Kafka")
+    sasl_username: str = Field("", description="Kafka user")
+    sasl_password: SecretStr = Field(SecretStr(""), description="Kafka password")
+    ssl_ca_file: Path | None = Field(None, description="PEM file with the authorities that sign Kafka's certificate")
+    topic_prefix: str = Field("rapport", pattern=r"^[A-Za-z0-9._-]{1,60}$", description="prefix of every topic and group")
+    partitions: int = Field(12, ge=1, le=4096, description="partitions of the topics; fixed once they are made")
+    replication_factor: int = Field(1, ge=1, le=10, description="copies of every partition; 3 in production")
+    clickhouse: SecretStr = Field(
+        SecretStr("http://localhost:8123/default"),
+        description="ClickHouse, http(s)://user:password@host:port/database",
+    )
+    accounts_file: Path | None = Field(None, description="rapport.toml: targets per account")
+    generation: int = Field(
+        0, ge=0, lt=1 << 15, description="raise by one when the interactions topic was made anew: its offsets start again"
+    )
+    checkpoint_seconds: float = Field(5.0, gt=0, description="an account's state is checkpointed this long after a change")
+    cycle_seconds: float = Field(0.1, gt=0, le=10, description="how often outputs are sent and checkpoints written")
+    sink_seconds: float = Field(0.2, gt=0, le=60, description="the sink inserts at the latest after this long")
+    sink_rows: int = Field(100_000, ge=1, le=500_000, description="the sink inserts at the latest after this many rows")
+    dead_letters_per_minute: int = Field(
+        10_000, ge=1, description="above this the worker stops and says so, rather than set everything aside"
+    )
+    metrics_host: str = Field("127.0.0.1", description="address of /metrics, /healthz and /readyz")
+    metrics_port: Port = Field(0, description="port of /metrics, /healthz and /readyz; 0: off")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severe line in the log")
+
+    @property
+    def topics(self) -> Catalogue:
+        """The catalogue of topics under this plant's prefix."""
+        return Catalogue(self.topic_prefix)
+
+    @property
+    def bootstrap_servers(self) -> list[str]:
+        """The brokers, one by one."""
+        return [server.strip() for server in self.brokers.split(",") if server.strip()]
+
+
+class AccountTargets(BaseModel):
+    """One table of ``rapport.toml``: ``[defaults]`` or ``[accounts."network:account_id"]``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    target_minutes: float | None = Field(None, gt=0, le=7 * 1440, description="a turn is to be answered within this")
+    lateness_hours: float | None = Field(None, gt=0, le=168, description="events this late still correct the metrics")
+    expiry_days: float | None = Field(None, ge=0.5, le=90, description="an unanswered turn expires after this")
+
+    def over(self, base: Targets) -> Targets:
+        """Return ``base`` with what this table sets."""
+        def milliseconds(value: float | None, unit: int, otherwise: int) -> int:
+            return otherwise if value is None else round(value * unit)
+
+        return Targets(
+            target=milliseconds(self.target_minutes, 60_000, base.target),
+            lateness=milliseconds(self.lateness_hours, 3_600_000, base.lateness),
+            expiry=milliseconds(self.expiry_days, 86_400_000, base.expiry),
+        )
+
+
+class Brands(BaseModel):
+    """``rapport.toml``: what is agreed with each brand."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    defaults: AccountTargets = AccountTargets()
+    accounts: Mapping[str, AccountTargets] = {}
+
+    def targets(self, account: str) -> Targets:
+        """Return the targets of ``account``; a shard ``account#k`` of a hot account has those of the account."""
+        base = self.defaults.over(DEFAULT_TARGETS)
+        own = self.accounts.get(account.partition("#")[0])
+        return base if own is None else own.over(base)
+
+
+def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - as the fields are
+    """Return the settings of the environment with ``overrides`` on top. Raises :class:`SettingsError`."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "RAPPORT_" + ".".join(str(part) for part in first["loc"]).upper()
+        raise SettingsError(f"{name} is wrong", f"{first['msg']} (README.md lists what is allowed)") from None
+
+
+def load_brands(path: Path | None) -> Brands:
+    """Return what ``rapport.toml`` says, or the defaults without one. Raises :class:`SettingsError`."""
+    if path is None:
+        return Brands()
+    try:
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read ({error.strerror})", "name a file that exists in RAPPORT_ACCOUNTS_FILE") from None
+    try:
+        return Brands.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is not TOML", str(error)) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = [str(part) for part in first["loc"]]
+        raise SettingsError(f"{path}, line {_line(text, where)}: {'.'.join(where)}", first["msg"]) from None
+
+
+def _line(text: str, where: list[str]) -> int:
+    """Return the number of the line where the key ``where`` stands, as near as a search finds it."""
+    number, lines = 0, text.splitlines()
+    for part in where:
+        number = next((n for n, line in enumerate(lines[number:], number) if part in line), number)
+    return number + 1

@@ -1,0 +1,68 @@
+"""Every error a user can meet, and every reason for which input is set aside.
+
+``RapportError``
+├── ``SettingsError``     a setting or a file of settings is wrong
+├── ``InputError``        a file that was asked for cannot be read
+├── ``BrokerError``       Kafka cannot be reached, or is not set up as needed
+└── ``ClickHouseError``   ClickHouse cannot be reached, or is not set up as needed
+
+The command line shows one as one line, "what is wrong: what to do", and ends with :data:`EXIT_USAGE`.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+EXIT_USAGE: Final = 2
+"""The user can mend it: a wrong argument, a missing file, a server that is not there."""
+EXIT_RESTART: Final = 75
+"""The process cannot go on and a restart makes it right (``EX_TEMPFAIL``): the supervisor starts it again."""
+
+
+class RapportError(Exception):
+    """What is wrong, and what to do about it, each in a few words."""
+
+    def __init__(self, wrong: str, remedy: str) -> None:
+        super().__init__(f"{wrong}: {remedy}")
+        self.wrong = wrong
+        self.remedy = remedy
+
+
+class SettingsError(RapportError):
+    """A setting or a file of settings is wrong."""
+
+
+class InputError(RapportError):
+    """A file that was asked for cannot be read."""
+
+
+class BrokerError(RapportError):
+    """Kafka cannot be reached, or is not set up as needed."""
+
+
+class ClickHouseError(RapportError):
+    """ClickHouse cannot be reached, or is not set up as needed."""
+
+
+class Reason(StrEnum):
+    """Why a piece of input was set aside; the ``reason`` of its dead letter."""
+
+    UNDECODABLE = "undecodable"
+    """Bytes that are not a message of the schema they should have."""
+    UNKNOWN_FINGERPRINT = "unknown_fingerprint"
+    """A message of a schema, or of a version of it, that is not known here."""
+    MALFORMED_RECORD = "malformed_record"
+    """A record of a file, or of a network's answer, without a field it must have, or with one that does not parse."""
+    EMPTY_ID = "empty_id"
+    """An event without an id or an account."""
+    UNKNOWN_KIND = "unknown_kind"
+    """An event of a kind that is not known here."""
+    FUTURE_TIME = "future_time"
+    """An event dated later than it can have happened: it would move the clock for everybody."""
+    TOO_LARGE = "too_large"
+    """A post larger than a message may be."""
+    INVALID_TEXT = "invalid_text"
+    """Text that is not Unicode: a lone surrogate, or bytes that are not UTF-8."""
+    INVALID_NUMBER = "invalid_number"
+    """A number outside what its column holds."""
+    REJECTED = "rejected"
+    """A message that ClickHouse refuses."""

@@ -1,0 +1,1 @@
+"""What Rapport measures: pure functions of events. No Kafka, no clock, no environment; time comes in with the events."""

@@ -1,0 +1,21 @@
+"""What is agreed for an account: how soon to answer, and how long an event may be late. All in milliseconds."""
+
+from typing import Final, NamedTuple
+
+MINUTE: Final = 60_000
+HOUR: Final = 60 * MINUTE
+DAY: Final = 24 * HOUR
+
+
+class Targets(NamedTuple):
+    """Times that the metrics of one account depend on, in milliseconds."""
+
+    target: int = HOUR
+    """A turn is to be answered within this time (the SLA)."""
+    lateness: int = DAY
+    """An event that comes later than this after it was published no longer changes turns and panes."""
+    expiry: int = 7 * DAY
+    """A turn that is unanswered for so long has expired; a thread silent for so long is over."""
+
+
+DEFAULT_TARGETS: Final = Targets()
