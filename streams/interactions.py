@@ -1,0 +1,75 @@
+"""What an Interaction must be: its kinds, its defaults, and what is wrong with one. Pure; ingest and processor both ask here.
+
+The fields are those of ``schemas/interaction.v*.avsc``.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from schemas.codec import Record, newest
+from streams.errors import Reason
+
+KINDS: Final = frozenset(
+    ("mention", "reply", "broadcast", "peer", "counters", "profile", "opt_out", "withdrawal", "tick"),
+)
+FUTURE_TOLERANCE: Final = 5 * 60_000
+"""Clocks disagree by this much, in ms; an event dated later than that after it was seen cannot be true."""
+MAX_BYTES: Final = 256_000
+"""Largest encoded size of one event's strings, in bytes: a message holds at least one event and must stay below 1 MB."""
+
+_DEFAULTS: Final = {field["name"]: field["default"] for field in newest("interaction").record["fields"] if "default" in field}
+_STRINGS: Final = tuple(field["name"] for field in newest("interaction").record["fields"] if field["type"] == "string")
+_NUMBERS: Final = tuple(
+    field["name"] for field in newest("interaction").record["fields"] if field["type"] == "long"
+)
+_INT64: Final = 1 << 63
+
+
+def interaction(**fields: Any) -> Record:  # noqa: ANN401 - as the schema's fields are
+    """Return a whole Interaction: ``fields``, and the schema's default for each that is not given."""
+    return {**_DEFAULTS, "hashtags": [], "links": [], **fields}
+
+
+def tick(now: int) -> Record:
+    """Return the Interaction that only says what time it is, in ms."""
+    return interaction(id="", account="", kind="tick", published_at=now, received_at=now)
+
+
+def fault(event: Mapping[str, Any], seen_at: int) -> tuple[Reason, str] | None:
+    """Say what is wrong with a decoded event, or None. ``seen_at`` (ms): when its message was appended to the topic.
+
+    An event must not claim to be received after it was appended, nor published after it was received, beyond
+    :data:`FUTURE_TOLERANCE`: one date in the far future would close every window and expire every turn of its partition.
+    """
+    kind, received_at, published_at = event["kind"], event["received_at"], event["published_at"]
+    if received_at > seen_at + FUTURE_TOLERANCE:
+        return Reason.FUTURE_TIME, f"received_at {received_at} is after the message was appended, {seen_at}"
+    if kind == "tick":
+        return None
+    if not event["id"] or not event["account"]:
+        return Reason.EMPTY_ID, f"{'id' if not event['id'] else 'account'} is empty"
+    if kind not in KINDS:
+        return Reason.UNKNOWN_KIND, f"kind {kind[:40]!r} is not one of {', '.join(sorted(KINDS))}"
+    if published_at > received_at + FUTURE_TOLERANCE:
+        return Reason.FUTURE_TIME, f"published_at {published_at} is after received_at {received_at}"
+    if published_at < 0 or received_at < 0:
+        return Reason.INVALID_NUMBER, f"published_at {published_at} or received_at {received_at} is before 1970"
+    return None
+
+
+def unfit(event: Mapping[str, Any]) -> tuple[Reason, str] | None:
+    """Say why an event that has not been encoded yet cannot be, or None: text that is not Unicode, too much of it, numbers."""
+    size = 0
+    try:
+        for name in _STRINGS:
+            size += len(event[name].encode())
+        for name in ("hashtags", "links"):
+            size += sum(len(item.encode()) for item in event[name])
+    except UnicodeEncodeError as error:
+        return Reason.INVALID_TEXT, f"{name} is not Unicode: {error.reason} at character {error.start}"
+    if size > MAX_BYTES:
+        return Reason.TOO_LARGE, f"{size} bytes of text, more than {MAX_BYTES}"
+    for name in (*_NUMBERS, "published_at", "received_at"):
+        if not -_INT64 <= event[name] < _INT64:
+            return Reason.INVALID_NUMBER, f"{name} {event[name]} does not fit in 64 bits"
+    return None
