@@ -27,7 +27,7 @@ CHECKPOINT_RECORDS: Final = Counter("rapport_checkpoint_records", "Account state
 CHECKPOINT_AGE: Final = Gauge("rapport_checkpoint_age_seconds", "Age of the oldest change that is not checkpointed")
 CYCLE_SECONDS: Final = Histogram("rapport_cycle_seconds", "Wall time of one cycle of outputs and checkpoints")
 STATE_BYTES: Final = Histogram(
-    "rapport_state_bytes", "Encoded size of an account's state", buckets=[10**n for n in range(2, 8)] + [8 << 20, 16 << 20]
+    "rapport_state_bytes", "Encoded size of an account's state", buckets=[100, 1_000, 10_000, 100_000, 1_000_000, 8 << 20, 16 << 20]
 )
 ACCOUNTS: Final = Gauge("rapport_accounts", "Accounts in memory, by partition", ["partition"])
 OFFSET: Final = Gauge("rapport_offset", "Last input offset folded, by partition", ["partition"])
