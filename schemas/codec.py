@@ -110,7 +110,9 @@ def decode(name: str, message: bytes) -> list[Record]:
             raise DecodeError("undecodable", f"{len(message) - buffer.tell()} bytes follow the array of {name}")
     except DecodeError:
         raise
-    except Exception as error:  # fastavro raises whatever its reading ran into: EOFError, IndexError, UnicodeDecodeError…
+    except (
+        Exception
+    ) as error:  # fastavro raises whatever its reading ran into: EOFError, IndexError, UnicodeDecodeError…
         raise DecodeError("undecodable", f"not an array of {name}: {type(error).__name__}: {error}") from error
     return records  # type: ignore[no-any-return]
 
@@ -122,7 +124,9 @@ def schema_of(name: str, message: bytes) -> Schema:
     if schema is not None and schema.name == name:
         return schema
     if len(header) < HEADER_SIZE or header[:2] != MARKER:
-        raise DecodeError("undecodable", f"no Avro single-object marker; it starts with {header[:2].hex() or 'nothing'}")
+        raise DecodeError(
+            "undecodable", f"no Avro single-object marker; it starts with {header[:2].hex() or 'nothing'}"
+        )
     raise DecodeError("unknown_fingerprint", f"fingerprint {header[2:].hex()} is no version of {name}")
 
 

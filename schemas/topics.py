@@ -24,7 +24,11 @@ class Topic:
 
 
 def _kept(days: int, **config: str) -> dict[str, str]:
-    return {"cleanup.policy": "delete", "retention.ms": str(days * DAY), **{k.replace("_", "."): v for k, v in config.items()}}
+    return {
+        "cleanup.policy": "delete",
+        "retention.ms": str(days * DAY),
+        **{k.replace("_", "."): v for k, v in config.items()},
+    }
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,9 @@ class Catalogue:
     @property
     def dead_letters(self) -> Topic:
         """What could not be used, with reason and original bytes. Room for a 10 MB post and its envelope."""
-        return Topic(f"{self.prefix}.dead-letters", "dead_letter", "source", _kept(30, max_message_bytes=str(16 * MEBIBYTE)), 1)
+        return Topic(
+            f"{self.prefix}.dead-letters", "dead_letter", "source", _kept(30, max_message_bytes=str(16 * MEBIBYTE)), 1
+        )
 
     @property
     def facts(self) -> tuple[Topic, ...]:

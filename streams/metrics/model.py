@@ -57,4 +57,3 @@ class Model(Protocol[State]):
 
     def pending(self, state: State) -> bool:
         """Say whether rows are held back."""
-

@@ -1,0 +1,505 @@
+"""The state of one brand account, and how an event changes it. Pure: time comes in with events and ticks.
+
+An event goes to its strand (``threads.py``); what the strand's turns contribute goes to panes and windows (``panes.py``); a
+turn that waits is on the agenda until it is answered or expires (``alerts.py``). What has changed is gathered while a
+message is folded and said once, as it stands at the end of it.
+"""
+
+from bisect import insort
+from heapq import heapify, heappop, heappush
+from typing import Final
+from zlib import crc32
+
+from schemas.codec import Record
+from streams.metrics import threads
+from streams.metrics.alerts import PAST_TARGET, next_at, reached_at
+from streams.metrics.counters import (
+    ALTERNATIONS,
+    ANSWERED,
+    AUTOMATED_REPLIES,
+    BROADCASTS,
+    CLOCK_SKEW,
+    CONTACTS,
+    CONVERSATIONS,
+    FIRST_ANSWERED,
+    FIRST_BUCKETS,
+    MENTIONS,
+    NEXT_BUCKETS,
+    PEER_ANSWERS,
+    REACH,
+    REOPENED,
+    REPLIES,
+    RESPONSE_MILLISECONDS,
+    RESPONSE_SAMPLES,
+    SLA_MET,
+    SLA_MISSED,
+    TOO_LATE,
+    TURNS,
+    TURNS_ANSWERED,
+    WITHIN,
+    Counts,
+)
+from streams.metrics.histogram import bucket_of
+from streams.metrics.model import NEVER, Facts
+from streams.metrics.panes import WINDOWS, Panes
+from streams.metrics.records import (
+    AlertChange,
+    alert_record,
+    pane_record,
+    rolling_record,
+    turn_record,
+    waiting_columns,
+)
+from streams.metrics.targets import DAY, MINUTE, Targets
+from streams.metrics.threads import (
+    AUTOMATED_REPLY,
+    BROADCAST,
+    MENTION,
+    NOBODY,
+    PEER,
+    REPLY,
+    Message,
+    Strand,
+    Thread,
+    Turn,
+)
+
+_KINDS: Final = {"mention": MENTION, "reply": REPLY, "broadcast": BROADCAST, "peer": PEER}
+_COUNTED_AS: Final = {
+    MENTION: MENTIONS,
+    REPLY: REPLIES,
+    AUTOMATED_REPLY: AUTOMATED_REPLIES,
+    BROADCAST: BROADCASTS,
+    PEER: PEER_ANSWERS,
+}
+_CONTACT_MINUTES: Final = WINDOWS[-1][1]
+
+
+class Account:
+    """The live state of one account. Times in ms unless a name says minute."""
+
+    def __init__(self, name: str, targets: Targets, clock: int = 0, panes: dict[int, Counts] | None = None) -> None:
+        self.name = name
+        self.targets = targets
+        self.clock = clock
+        self.ahead = 0
+        """The latest time of any message: one dated after the clock enters the windows when the clock gets there."""
+        self.strands: dict[tuple[str, str], Strand] = {}
+        self.loose: dict[str, Message] = {}
+        """Messages of no strand: broadcasts, peers' answers, and replies whose thread is not known (yet)."""
+        self.withdrawn: dict[str, int] = {}
+        """When a post was taken away; kept as long as the post itself may still arrive."""
+        self.contacts: dict[str, list[int]] = {}
+        """The minutes in which a contact wrote, in order."""
+        self.panes = Panes(panes or {}, clock // MINUTE)
+        # What follows is found again from the above (see `index`).
+        self.where: dict[str, tuple[Strand | None, Message]] = {}
+        self.awaited: dict[str, list[str]] = {}
+        """Replies by the post they answer, while that is not known here."""
+        self.open: dict[str, tuple[Strand, Turn]] = {}
+        self.agenda: list[tuple[int, str]] = []
+        """(when, turn) heap of what falls due; entries that no longer hold are skipped."""
+        # What has changed and has not been said.
+        self.changed: dict[str, tuple[Strand, Turn, bool]] = {}
+        self.alerts: dict[str, AlertChange] = {}
+        self.live = False
+        """Rolling rows are owed."""
+
+    def index(self) -> None:
+        """Find again what is not kept: where each message is, who is awaited, which turns are open and when they fall due."""
+        self.where = {message.id: (None, message) for message in self.loose.values()}
+        for strand in self.strands.values():
+            self.where.update((message.id, (strand, message)) for message in strand.messages)
+            self.open.update((turn.id, (strand, turn)) for turn in strand.turns() if _waits(turn))
+        for _, message in self.where.values():
+            self._await_parent(message)
+        self.agenda = [(next_at(turn, self.targets.expiry), turn.id) for _, turn in self.open.values()]
+        heapify(self.agenda)
+
+    # -- events ----------------------------------------------------------------------------------------------------------
+
+    def take(self, clock: int, event: Record) -> None:
+        """Take in one event, seen when the partition's clock was ``clock``."""
+        kind = event["kind"]
+        if kind == "withdrawal":
+            self._withdraw(event["id"], event["published_at"])
+            return
+        number = _KINDS.get(kind)
+        if number is None or event["id"] in self.where:
+            return  # facts only; or seen before: a repetition, or an edit, which changes no clock
+        at = event["published_at"]
+        if at < clock - self.targets.lateness:
+            self.panes.count(clock, TOO_LATE)
+            self.live = True
+            return
+        withdrawn_at = self.withdrawn.get(event["id"])
+        if withdrawn_at is not None and self._undoes(withdrawn_at, at):
+            return
+        if number == REPLY and event["automated"]:
+            number = AUTOMATED_REPLY
+        message = Message(event["id"], at, number, event["parent_id"], place=at)
+        self.live = True
+        self.ahead = max(self.ahead, at)
+        self.panes.count(at, _COUNTED_AS[number])
+        if number == MENTION:
+            self._count_contact(event["author_id"], at // MINUTE)
+            self._place(message, self._strand(event["conversation_id"], event["author_id"]))
+        elif number in (BROADCAST, PEER):
+            self._place(message, None)
+        else:
+            self._place(message, self._strand_of_reply(message, event["conversation_id"], event["contact_id"]))
+
+    def _strand_of_reply(self, message: Message, conversation: str, contact: str) -> Strand | None:
+        """Return where a reply belongs: where it says, or with the post that it answers; None until that is known."""
+        if contact and (conversation or not message.parent):
+            return self._strand(conversation, contact)
+        message.homed = False
+        return self._strand_of_parent(message)
+
+    def _strand_of_parent(self, message: Message) -> Strand | None:
+        strand, _ = self.where.get(message.parent, (None, None))
+        return strand
+
+    def _strand(self, conversation: str, contact: str) -> Strand:
+        key = (conversation, contact)
+        strand = self.strands.get(key)
+        if strand is None:
+            strand = self.strands[key] = Strand(conversation, contact, messages=[], threads=[], base=[])
+        return strand
+
+    def _place(self, message: Message, strand: Strand | None) -> None:
+        """Put a message where it belongs, and with it the replies that have waited for it."""
+        self.where[message.id] = (strand, message)
+        self._await_parent(message)
+        if strand is None:
+            self.loose[message.id] = message
+            return
+        known, parent = self.where.get(message.parent, (None, None))
+        if known is not strand:
+            parent = None
+        threads.place(message, parent)
+        followers = self.awaited.pop(message.id, ())
+        if followers or (strand.messages and threads.rank(message) < threads.rank(strand.messages[-1])):
+            strand.messages.append(message)
+            self._retake(strand)
+        else:
+            strand.messages.append(message)
+            self._step(strand, message, parent)
+        for follower in followers:
+            if follower in self.loose:
+                self._place(self.loose.pop(follower), strand)
+
+    def _step(self, strand: Strand, message: Message, parent: Message | None) -> None:
+        """Take in a message that comes last in its strand."""
+        thread = threads.thread_of(strand, message, parent, self.targets)
+        before = _standing(thread)
+        turn = threads.extend(thread, message, self.targets)
+        after = _standing(thread)
+        if before != after:
+            self._count_thread(before, -1)
+            self._count_thread(after, 1)
+        if turn is None:
+            return
+        if turn.id == message.id:
+            self._count_turn(turn, 1)
+            self._wait(strand, turn)
+        elif turn.reply_id == message.id:
+            self._count_answer(turn, 1)
+            self._close(strand, turn, turn.answered_at or 0)
+        self.changed[turn.id] = (strand, turn, True)
+
+    def _retake(self, strand: Strand) -> None:
+        """Take a strand's messages again from the first, and count the difference."""
+        old = {turn.id: turn for turn in strand.turns()}
+        for thread in strand.threads:
+            self._count_thread(_standing(thread), -1)
+        threads.rebuild(strand, self.targets)
+        for thread in strand.threads:
+            self._count_thread(_standing(thread), 1)
+        for turn in strand.turns():
+            was = old.pop(turn.id, None)
+            if was is not None:
+                turn.due_at = was.due_at
+                if turn.answered_at is None and was.answered_at is None:
+                    turn.escalation, turn.expired = was.escalation, was.expired
+                if was == turn:
+                    if _waits(turn):
+                        self.open[turn.id] = (strand, turn)
+                    continue
+                self._count_turn(was, -1)
+            self._count_turn(turn, 1)
+            self.changed[turn.id] = (strand, turn, True)
+            if _waits(turn):
+                self._wait(strand, turn)
+            else:
+                self._close(strand, was or turn, turn.answered_at or 0)
+        for turn in old.values():
+            self._count_turn(turn, -1)
+            self._close(strand, turn, self.clock)
+            self.changed[turn.id] = (strand, turn, False)
+
+    # -- withdrawals -----------------------------------------------------------------------------------------------------
+
+    def _undoes(self, withdrawn_at: int, published_at: int) -> bool:
+        """Say whether a withdrawal is early enough to take back what the post contributed; later it is in the facts only."""
+        return withdrawn_at <= published_at + self.targets.expiry
+
+    def _withdraw(self, post: str, at: int) -> None:
+        """Take a post back as if it had never been written."""
+        earlier = self.withdrawn.get(post)
+        self.withdrawn[post] = at if earlier is None else min(at, earlier)
+        strand, message = self.where.get(post, (None, None))
+        if message is None or not self._undoes(at, message.at):
+            return
+        del self.where[post]
+        self.panes.count(message.at, _COUNTED_AS[message.kind], -1)
+        if message.kind == MENTION and strand is not None:
+            self._count_contact(strand.contact, message.at // MINUTE, withdrawn=True)
+        self._await_no_more(message)
+        if strand is None:
+            del self.loose[post]
+            return
+        strand.messages.remove(message)
+        self._loosen(strand, message)
+        self._retake(strand)
+        if not strand.messages and not strand.base:
+            del self.strands[strand.conversation, strand.contact]
+
+    def _loosen(self, strand: Strand, parent: Message) -> None:
+        """Let the replies to a message that has left its strand wait for it, and leave it if nothing else held them there."""
+        for reply in [reply for reply in strand.messages if reply.parent == parent.id]:
+            self.awaited.setdefault(parent.id, []).append(reply.id)
+            if not reply.homed:
+                strand.messages.remove(reply)
+                self.loose[reply.id] = reply
+                self.where[reply.id] = (None, reply)
+                self._loosen(strand, reply)
+
+    def _await_parent(self, message: Message) -> None:
+        """Note that a reply depends on a post whose strand is not known (yet)."""
+        if message.kind in (REPLY, AUTOMATED_REPLY) and message.parent and self._strand_of_parent(message) is None:
+            self.awaited.setdefault(message.parent, []).append(message.id)
+
+    def _await_no_more(self, reply: Message) -> None:
+        waiting = self.awaited.get(reply.parent, [])
+        if reply.id in waiting:
+            waiting.remove(reply.id)
+            if not waiting:
+                del self.awaited[reply.parent]
+
+    # -- waiting turns ---------------------------------------------------------------------------------------------------
+
+    def _wait(self, strand: Strand, turn: Turn) -> None:
+        self.open[turn.id] = (strand, turn)
+        heappush(self.agenda, (next_at(turn, self.targets.expiry), turn.id))
+
+    def _close(self, strand: Strand, turn: Turn, at: int) -> None:
+        """Note that a turn no longer waits, and resolve its alert if it had one."""
+        self.open.pop(turn.id, None)
+        if turn.escalation != NOBODY:
+            self.alerts[turn.id] = AlertChange(strand, turn, turn.escalation, "resolved", at)
+            if turn.answered_at is not None:
+                turn.escalation = NOBODY
+
+    def _due(self) -> tuple[int, str] | None:
+        """Return the head of the agenda, or None."""
+        while self.agenda:
+            when, turn_id = self.agenda[0]
+            entry = self.open.get(turn_id)
+            if entry is not None and next_at(entry[1], self.targets.expiry) == when:
+                return when, turn_id
+            heappop(self.agenda)
+        return None
+
+    def _fall_due(self, clock: int) -> None:
+        """Let every turn escalate or expire whose time has come."""
+        while (head := self._due()) is not None and head[0] <= clock:
+            heappop(self.agenda)
+            strand, turn = self.open[head[1]]
+            end = turn.opened_at + self.targets.expiry
+            when = head[0]
+            while when <= clock and when < end:
+                turn.escalation += 1
+                self.alerts[turn.id] = AlertChange(
+                    strand, turn, turn.escalation, "firing", reached_at(turn, turn.escalation)
+                )
+                if turn.escalation == PAST_TARGET:
+                    self.changed[turn.id] = (strand, turn, True)
+                when = next_at(turn, self.targets.expiry)
+            if when <= clock:
+                turn.expired = True
+                self.changed[turn.id] = (strand, turn, True)
+                self._close(strand, turn, end)
+            else:
+                heappush(self.agenda, (when, turn.id))
+
+    # -- time ------------------------------------------------------------------------------------------------------------
+
+    def advance(self, clock: int, version: int, facts: Facts) -> None:
+        """Move the account's clock to ``clock``: what falls due does, windows move on, and once a day the old is forgotten."""
+        self._fall_due(clock)
+        minute = clock // MINUTE
+        if minute != self.panes.now:
+            self.live |= self.panes.advance(minute)
+        day = self._day(clock)
+        if day != self._day(self.clock):
+            self.say_panes(version, facts)  # some of them are about to be forgotten
+            self._forget(day * DAY - self._offset)
+        self.clock = clock
+
+    @property
+    def _offset(self) -> int:
+        """The account's own time of day for forgetting, ms: not all accounts at once."""
+        return crc32(self.name.encode()) % DAY
+
+    def _day(self, clock: int) -> int:
+        return (clock + self._offset) // DAY
+
+    def forget_at(self) -> int:
+        """Return the clock at which the old is forgotten next."""
+        return (self._day(self.clock) + 1) * DAY - self._offset
+
+    def _forget(self, now: int) -> None:
+        """Drop what can no longer change: messages older than expiry and lateness together, and their panes."""
+        horizon = now - self.targets.expiry - self.targets.lateness
+        gone: list[Message] = []
+        for key, strand in list(self.strands.items()):
+            gone += threads.forget(strand, horizon, self.targets)
+            if not strand.messages and all(thread.last_at < horizon for thread in strand.threads):
+                del self.strands[key]
+        for message in [message for message in self.loose.values() if message.at < horizon]:
+            del self.loose[message.id]
+            gone.append(message)
+        for message in gone:
+            del self.where[message.id]
+            self._await_no_more(message)
+        for post in [post for post, at in self.withdrawn.items() if at < now - self.targets.lateness]:
+            del self.withdrawn[post]
+        oldest = now // MINUTE - _CONTACT_MINUTES
+        for contact in [contact for contact, minutes in self.contacts.items() if minutes[-1] < oldest]:
+            del self.contacts[contact]
+        self.panes.forget(horizon // MINUTE)
+
+    def wake(self) -> int:
+        """Return the clock at which something falls due next; NEVER if nothing does."""
+        head = self._due()
+        wake = head[0] if head is not None else NEVER
+        minute = self.panes.now
+        if self.panes.windows[-1] or self.panes.fresh or self.ahead // MINUTE > minute:
+            wake = min(wake, (minute + 1) * MINUTE)
+        if self.where or self.strands or self.withdrawn or self.panes.by_minute:
+            wake = min(wake, self.forget_at())
+        return wake
+
+    # -- counting --------------------------------------------------------------------------------------------------------
+
+    def _count_contact(self, contact: str, minute: int, *, withdrawn: bool = False) -> None:
+        """Count a contact in the pane of its latest message, and in no other."""
+        minutes = self.contacts.setdefault(contact, [])
+        before = minutes[-1] if minutes else None
+        if not withdrawn:
+            insort(minutes, minute)
+        elif minute in minutes:
+            minutes.remove(minute)
+        after = minutes[-1] if minutes else None
+        if before != after:
+            if before is not None:
+                self.panes.count(before * MINUTE, CONTACTS, -1)
+            if after is not None:
+                self.panes.count(after * MINUTE, CONTACTS)
+        if not minutes:
+            del self.contacts[contact]
+        elif len(minutes) > 1 and minutes[0] < minutes[-1] - _CONTACT_MINUTES:
+            del minutes[0]
+
+    def _count_thread(self, standing: tuple[int, int] | None, sign: int) -> None:
+        """Count a thread in the pane of its latest message, and in no other."""
+        if standing is None:
+            return
+        minute, alternations = standing
+        at = minute * MINUTE
+        self.panes.count(at, CONVERSATIONS, sign)
+        if alternations:
+            self.panes.count(at, ALTERNATIONS, sign * alternations)
+            for depth, number in REACH:
+                if alternations >= depth:
+                    self.panes.count(at, number, sign)
+
+    def _count_turn(self, turn: Turn, sign: int) -> None:
+        """Count a turn: as opened, as missed at every deadline ahead of it, and as answered if it is."""
+        count, opened_at = self.panes.count, turn.opened_at
+        count(opened_at, TURNS, sign)
+        if turn.ordinal > 1:
+            count(opened_at, REOPENED, sign)
+        for limit, _, misses in WITHIN:
+            count(opened_at + limit, misses, sign)
+        count(turn.due_at, SLA_MISSED, sign)
+        if turn.answered_at is not None:
+            self._count_answer(turn, sign)
+
+    def _count_answer(self, turn: Turn, sign: int) -> None:
+        """Count what the answer changes: the answer itself, and a hit in place of each miss that it came in time for."""
+        count, opened_at, answered_at = self.panes.count, turn.opened_at, turn.answered_at or 0
+        count(opened_at, TURNS_ANSWERED, sign)
+        count(answered_at, ANSWERED, sign)
+        if turn.ordinal == 1:
+            count(answered_at, FIRST_ANSWERED, sign)
+        response = turn.response
+        if response is None:
+            count(answered_at, CLOCK_SKEW, sign)
+        else:
+            count(answered_at, RESPONSE_SAMPLES, sign)
+            count(answered_at, RESPONSE_MILLISECONDS, sign * response)
+            count(answered_at, (FIRST_BUCKETS if turn.ordinal == 1 else NEXT_BUCKETS) + bucket_of(response), sign)
+        for limit, hits, misses in WITHIN:
+            if answered_at - opened_at <= limit:
+                count(answered_at, hits, sign)
+                count(opened_at + limit, misses, -sign)
+        if answered_at <= turn.due_at:
+            count(answered_at, SLA_MET, sign)
+            count(turn.due_at, SLA_MISSED, -sign)
+
+    # -- facts -----------------------------------------------------------------------------------------------------------
+
+    def say_changes(self, version: int, facts: Facts) -> None:
+        """Append the turns and alerts that have changed, as they stand now."""
+        for strand, turn, stands in self.changed.values():
+            record = turn_record(self.name, strand, turn, version)
+            if not stands:
+                record["status"] = "withdrawn"
+            facts.turns.append(record)
+        facts.alerts += [alert_record(self.name, change, version) for change in self.alerts.values()]
+        self.live |= bool(self.changed or self.alerts)
+        self.changed.clear()
+        self.alerts.clear()
+
+    def say_panes(self, version: int, facts: Facts) -> None:
+        """Append the panes that have changed."""
+        by_minute = self.panes.by_minute
+        facts.panes += [
+            pane_record(self.name, minute, by_minute.get(minute, {}), version) for minute in self.panes.take_dirty()
+        ]
+
+    def say_rolling(self, version: int, facts: Facts, *, also_empty: bool) -> None:
+        """Append the rolling rows as of the clock's minute, those of empty windows if asked for."""
+        self.panes.merge()
+        waiting = waiting_columns([turn for _, turn in self.open.values()], version)
+        facts.rolling += [
+            rolling_record(self.name, name, self.panes.now, counts, waiting)
+            for (name, _), counts in zip(WINDOWS, self.panes.windows, strict=True)
+            if counts or also_empty
+        ]
+        self.live = False
+
+    def owes(self) -> bool:
+        """Say whether rows are held back."""
+        return self.live or bool(self.panes.dirty) or bool(self.panes.fresh)
+
+
+def _waits(turn: Turn) -> bool:
+    return turn.answered_at is None and not turn.expired
+
+
+def _standing(thread: Thread) -> tuple[int, int] | None:
+    """Return where and as what a thread counts: (minute of its latest message, alternations); None without a contact."""
+    return (thread.last_at // MINUTE, thread.alternations) if thread.has_contact else None

@@ -1,0 +1,89 @@
+"""What a pane counts, each under one number, and how counts are added. The names are columns of ``pane`` and ``rolling``.
+
+Counts are sparse: ``{number: amount}`` without zeros. Adding them is associative and commutative, and subtracting is
+adding the negative, so panes sum to windows and an event's effect is a difference.
+"""
+
+from typing import Final
+
+Counts = dict[int, int]
+
+PANE_COUNTERS: Final = (
+    "mentions",
+    "replies",
+    "automated_replies",
+    "broadcasts",
+    "peer_answers",
+    "turns",
+    "turns_answered",
+    "reopened",
+    "answered",
+    "first_answered",
+    "response_samples",
+    "response_milliseconds",
+    "within_15m_hits",
+    "within_15m_misses",
+    "within_1h_hits",
+    "within_1h_misses",
+    "within_24h_hits",
+    "within_24h_misses",
+    "sla_met",
+    "sla_missed",
+    "clock_skew",
+    "too_late",
+)
+WINDOW_COUNTERS: Final = ("contacts", "conversations", "alternations", "reach_2", "reach_3", "reach_5")
+"""What belongs to windows and not to panes. A contact or a thread counts in the pane of its latest message only, so that a
+window's distinct number is the sum of its panes; a past period's is counted from the facts (METRICS: Engagement)."""
+
+MENTIONS: Final = 0
+REPLIES: Final = 1
+AUTOMATED_REPLIES: Final = 2
+BROADCASTS: Final = 3
+PEER_ANSWERS: Final = 4
+TURNS: Final = 5
+TURNS_ANSWERED: Final = 6
+REOPENED: Final = 7
+ANSWERED: Final = 8
+FIRST_ANSWERED: Final = 9
+RESPONSE_SAMPLES: Final = 10
+RESPONSE_MILLISECONDS: Final = 11
+WITHIN: Final = ((15 * 60_000, 12, 13), (60 * 60_000, 14, 15), (24 * 60 * 60_000, 16, 17))
+"""(milliseconds, hits, misses) of each "answered within T"."""
+SLA_MET: Final = 18
+SLA_MISSED: Final = 19
+CLOCK_SKEW: Final = 20
+TOO_LATE: Final = 21
+CONTACTS: Final = 22
+CONVERSATIONS: Final = 23
+ALTERNATIONS: Final = 24
+REACH: Final = ((2, 25), (3, 26), (5, 27))
+"""(alternations, counter) of threads that reach so many."""
+
+FIRST_BUCKETS: Final = 1 << 16
+"""Histogram of first response times: bucket b counts under FIRST_BUCKETS + b."""
+NEXT_BUCKETS: Final = 1 << 17
+"""Histogram of next response times, likewise."""
+
+_PANE_ONLY: Final = len(PANE_COUNTERS)
+
+
+def in_pane(number: int) -> bool:
+    """Say whether a counter is part of a pane's record, and not of windows alone."""
+    return number < _PANE_ONLY or number >= FIRST_BUCKETS
+
+
+def add(into: Counts, counts: Counts, sign: int = 1) -> None:
+    """Add ``counts`` to ``into``, or take them away with sign -1; a count that comes to zero is dropped."""
+    for number, amount in counts.items():
+        total = into.get(number, 0) + sign * amount
+        if total:
+            into[number] = total
+        else:
+            into.pop(number, None)
+
+
+def histogram(counts: Counts, base: int) -> Counts:
+    """Return one histogram's {bucket: count} in the order of buckets."""
+    end = base << 1
+    return {number - base: counts[number] for number in sorted(counts) if base <= number < end}

@@ -1,0 +1,109 @@
+"""The fold: one account's state and one message's events in, the new state and the facts it makes out. Pure.
+
+This is what the worker runs, what a backfill runs and what the tests' batch oracle runs: ``fold(state, events, …)``.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from schemas.codec import Record
+from streams.metrics.account import Account
+from streams.metrics.counters import Counts
+from streams.metrics.model import Event, Facts
+from streams.metrics.targets import MINUTE, Targets
+from streams.metrics.threads import Message, Strand
+
+LAYOUT: Final = 1
+
+
+class Kept(msgspec.Struct, array_like=True):
+    """What of an account's state is kept; the rest is found again from it."""
+
+    clock: int
+    ahead: int
+    strands: list[Strand]
+    loose: list[Message]
+    withdrawn: dict[str, int]
+    contacts: dict[str, list[int]]
+    panes: dict[int, Counts]
+
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(Kept).decode
+
+
+class Fold:
+    """Rapport's metrics as a :class:`streams.metrics.model.Model` of :class:`Account`."""
+
+    layout = LAYOUT
+
+    def __init__(self, targets_of: Callable[[str], Targets]) -> None:
+        self._targets_of = targets_of
+
+    def new(self, account: str) -> Account:
+        """Return the state of an account that nothing has happened to."""
+        return Account(account, self._targets_of(account))
+
+    def loads(self, account: str, layout: int, data: bytes) -> Account:
+        """Return the state that :meth:`dumps` wrote. Raises ValueError for a layout that it cannot read."""
+        if layout != LAYOUT:
+            raise ValueError(f"state of {account} has layout {layout}; this release reads layout {LAYOUT}")
+        kept = _decode(data)
+        state = Account(account, self._targets_of(account), kept.clock, kept.panes)
+        state.ahead = kept.ahead
+        state.strands = {(strand.conversation, strand.contact): strand for strand in kept.strands}
+        state.loose = {message.id: message for message in kept.loose}
+        state.withdrawn = kept.withdrawn
+        state.contacts = kept.contacts
+        state.index()
+        return state
+
+    def dumps(self, state: Account) -> bytes:
+        """Return the state as bytes; nothing may be pending."""
+        return _encode(
+            Kept(
+                state.clock,
+                state.ahead,
+                list(state.strands.values()),
+                list(state.loose.values()),
+                state.withdrawn,
+                state.contacts,
+                state.panes.by_minute,
+            )
+        )
+
+    def fold(self, state: Account, events: Sequence[Event], before: int, clock: int, version: int, facts: Facts) -> int:  # noqa: PLR0913, PLR0917 - the contract's
+        """Take in one message of the account; see :meth:`streams.metrics.model.Model.fold`."""
+        if before > state.clock:  # an account read from a checkpoint: what fell due since then has been said
+            live = state.live
+            state.advance(before, version, Facts())
+            state.say_changes(version, Facts())
+            state.live = live
+        if clock // MINUTE != before // MINUTE and (state.live or state.panes.windows[-1]):
+            state.say_rolling(version, facts, also_empty=state.live)  # the last word on the minute that is over
+        for seen_at, event in events:
+            state.take(seen_at, event)
+        state.advance(clock, version, facts)
+        state.say_changes(version, facts)
+        return state.wake()
+
+    def settle(self, state: Account, version: int, facts: Facts) -> None:
+        """Append the panes and rolling rows that were held back."""
+        state.say_panes(version, facts)
+        if state.live:
+            state.say_rolling(version, facts, also_empty=True)
+
+    def pending(self, state: Account) -> bool:
+        """Say whether rows are held back."""
+        return state.owes()
+
+
+def clocked(events: Iterable[Record], clock: int) -> list[Event]:
+    """Pair each event with the clock at which it is seen: the largest ``received_at`` so far, ``clock`` to begin with."""
+    paired = []
+    for event in events:
+        clock = max(clock, event["received_at"])
+        paired.append((clock, event))
+    return paired

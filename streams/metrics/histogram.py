@@ -1,0 +1,46 @@
+"""Response times as a histogram of relative error at most 1 %, after DDSketch (Masson, Rim, Lee; VLDB 2019).
+
+Bucket b holds the times in (g^(b-1), g^b] milliseconds, with g = (1 + a) / (1 - a) and a = 0.01; bucket 0 all up to 1 ms.
+A bucket stands for 2·g^b / (g + 1), which is within a of every time in it. Histograms merge by adding their counts.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from math import ceil, log
+from typing import Final
+
+RELATIVE_ERROR: Final = 0.01
+GAMMA: Final = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
+_PER_LOG: Final = 1 / log(GAMMA)
+
+
+def bucket_of(milliseconds: int) -> int:
+    """Return the bucket of a response time."""
+    return 0 if milliseconds <= 1 else ceil(log(milliseconds) * _PER_LOG - 1e-9)
+
+
+def seconds_of(bucket: int) -> float:
+    """Return the response time that a bucket stands for, in seconds."""
+    return 2 * GAMMA**bucket / (GAMMA + 1) / 1000
+
+
+def quantiles(counts: Mapping[int, int], levels: Sequence[float]) -> list[float | None]:
+    """Return the quantiles in seconds, or None each for an empty histogram.
+
+    Interpolated between the two ranks around level·(n - 1), as spreadsheets, numpy and ClickHouse's quantileExactInclusive
+    do (Hyndman and Fan's type 7), so that a median of an even number of times agrees with theirs within 1 %.
+    """
+    buckets = sorted(counts)
+    ends = list(accumulate(counts[bucket] for bucket in buckets))
+    if not ends:
+        return [None] * len(levels)
+    results: list[float | None] = []
+    for level in levels:
+        position = level * (ends[-1] - 1)
+        low, high = int(position), ceil(position)
+        index = next(i for i, end in enumerate(ends) if end > low)
+        value = seconds_of(buckets[index])
+        if high >= ends[index]:
+            value += (seconds_of(buckets[index + 1]) - value) * (position - low)
+        results.append(value)
+    return results

@@ -1,0 +1,89 @@
+"""One account's panes and rolling windows: counts per minute of event time, and running sums of the latest of them.
+
+What an event contributes waits in ``fresh`` until somebody looks, so a count costs one addition however many windows hold
+it. No window is ever summed anew: what enters is added and what leaves is taken away.
+"""
+
+from typing import Final
+
+from streams.metrics.counters import Counts, add, in_pane
+from streams.metrics.targets import MINUTE
+
+WINDOWS: Final = (("5m", 5), ("1h", 60), ("24h", 1440))
+"""Name and minutes of each rolling window."""
+
+
+class Panes:
+    """The panes of one account, by minute since 1970, and its windows as of the minute ``now``."""
+
+    __slots__ = ("by_minute", "dirty", "fresh", "now", "windows")
+
+    def __init__(self, by_minute: dict[int, Counts], now: int) -> None:
+        self.by_minute = by_minute
+        self.now = now
+        self.fresh: dict[int, Counts] = {}
+        self.dirty: set[int] = set()
+        """Minutes up to ``now`` whose record has changed since it was last taken."""
+        self.windows: list[Counts] = [{} for _ in WINDOWS]
+        for minute, counts in by_minute.items():
+            self._into_windows(minute, counts)
+
+    def count(self, at: int, number: int, amount: int = 1) -> None:
+        """Count something at a time (ms). It may lie ahead, as a missed deadline does until an answer takes it back."""
+        minute = at // MINUTE
+        counts = self.fresh.get(minute)
+        if counts is None:
+            self.fresh[minute] = {number: amount}
+        else:
+            counts[number] = counts.get(number, 0) + amount
+
+    def merge(self) -> None:
+        """Bring what has been counted into panes and windows."""
+        for minute, counts in self.fresh.items():
+            pane = self.by_minute.setdefault(minute, {})
+            add(pane, counts)
+            if not pane:
+                del self.by_minute[minute]
+            if minute <= self.now:
+                self._into_windows(minute, counts)
+                if any(map(in_pane, counts)):  # also where it came to nothing: an earlier record may say otherwise
+                    self.dirty.add(minute)
+        self.fresh.clear()
+
+    def advance(self, now: int) -> bool:
+        """Move the windows on to the minute ``now``; say whether one of them has become empty."""
+        self.merge()
+        held = [bool(counts) for counts in self.windows]
+        before, self.now = self.now, now
+        entering = self._held_between(before, now)
+        for counts, (_, length) in zip(self.windows, WINDOWS, strict=True):
+            for minute in self._held_between(before - length, min(now - length, before)):
+                add(counts, self.by_minute[minute], -1)
+            for minute in entering:
+                if minute > now - length:
+                    add(counts, self.by_minute[minute])
+        self.dirty.update(minute for minute in entering if any(map(in_pane, self.by_minute[minute])))
+        return any(was and not counts for was, counts in zip(held, self.windows, strict=True))
+
+    def take_dirty(self) -> list[int]:
+        """Return the minutes whose record has changed, in order; they count as taken."""
+        self.merge()
+        minutes = sorted(self.dirty)
+        self.dirty.clear()
+        return minutes
+
+    def forget(self, minute: int) -> None:
+        """Drop the panes before ``minute``; no window holds them and no record of them is owed."""
+        for old in [held for held in self.by_minute if held < minute]:
+            del self.by_minute[old]
+
+    def _into_windows(self, minute: int, counts: Counts) -> None:
+        for window, (_, length) in zip(self.windows, WINDOWS, strict=True):
+            if self.now - length < minute <= self.now:
+                add(window, counts)
+
+    def _held_between(self, after: int, upto: int) -> list[int]:
+        """Return the minutes in (after, upto] that have a pane, looking at whichever is fewer."""
+        if upto - after < len(self.by_minute):
+            return [minute for minute in range(after + 1, upto + 1) if minute in self.by_minute]
+        return [minute for minute in self.by_minute if after < minute <= upto]

@@ -1,0 +1,110 @@
+"""The records that go out: one builder for each schema."""
+
+from typing import Final, NamedTuple
+
+from schemas.codec import Record
+from streams.metrics.alerts import ESCALATIONS, PAST_TARGET
+from streams.metrics.counters import FIRST_BUCKETS, NEXT_BUCKETS, PANE_COUNTERS, WINDOW_COUNTERS, Counts, add, histogram
+from streams.metrics.histogram import quantiles
+from streams.metrics.targets import MINUTE
+from streams.metrics.threads import NOBODY, Strand, Turn
+
+_PANE_COLUMNS: Final = tuple(enumerate(PANE_COUNTERS))
+_ROLLING_COLUMNS: Final = tuple(enumerate(PANE_COUNTERS + WINDOW_COUNTERS))
+
+
+def turn_record(account: str, strand: Strand, turn: Turn, version: int) -> Record:
+    """Return a ``turn``."""
+    answered_at, response = turn.answered_at, turn.response
+    seconds = None if response is None else response / 1000
+    if answered_at is not None:
+        status, sla = "answered", "met" if answered_at <= turn.due_at else "missed"
+    else:
+        status = "expired" if turn.expired else "open"
+        sla = "missed" if turn.expired or turn.escalation >= PAST_TARGET else "pending"
+    return {
+        "account": account,
+        "turn_id": turn.id,
+        "contact_id": strand.contact,
+        "conversation_id": strand.conversation,
+        "ordinal": turn.ordinal,
+        "opened_at": turn.opened_at,
+        "messages": turn.messages,
+        "status": status,
+        "answered_at": answered_at,
+        "reply_id": turn.reply_id,
+        "response_seconds": seconds,
+        "business_seconds": seconds,  # every account is at work around the clock until it has a calendar
+        "automated_at": turn.automated_at,
+        "due_at": turn.due_at,
+        "sla": sla,
+        "skewed": turn.skewed,
+        "version": version,
+    }
+
+
+def pane_record(account: str, minute: int, counts: Counts, version: int) -> Record:
+    """Return the ``pane`` of a minute since 1970; without counts, one that says that nothing stands there any more."""
+    record: Record = {name: counts.get(number, 0) for number, name in _PANE_COLUMNS}
+    first, following = histogram(counts, FIRST_BUCKETS), histogram(counts, NEXT_BUCKETS)
+    record["account"] = account
+    record["minute"] = minute * MINUTE
+    record["first_buckets"], record["first_counts"] = list(first), list(first.values())
+    record["next_buckets"], record["next_counts"] = list(following), list(following.values())
+    record["version"] = version
+    return record
+
+
+def rolling_record(account: str, window: str, minute: int, counts: Counts, waiting: Record) -> Record:
+    """Return the ``rolling`` row of a window that ends with ``minute``; ``waiting`` holds what :func:`waiting_columns` gives."""
+    record: Record = {name: counts.get(number, 0) for number, name in _ROLLING_COLUMNS}
+    first, following = histogram(counts, FIRST_BUCKETS), histogram(counts, NEXT_BUCKETS)
+    both = dict(first)
+    add(both, following)
+    record["response_p50"], record["response_p90"], record["response_p99"] = quantiles(both, (0.5, 0.9, 0.99))
+    (record["first_response_p50"],) = quantiles(first, (0.5,))
+    (record["next_response_p50"],) = quantiles(following, (0.5,))
+    record["account"] = account
+    record["window"] = window
+    record["as_of"] = minute * MINUTE
+    record.update(waiting)
+    return record
+
+
+def waiting_columns(turns: list[Turn], version: int) -> Record:
+    """Return what every rolling row of one moment has in common: who is waiting, and the version."""
+    return {
+        "unanswered": len(turns),
+        "at_risk": sum(NOBODY < turn.escalation < PAST_TARGET for turn in turns),
+        "breached": sum(turn.escalation >= PAST_TARGET for turn in turns),
+        "oldest_opened_at": min((turn.opened_at for turn in turns), default=None),
+        "version": version,
+    }
+
+
+class AlertChange(NamedTuple):
+    """What has become of a turn's alert: its escalation, and since when (ms) it is firing there or is resolved."""
+
+    strand: Strand
+    turn: Turn
+    escalation: int
+    state: str
+    at: int
+
+
+def alert_record(account: str, change: AlertChange, version: int) -> Record:
+    """Return an ``alert``."""
+    turn = change.turn
+    return {
+        "account": account,
+        "alert_id": f"unanswered:{turn.id}",
+        "kind": "unanswered",
+        "severity": ESCALATIONS[change.escalation][1],
+        "state": change.state,
+        "subject": turn.id,
+        "contact_id": change.strand.contact,
+        "escalation": change.escalation,
+        "due_at": turn.due_at,
+        "fired_at": change.at,
+        "version": version,
+    }
