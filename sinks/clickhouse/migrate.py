@@ -1,0 +1,72 @@
+"""Bringing ClickHouse's tables and views up to date: the numbered files of ``migrations/``, each applied once.
+
+A file that has been released is never edited: a change is a new file. Every statement can be repeated without harm, so
+one that was interrupted, or two processes that start at once, do no damage.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from hashlib import sha256
+from importlib import resources
+
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import Error
+
+from streams.errors import ClickHouseError
+
+TABLE = """
+CREATE TABLE IF NOT EXISTS migrations (name String, checksum String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3))
+ENGINE = ReplacingMergeTree ORDER BY name
+"""
+
+
+def migrate(client: Client) -> list[str]:
+    """Apply what has not been applied yet, in order, and return the names. Raises :class:`ClickHouseError`."""
+    names = pending(client)
+    if names:
+        client.command(TABLE)
+    for name in names:
+        text = migrations()[name]
+        for statement in statements(text):
+            try:
+                client.command(statement)
+            except Error as error:
+                reason = " ".join(str(error).split())[:500]
+                remedy = "mend what it names, then run `rapport migrate` again"
+                raise ClickHouseError(f"migration {name} failed ({reason})", remedy) from None
+        client.insert("migrations", [(name, _checksum(text))], column_names=["name", "checksum"])
+    return names
+
+
+def pending(client: Client) -> list[str]:
+    """Return the names of the migrations that have not been applied, in order.
+
+    Raises :class:`ClickHouseError` if one that has been applied reads differently now.
+    """
+    applied: dict[str, str] = {}
+    if client.command("EXISTS TABLE migrations"):
+        rows = client.query("SELECT name, checksum FROM migrations FINAL").result_rows
+        applied = {name: checksum for name, checksum in rows}  # noqa: C416 - dict() does not see pairs in rows
+    for name, text in migrations().items():
+        if name in applied and applied[name] != _checksum(text):
+            remedy = "restore the file as it was released, and put the change in a new one"
+            raise ClickHouseError(f"migration {name} was edited after it had been applied", remedy)
+    return [name for name in migrations() if name not in applied]
+
+
+@cache
+def migrations() -> Mapping[str, str]:
+    """Return the text of every migration by name, in order."""
+    files = (resources.files(__package__) / "migrations").iterdir()
+    return {file.name: file.read_text("utf-8") for file in sorted(files, key=lambda file: file.name)}
+
+
+def statements(text: str) -> list[str]:
+    """Return the statements of a migration; each ends with a semicolon at the end of a line, comments are dropped."""
+    bare = re.sub(r"^\s*--.*\n", "", text, flags=re.MULTILINE)
+    return [part.strip() for part in re.split(r";\s*(?:\n|$)", bare) if part.strip()]
+
+
+def _checksum(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
