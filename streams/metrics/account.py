@@ -125,13 +125,16 @@ class Account:
             self._withdraw(event["id"], event["published_at"])
             return
         number = _KINDS.get(kind)
-        if number is None or event["id"] in self.where:
-            return  # facts only; or seen before: a repetition, or an edit, which changes no clock
+        if number is None:
+            return  # for the facts only
         at = event["published_at"]
         if at < clock - self.targets.lateness:
-            self.panes.count(clock, TOO_LATE)
-            self.live = True
+            if not event["revision"]:  # an edit may come whenever it likes
+                self.panes.count(clock, TOO_LATE)
+                self.live = True
             return
+        if event["id"] in self.where:
+            return  # a repetition, or an edit, which changes no clock
         withdrawn_at = self.withdrawn.get(event["id"])
         if withdrawn_at is not None and self._undoes(withdrawn_at, at):
             return

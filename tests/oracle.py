@@ -1,0 +1,234 @@
+"""The metrics again, slowly and obviously: all events in a list, no state, no shared code with the fold.
+
+`measure` takes the events in the order of their arrival and the clock at the end. It looks at whole lists for everything.
+"""
+
+from collections import defaultdict
+from typing import Any
+
+SECOND = 1000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+Event = dict[str, Any]
+
+
+def measure(events: list[Event], clock: int, target: int = HOUR, lateness: int = DAY, expiry: int = 7 * DAY) -> dict[str, Any]:
+    """Return {account: {"turns": {id: …}, "panes": {minute: …}, "windows": {name: …}}} as of `clock` (ms)."""
+    accounts: dict[str, list[tuple[int, Event]]] = defaultdict(list)
+    now = 0
+    for event in events:
+        now = max(now, event["received_at"])
+        accounts[event["account"]].append((now, event))
+    return {
+        account: _measure_account(seen, clock, target, lateness, expiry) for account, seen in accounts.items() if account
+    }
+
+
+def _measure_account(seen: list[tuple[int, Event]], clock: int, target: int, lateness: int, expiry: int) -> dict[str, Any]:
+    withdrawals: dict[str, int] = {}
+    for _, event in seen:
+        if event["kind"] == "withdrawal":
+            at = event["published_at"]
+            withdrawals[event["id"]] = min(at, withdrawals.get(event["id"], at))
+    posts: dict[str, Event] = {}
+    too_late = []
+    for now, event in seen:
+        if event["kind"] not in ("mention", "reply", "broadcast", "peer"):
+            continue
+        if event["published_at"] >= now - lateness:
+            posts.setdefault(event["id"], event)
+        elif event["revision"] == 0:
+            too_late.append(now)
+    stand = {
+        id: post
+        for id, post in posts.items()
+        if id not in withdrawals or withdrawals[id] > post["published_at"] + expiry
+    }
+    threads = []
+    for (conversation, contact), messages in _strands(stand).items():
+        threads += _threads(messages, conversation, contact, expiry if conversation else DAY)
+    turns = {}
+    for thread in threads:
+        for turn in _turns(thread, expiry):
+            turns[turn["id"]] = _judge(turn, clock, target, expiry)
+    return {
+        "turns": turns,
+        "panes": _panes(stand, turns, too_late, clock),
+        "windows": {
+            name: _window(stand, threads, turns, too_late, clock, minutes)
+            for name, minutes in (("5m", 5), ("1h", 60), ("24h", 1440))
+        },
+    }
+
+
+def _strands(stand: dict[str, Event]) -> dict[tuple[str, str], list[Event]]:
+    """Sort messages by (conversation, contact): as they say, or as the post they answer, or not at all."""
+
+    def where(post: Event, path: tuple[str, ...] = ()) -> tuple[str, str] | None:
+        if post["kind"] == "mention":
+            return post["conversation_id"], post["author_id"]
+        if post["kind"] != "reply" or post["id"] in path:
+            return None
+        if post["contact_id"] and (post["conversation_id"] or not post["parent_id"]):
+            return post["conversation_id"], post["contact_id"]
+        parent = stand.get(post["parent_id"])
+        return where(parent, (*path, post["id"])) if parent else None
+
+    strands: dict[tuple[str, str], list[Event]] = defaultdict(list)
+    for post in stand.values():
+        key = where(post)
+        if key is not None:
+            strands[key].append(post)
+    return strands
+
+
+def _threads(messages: list[Event], conversation: str, contact: str, silence: int) -> list[dict[str, Any]]:
+    """Put a strand in order, each reply not before the contact's message it answers, and part it where all were silent."""
+    by_id = {message["id"]: message for message in messages}
+    placed = []
+    for message in messages:
+        at = message["published_at"]
+        parent = by_id.get(message["parent_id"])
+        if message["kind"] == "reply" and parent is not None and parent["kind"] == "mention":
+            at = max(at, parent["published_at"])
+        order = 0 if message["kind"] == "mention" else 2 if message["automated"] else 1
+        placed.append((at, order, message["id"], message))
+    placed.sort(key=lambda entry: entry[:3])
+    threads: list[dict[str, Any]] = []
+    home: dict[str, dict[str, Any]] = {}
+    for at, _, id, message in placed:
+        if message["kind"] == "reply" and message["parent_id"] in home:
+            thread = home[message["parent_id"]]
+        elif threads and at - threads[-1]["last"] <= silence:
+            thread = threads[-1]
+        else:
+            thread = {"conversation": conversation, "contact": contact, "messages": []}
+            threads.append(thread)
+        thread["messages"].append((at, message))
+        thread["last"] = at
+        home[id] = thread
+    return threads
+
+
+def _turns(thread: dict[str, Any], expiry: int) -> list[dict[str, Any]]:
+    turns: list[dict[str, Any]] = []
+    for at, message in thread["messages"]:
+        waiting = turns[-1] if turns and turns[-1]["answered_at"] is None and at <= turns[-1]["opened_at"] + expiry else None
+        if message["kind"] == "mention":
+            if waiting:
+                waiting["messages"] += 1
+            else:
+                turns.append(
+                    {
+                        "id": message["id"],
+                        "contact": thread["contact"],
+                        "conversation": thread["conversation"],
+                        "ordinal": len(turns) + 1,
+                        "opened_at": at,
+                        "messages": 1,
+                        "answered_at": None,
+                        "reply_id": "",
+                        "automated_at": None,
+                        "skewed": False,
+                    }
+                )
+        elif waiting and message["automated"]:
+            waiting["automated_at"] = at if waiting["automated_at"] is None else waiting["automated_at"]
+        elif waiting:
+            waiting |= {"answered_at": at, "reply_id": message["id"], "skewed": message["published_at"] < at}
+    return turns
+
+
+def _judge(turn: dict[str, Any], clock: int, target: int, expiry: int) -> dict[str, Any]:
+    opened_at, answered_at = turn["opened_at"], turn["answered_at"]
+    due_at = opened_at + target
+    if answered_at is not None:
+        status, sla = "answered", "met" if answered_at <= due_at else "missed"
+    else:
+        status = "expired" if clock >= opened_at + expiry else "open"
+        sla = "missed" if clock >= min(due_at, opened_at + expiry) else "pending"
+    seconds = None if answered_at is None or turn["skewed"] else (answered_at - opened_at) / SECOND
+    return turn | {"status": status, "sla": sla, "due_at": due_at, "response_seconds": seconds}
+
+
+def _happenings(stand: dict[str, Event], turns: dict[str, Any], too_late: list[int], clock: int) -> list[tuple[int, str, float]]:
+    """Return everything that is counted as (time, counter, amount); a deadline that lies ahead has not been missed."""
+    found: list[tuple[int, str, float]] = [(at, "too_late", 1) for at in too_late]
+    for post in stand.values():
+        kind = post["kind"]
+        if kind == "reply":
+            name = "automated_replies" if post["automated"] else "replies"
+        else:
+            name = {"mention": "mentions", "broadcast": "broadcasts", "peer": "peer_answers"}[kind]
+        found.append((post["published_at"], name, 1))
+    for turn in turns.values():
+        opened_at, answered_at = turn["opened_at"], turn["answered_at"]
+        found.append((opened_at, "turns", 1))
+        if turn["ordinal"] > 1:
+            found.append((opened_at, "reopened", 1))
+        limits = [("within_15m", 15 * MINUTE), ("within_1h", HOUR), ("within_24h", DAY)]
+        for name, limit in limits:
+            if answered_at is not None and answered_at - opened_at <= limit:
+                found.append((answered_at, name + "_hits", 1))
+            else:
+                found.append((opened_at + limit, name + "_misses", 1))
+        if answered_at is not None and answered_at <= turn["due_at"]:
+            found.append((answered_at, "sla_met", 1))
+        else:
+            found.append((turn["due_at"], "sla_missed", 1))
+        if answered_at is not None:
+            found.append((opened_at, "turns_answered", 1))
+            found.append((answered_at, "answered", 1))
+            if turn["ordinal"] == 1:
+                found.append((answered_at, "first_answered", 1))
+            if turn["skewed"]:
+                found.append((answered_at, "clock_skew", 1))
+            else:
+                found.append((answered_at, "response_samples", 1))
+                found.append((answered_at, "response_milliseconds", round(turn["response_seconds"] * SECOND)))
+    return [entry for entry in found if entry[0] // MINUTE <= clock // MINUTE and entry[2]]
+
+
+def _panes(stand: dict[str, Event], turns: dict[str, Any], too_late: list[int], clock: int) -> dict[int, dict[str, float]]:
+    panes: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for at, name, amount in _happenings(stand, turns, too_late, clock):
+        panes[at // MINUTE][name] += amount
+    return {minute: dict(pane) for minute, pane in panes.items()}
+
+
+def _window(  # noqa: PLR0913, PLR0917 - the oracle has no state
+    stand: dict[str, Event], threads: list[Any], turns: dict[str, Any], too_late: list[int], clock: int, minutes: int
+) -> dict[str, Any]:
+    def inside(at: int) -> bool:
+        return clock // MINUTE - minutes < at // MINUTE <= clock // MINUTE
+
+    window: dict[str, Any] = defaultdict(float)
+    for at, name, amount in _happenings(stand, turns, too_late, clock):
+        if inside(at):
+            window[name] += amount
+    window["contacts"] = len(
+        {post["author_id"] for post in stand.values() if post["kind"] == "mention" and inside(post["published_at"])}
+    )
+    for thread in threads:
+        sides = [m["kind"] for _, m in thread["messages"] if not m["automated"]]
+        if "mention" in sides and any(inside(at) for at, _ in thread["messages"]):
+            changes = sum(one != two for one, two in zip(sides, sides[1:], strict=False))
+            window["conversations"] += 1
+            window["alternations"] += changes
+            for depth in (2, 3, 5):
+                window[f"reach_{depth}"] += changes >= depth
+    window["response_times"] = sorted(
+        turn["response_seconds"]
+        for turn in turns.values()
+        if turn["response_seconds"] is not None and inside(turn["answered_at"])
+    )
+    waiting = [turn for turn in turns.values() if turn["status"] == "open"]
+    window["unanswered"] = len(waiting)
+    window["oldest_opened_at"] = min((turn["opened_at"] for turn in waiting), default=None)
+    window["breached"] = sum(clock >= turn["due_at"] for turn in waiting)
+    window["at_risk"] = sum(
+        turn["opened_at"] + round((turn["due_at"] - turn["opened_at"]) * 0.8) <= clock < turn["due_at"] for turn in waiting
+    )
+    return {name: amount for name, amount in window.items() if amount}

@@ -1,0 +1,116 @@
+"""The fold against the oracle, on worlds that Hypothesis makes up: any order, any repetition, edits, deletions, restarts."""
+
+import random
+from statistics import median
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.codec import Record
+from streams.interactions import interaction, tick
+from streams.metrics.targets import DAY, HOUR, MINUTE, Targets
+from tests.batch import Partition
+from tests.oracle import measure
+
+START = 1_790_000_000_000
+ACCOUNTS = ("net:one", "net:two")
+
+
+@st.composite
+def worlds(draw: st.DrawFn, span: int = 2 * DAY, at_most: int = 40) -> list[Record]:
+    """Return posts, deletions and edits of a few contacts and brands, in the order in which they are published."""
+    events: list[Record] = []
+    step = st.sampled_from([0, 1, 500, 30_000, MINUTE, 10 * MINUTE, HOUR, 5 * HOUR, 23 * HOUR, DAY, 25 * HOUR])
+    at = START
+    for number in range(draw(st.integers(1, at_most))):
+        at += draw(step) % max(1, span // 8)
+        account = draw(st.sampled_from(ACCOUNTS))
+        kind = draw(st.sampled_from(["mention"] * 5 + ["reply"] * 4 + ["broadcast", "peer", "withdrawal", "edit"]))
+        earlier = [event for event in events if event["account"] == account and event["kind"] != "withdrawal"]
+        fields: dict[str, Any] = {"account": account, "published_at": at, "received_at": at, "id": f"p{number}"}
+        contact = draw(st.sampled_from(["ann", "bob"]))
+        conversation = draw(st.sampled_from(["c1", "c2", "", ""]))
+        if kind == "mention":
+            fields |= {"author_id": contact, "contact_id": contact, "conversation_id": conversation}
+        elif kind == "reply":
+            parent = draw(st.sampled_from([*earlier, None, None])) if earlier else None
+            fields |= {"author_id": "brand", "automated": draw(st.sampled_from([False, False, False, True]))}
+            fields["parent_id"] = parent["id"] if parent else draw(st.sampled_from(["", f"p{number + 2}"]))
+            if draw(st.booleans()):
+                addressed = parent if parent and parent["contact_id"] else None
+                fields["contact_id"] = addressed["contact_id"] if addressed else contact
+                fields["conversation_id"] = addressed["conversation_id"] if addressed else conversation
+            fields["published_at"] -= draw(st.sampled_from([0, 0, 0, 1000, 20 * MINUTE]))
+        elif kind in ("withdrawal", "edit"):
+            if not earlier:
+                continue
+            post = draw(st.sampled_from(earlier))
+            if kind == "edit":
+                events.append({**post, "received_at": at, "revision": post["revision"] + 1, "text": "edited"})
+                continue
+            fields["id"] = post["id"]
+            fields["published_at"] = max(at, post["published_at"])
+        events.append(interaction(kind=kind, **fields))
+    return events
+
+
+def run(events: list[Record], messages: random.Random, until: int, targets: Targets = Targets()) -> dict[str, Any]:
+    """Fold events in messages of random size, with ticks, rows taken and restarts in between."""
+    partition = Partition(targets)
+    position = 0
+    while position < len(events):
+        size = messages.choice([1, 1, 2, 7, 300])
+        partition.message(events[position : position + size])
+        position += size
+        if messages.random() < 0.3:
+            partition.message([tick(partition.clock + messages.choice([0, 20_000, MINUTE, HOUR]))] if position >= len(events) else [])
+        if messages.random() < 0.3:
+            partition.settle()
+        if messages.random() < 0.15:
+            partition.reload()
+    partition.message([tick(max(until, partition.clock))])
+    return {"clock": partition.clock, "accounts": partition.results()}
+
+
+def assert_true(found: dict[str, Any], truth: dict[str, Any]) -> None:
+    for account, expected in truth.items():
+        actual = found["accounts"].get(account, {"turns": {}, "panes": {}, "windows": {}})
+        assert actual["turns"] == expected["turns"]
+        assert actual["panes"] == expected["panes"]
+        for name, window in expected["windows"].items():
+            row = dict(actual["windows"].get(name, {"p50": None}))
+            times, p50 = window.pop("response_times", []), row.pop("p50")
+            assert row == window
+            if times:
+                assert p50 == pytest.approx(median(times), rel=0.0101, abs=0.002)
+
+
+@given(worlds(), st.randoms(use_true_random=False), st.sampled_from([0, MINUTE, HOUR, 3 * DAY, 9 * DAY, 20 * DAY]))
+@settings(max_examples=300, deadline=None)
+def test_equals_the_oracle(events: list[Record], messages: random.Random, later: int) -> None:
+    until = max(event["received_at"] for event in events) + later if events else START
+    found = run(events, messages, until)
+    assert_true(found, measure(events, found["clock"]))
+
+
+@given(worlds(span=DAY), st.randoms(use_true_random=False), st.sampled_from([0, HOUR, 9 * DAY]))
+@settings(max_examples=300, deadline=None)
+def test_order_and_repetition_change_nothing(events: list[Record], messages: random.Random, later: int) -> None:
+    """Any order of arrival within the lateness bound, any number of times, gives the same turns and panes."""
+    targets = Targets(lateness=3 * DAY)
+    shuffled = events + messages.sample(events, len(events) // 3)
+    messages.shuffle(shuffled)
+    until = max((event["received_at"] for event in events), default=START) + later
+    found = run(shuffled, messages, until, targets)
+    assert_true(found, measure(events, found["clock"], lateness=targets.lateness))
+
+
+@given(worlds(span=60 * DAY, at_most=60), st.randoms(use_true_random=False))
+@settings(max_examples=200, deadline=None)
+def test_long_lives_are_forgotten_without_a_trace(events: list[Record], messages: random.Random) -> None:
+    until = max((event["received_at"] for event in events), default=START) + 40 * DAY
+    partition_truth = measure(events, until)
+    found = run(events, messages, until)
+    assert_true(found, partition_truth)
