@@ -114,6 +114,8 @@ def decode(name: str, message: bytes) -> list[Record]:
         Exception
     ) as error:  # fastavro raises whatever its reading ran into: EOFError, IndexError, UnicodeDecodeError…
         raise DecodeError("undecodable", f"not an array of {name}: {type(error).__name__}: {error}") from error
+    if buffer.tell() != len(message):
+        raise DecodeError("undecodable", f"{len(message) - buffer.tell()} bytes follow the array of {name}")
     return records  # type: ignore[no-any-return]
 
 

@@ -4,6 +4,7 @@
 """
 
 from collections import defaultdict
+from itertools import pairwise
 from typing import Any
 
 SECOND = 1000
@@ -14,7 +15,9 @@ DAY = 24 * HOUR
 Event = dict[str, Any]
 
 
-def measure(events: list[Event], clock: int, target: int = HOUR, lateness: int = DAY, expiry: int = 7 * DAY) -> dict[str, Any]:
+def measure(
+    events: list[Event], clock: int, target: int = HOUR, lateness: int = DAY, expiry: int = 7 * DAY
+) -> dict[str, Any]:
     """Return {account: {"turns": {id: …}, "panes": {minute: …}, "windows": {name: …}}} as of `clock` (ms)."""
     accounts: dict[str, list[tuple[int, Event]]] = defaultdict(list)
     now = 0
@@ -22,11 +25,15 @@ def measure(events: list[Event], clock: int, target: int = HOUR, lateness: int =
         now = max(now, event["received_at"])
         accounts[event["account"]].append((now, event))
     return {
-        account: _measure_account(seen, clock, target, lateness, expiry) for account, seen in accounts.items() if account
+        account: _measure_account(seen, clock, target, lateness, expiry)
+        for account, seen in accounts.items()
+        if account
     }
 
 
-def _measure_account(seen: list[tuple[int, Event]], clock: int, target: int, lateness: int, expiry: int) -> dict[str, Any]:
+def _measure_account(
+    seen: list[tuple[int, Event]], clock: int, target: int, lateness: int, expiry: int
+) -> dict[str, Any]:
     withdrawals: dict[str, int] = {}
     for _, event in seen:
         if event["kind"] == "withdrawal":
@@ -42,9 +49,9 @@ def _measure_account(seen: list[tuple[int, Event]], clock: int, target: int, lat
         elif event["revision"] == 0:
             too_late.append(now)
     stand = {
-        id: post
-        for id, post in posts.items()
-        if id not in withdrawals or withdrawals[id] > post["published_at"] + expiry
+        name: post
+        for name, post in posts.items()
+        if name not in withdrawals or withdrawals[name] > post["published_at"] + expiry
     }
     threads = []
     for (conversation, contact), messages in _strands(stand).items():
@@ -98,7 +105,7 @@ def _threads(messages: list[Event], conversation: str, contact: str, silence: in
     placed.sort(key=lambda entry: entry[:3])
     threads: list[dict[str, Any]] = []
     home: dict[str, dict[str, Any]] = {}
-    for at, _, id, message in placed:
+    for at, _, name, message in placed:
         if message["kind"] == "reply" and message["parent_id"] in home:
             thread = home[message["parent_id"]]
         elif threads and at - threads[-1]["last"] <= silence:
@@ -108,14 +115,16 @@ def _threads(messages: list[Event], conversation: str, contact: str, silence: in
             threads.append(thread)
         thread["messages"].append((at, message))
         thread["last"] = at
-        home[id] = thread
+        home[name] = thread
     return threads
 
 
 def _turns(thread: dict[str, Any], expiry: int) -> list[dict[str, Any]]:
     turns: list[dict[str, Any]] = []
     for at, message in thread["messages"]:
-        waiting = turns[-1] if turns and turns[-1]["answered_at"] is None and at <= turns[-1]["opened_at"] + expiry else None
+        waiting = (
+            turns[-1] if turns and turns[-1]["answered_at"] is None and at <= turns[-1]["opened_at"] + expiry else None
+        )
         if message["kind"] == "mention":
             if waiting:
                 waiting["messages"] += 1
@@ -153,7 +162,9 @@ def _judge(turn: dict[str, Any], clock: int, target: int, expiry: int) -> dict[s
     return turn | {"status": status, "sla": sla, "due_at": due_at, "response_seconds": seconds}
 
 
-def _happenings(stand: dict[str, Event], turns: dict[str, Any], too_late: list[int], clock: int) -> list[tuple[int, str, float]]:
+def _happenings(  # noqa: C901, PLR0912 - a list of everything is long
+    stand: dict[str, Event], turns: dict[str, Any], too_late: list[int], clock: int
+) -> list[tuple[int, str, float]]:
     """Return everything that is counted as (time, counter, amount); a deadline that lies ahead has not been missed."""
     found: list[tuple[int, str, float]] = [(at, "too_late", 1) for at in too_late]
     for post in stand.values():
@@ -191,7 +202,9 @@ def _happenings(stand: dict[str, Event], turns: dict[str, Any], too_late: list[i
     return [entry for entry in found if entry[0] // MINUTE <= clock // MINUTE and entry[2]]
 
 
-def _panes(stand: dict[str, Event], turns: dict[str, Any], too_late: list[int], clock: int) -> dict[int, dict[str, float]]:
+def _panes(
+    stand: dict[str, Event], turns: dict[str, Any], too_late: list[int], clock: int
+) -> dict[int, dict[str, float]]:
     panes: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for at, name, amount in _happenings(stand, turns, too_late, clock):
         panes[at // MINUTE][name] += amount
@@ -214,7 +227,7 @@ def _window(  # noqa: PLR0913, PLR0917 - the oracle has no state
     for thread in threads:
         sides = [m["kind"] for _, m in thread["messages"] if not m["automated"]]
         if "mention" in sides and any(inside(at) for at, _ in thread["messages"]):
-            changes = sum(one != two for one, two in zip(sides, sides[1:], strict=False))
+            changes = sum(one != two for one, two in pairwise(sides))
             window["conversations"] += 1
             window["alternations"] += changes
             for depth in (2, 3, 5):
@@ -229,6 +242,7 @@ def _window(  # noqa: PLR0913, PLR0917 - the oracle has no state
     window["oldest_opened_at"] = min((turn["opened_at"] for turn in waiting), default=None)
     window["breached"] = sum(clock >= turn["due_at"] for turn in waiting)
     window["at_risk"] = sum(
-        turn["opened_at"] + round((turn["due_at"] - turn["opened_at"]) * 0.8) <= clock < turn["due_at"] for turn in waiting
+        turn["opened_at"] + round((turn["due_at"] - turn["opened_at"]) * 0.8) <= clock < turn["due_at"]
+        for turn in waiting
     )
     return {name: amount for name, amount in window.items() if amount}

@@ -13,33 +13,17 @@ from zlib import crc32
 from schemas.codec import Record
 from streams.metrics import threads
 from streams.metrics.alerts import PAST_TARGET, next_at, reached_at
+from streams.metrics.contributions import count_answer, count_thread, count_turn, standing
 from streams.metrics.counters import (
-    ALTERNATIONS,
-    ANSWERED,
     AUTOMATED_REPLIES,
     BROADCASTS,
-    CLOCK_SKEW,
     CONTACTS,
-    CONVERSATIONS,
-    FIRST_ANSWERED,
-    FIRST_BUCKETS,
     MENTIONS,
-    NEXT_BUCKETS,
     PEER_ANSWERS,
-    REACH,
-    REOPENED,
     REPLIES,
-    RESPONSE_MILLISECONDS,
-    RESPONSE_SAMPLES,
-    SLA_MET,
-    SLA_MISSED,
     TOO_LATE,
-    TURNS,
-    TURNS_ANSWERED,
-    WITHIN,
     Counts,
 )
-from streams.metrics.histogram import bucket_of
 from streams.metrics.model import NEVER, Facts
 from streams.metrics.panes import WINDOWS, Panes
 from streams.metrics.records import (
@@ -60,7 +44,6 @@ from streams.metrics.threads import (
     REPLY,
     Message,
     Strand,
-    Thread,
     Turn,
 )
 
@@ -195,19 +178,19 @@ class Account:
     def _step(self, strand: Strand, message: Message, parent: Message | None) -> None:
         """Take in a message that comes last in its strand."""
         thread = threads.thread_of(strand, message, parent, self.targets)
-        before = _standing(thread)
+        before = standing(thread)
         turn = threads.extend(thread, message, self.targets)
-        after = _standing(thread)
+        after = standing(thread)
         if before != after:
-            self._count_thread(before, -1)
-            self._count_thread(after, 1)
+            count_thread(self.panes, before, -1)
+            count_thread(self.panes, after, 1)
         if turn is None:
             return
         if turn.id == message.id:
-            self._count_turn(turn, 1)
+            count_turn(self.panes, turn, 1)
             self._wait(strand, turn)
         elif turn.reply_id == message.id:
-            self._count_answer(turn, 1)
+            count_answer(self.panes, turn, 1)
             self._close(strand, turn, turn.answered_at or 0)
         self.changed[turn.id] = (strand, turn, True)
 
@@ -215,10 +198,10 @@ class Account:
         """Take a strand's messages again from the first, and count the difference."""
         old = {turn.id: turn for turn in strand.turns()}
         for thread in strand.threads:
-            self._count_thread(_standing(thread), -1)
+            count_thread(self.panes, standing(thread), -1)
         threads.rebuild(strand, self.targets)
         for thread in strand.threads:
-            self._count_thread(_standing(thread), 1)
+            count_thread(self.panes, standing(thread), 1)
         for turn in strand.turns():
             was = old.pop(turn.id, None)
             if was is not None:
@@ -229,15 +212,15 @@ class Account:
                     if _waits(turn):
                         self.open[turn.id] = (strand, turn)
                     continue
-                self._count_turn(was, -1)
-            self._count_turn(turn, 1)
+                count_turn(self.panes, was, -1)
+            count_turn(self.panes, turn, 1)
             self.changed[turn.id] = (strand, turn, True)
             if _waits(turn):
                 self._wait(strand, turn)
             else:
                 self._close(strand, was or turn, turn.answered_at or 0)
         for turn in old.values():
-            self._count_turn(turn, -1)
+            count_turn(self.panes, turn, -1)
             self._close(strand, turn, self.clock)
             self.changed[turn.id] = (strand, turn, False)
 
@@ -415,53 +398,6 @@ class Account:
         elif len(minutes) > 1 and minutes[0] < minutes[-1] - _CONTACT_MINUTES:
             del minutes[0]
 
-    def _count_thread(self, standing: tuple[int, int] | None, sign: int) -> None:
-        """Count a thread in the pane of its latest message, and in no other."""
-        if standing is None:
-            return
-        minute, alternations = standing
-        at = minute * MINUTE
-        self.panes.count(at, CONVERSATIONS, sign)
-        if alternations:
-            self.panes.count(at, ALTERNATIONS, sign * alternations)
-            for depth, number in REACH:
-                if alternations >= depth:
-                    self.panes.count(at, number, sign)
-
-    def _count_turn(self, turn: Turn, sign: int) -> None:
-        """Count a turn: as opened, as missed at every deadline ahead of it, and as answered if it is."""
-        count, opened_at = self.panes.count, turn.opened_at
-        count(opened_at, TURNS, sign)
-        if turn.ordinal > 1:
-            count(opened_at, REOPENED, sign)
-        for limit, _, misses in WITHIN:
-            count(opened_at + limit, misses, sign)
-        count(turn.due_at, SLA_MISSED, sign)
-        if turn.answered_at is not None:
-            self._count_answer(turn, sign)
-
-    def _count_answer(self, turn: Turn, sign: int) -> None:
-        """Count what the answer changes: the answer itself, and a hit in place of each miss that it came in time for."""
-        count, opened_at, answered_at = self.panes.count, turn.opened_at, turn.answered_at or 0
-        count(opened_at, TURNS_ANSWERED, sign)
-        count(answered_at, ANSWERED, sign)
-        if turn.ordinal == 1:
-            count(answered_at, FIRST_ANSWERED, sign)
-        response = turn.response
-        if response is None:
-            count(answered_at, CLOCK_SKEW, sign)
-        else:
-            count(answered_at, RESPONSE_SAMPLES, sign)
-            count(answered_at, RESPONSE_MILLISECONDS, sign * response)
-            count(answered_at, (FIRST_BUCKETS if turn.ordinal == 1 else NEXT_BUCKETS) + bucket_of(response), sign)
-        for limit, hits, misses in WITHIN:
-            if answered_at - opened_at <= limit:
-                count(answered_at, hits, sign)
-                count(opened_at + limit, misses, -sign)
-        if answered_at <= turn.due_at:
-            count(answered_at, SLA_MET, sign)
-            count(turn.due_at, SLA_MISSED, -sign)
-
     # -- facts -----------------------------------------------------------------------------------------------------------
 
     def say_changes(self, version: int, facts: Facts) -> None:
@@ -501,8 +437,3 @@ class Account:
 
 def _waits(turn: Turn) -> bool:
     return turn.answered_at is None and not turn.expired
-
-
-def _standing(thread: Thread) -> tuple[int, int] | None:
-    """Return where and as what a thread counts: (minute of its latest message, alternations); None without a contact."""
-    return (thread.last_at // MINUTE, thread.alternations) if thread.has_contact else None

@@ -44,7 +44,7 @@ class Model(Protocol[State]):
     def dumps(self, state: State) -> bytes:
         """Return the state as bytes. Only called when nothing is pending."""
 
-    def fold(self, state: State, events: Sequence[Event], before: int, clock: int, version: int, facts: Facts) -> int:  # noqa: PLR0913
+    def fold(self, state: State, events: Sequence[Event], before: int, clock: int, version: int, facts: Facts) -> int:  # noqa: PLR0913, PLR0917
         """Take in one message: ``events`` of this account (none: only time passes), moving its clock from ``before`` to ``clock``.
 
         What fell due up to ``before`` has been said already and is not said again; what falls due in (before, clock] is

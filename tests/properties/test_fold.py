@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.codec import Record
 from streams.interactions import interaction, tick
-from streams.metrics.targets import DAY, HOUR, MINUTE, Targets
+from streams.metrics.targets import DAY, DEFAULT_TARGETS, HOUR, MINUTE, Targets
 from tests.batch import Partition
 from tests.oracle import measure
 
@@ -56,7 +56,9 @@ def worlds(draw: st.DrawFn, span: int = 2 * DAY, at_most: int = 40) -> list[Reco
     return events
 
 
-def run(events: list[Record], messages: random.Random, until: int, targets: Targets = Targets()) -> dict[str, Any]:
+def run(
+    events: list[Record], messages: random.Random, until: int, targets: Targets = DEFAULT_TARGETS
+) -> dict[str, Any]:
     """Fold events in messages of random size, with ticks, rows taken and restarts in between."""
     partition = Partition(targets)
     position = 0
@@ -65,7 +67,9 @@ def run(events: list[Record], messages: random.Random, until: int, targets: Targ
         partition.message(events[position : position + size])
         position += size
         if messages.random() < 0.3:
-            partition.message([tick(partition.clock + messages.choice([0, 20_000, MINUTE, HOUR]))] if position >= len(events) else [])
+            partition.message(
+                [tick(partition.clock + messages.choice([0, 20_000, MINUTE, HOUR]))] if position >= len(events) else []
+            )
         if messages.random() < 0.3:
             partition.settle()
         if messages.random() < 0.15:
