@@ -1,0 +1,355 @@
+"""The one way by which Interactions enter Kafka: in batches, idempotent, and never far ahead of their readers.
+
+A message holds one partition's events, up to 300 of them (ARCHITECTURE: what Faust costs, it costs per message). The
+producer is idempotent and not transactional, so offsets have no gaps. It keeps at most ``max_bytes_in_flight`` per
+partition between what it has produced and what both readers, the worker and the sink, have committed: a slow reader
+slows the input down, and a broker that keeps little in memory loses nothing.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Mapping
+from functools import lru_cache
+from types import TracebackType
+from typing import Any, Final, Self
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from aiokafka.partitioner import murmur2
+from aiokafka.structs import TopicPartition
+
+from schemas.codec import Record, encode, newest
+from schemas.topics import MEBIBYTE, Catalogue
+from streams.connectors.base import Rejected
+from streams.errors import BrokerError
+from streams.interactions import tick, unfit
+from streams.telemetry import DEAD_LETTERS, PUBLISHED_BATCHES, PUBLISHED_EVENTS, log
+
+BATCH_EVENTS: Final = 300
+"""A message is sent when it has this many events …"""
+BATCH_BYTES: Final = 256 * 1024
+"""… or when the next event would take it above this many bytes …"""
+LINGER_SECONDS: Final = 0.05
+"""… or when its first event has waited for so long (not in deterministic mode)."""
+LARGEST_PAYLOAD: Final = 8 * MEBIBYTE
+"""A dead letter keeps at most this many of the original bytes: its topic takes messages of 16 MiB."""
+START_SECONDS: Final = 10.0
+"""A broker that does not answer for so long at the start is not there."""
+POLL_SECONDS: Final = 0.02
+"""How often the readers' commits are asked for while the publisher waits for them."""
+PATIENCE_SECONDS: Final = 30.0
+"""Readers that commit nothing for so long are worth a warning."""
+
+_STRINGS: Final = tuple(field["name"] for field in newest("interaction").record["fields"] if field["type"] == "string")
+_NUMBERS_SIZE: Final = 40
+"""About what an event's numbers take, in bytes."""
+
+
+@lru_cache(maxsize=100_000)
+def partition_of(account: str, partitions: int) -> int:
+    """Return the partition of an account: the one that Kafka's own partitioners choose for the account as a key."""
+    return int((murmur2(account.encode()) & 0x7FFFFFFF) % partitions)
+
+
+def size_of(event: Record) -> int:
+    """Return about how many bytes an event takes in a message; never much less than it does."""
+    size = _NUMBERS_SIZE + sum(len(event[name].encode()) + 1 for name in _STRINGS)
+    return size + sum(len(item.encode()) + 1 for name in ("hashtags", "links") for item in event[name])
+
+
+class _Partition:
+    """What is on its way to one partition."""
+
+    def __init__(self) -> None:
+        self.batch: list[Record] = []
+        self.batch_bytes = 0
+        self.sending = asyncio.Lock()
+        """Held while a batch is taken and given to the producer, so that batches keep their order."""
+        self.acknowledged: deque[tuple[int, int]] = deque()
+        """Offset and size of each message that Kafka has and that not both readers have committed."""
+        self.bytes_in_flight = 0
+        """Size of all messages that are unacknowledged, or acknowledged and not committed by both readers."""
+
+    def is_full_for(self, size: int) -> bool:
+        """Say whether the batch has no room for another event of ``size`` bytes."""
+        return bool(self.batch) and (len(self.batch) >= BATCH_EVENTS or self.batch_bytes + size > BATCH_BYTES)
+
+    def forget(self, committed: int) -> None:
+        """Take out of flight what both readers have committed: all offsets below ``committed``."""
+        while self.acknowledged and self.acknowledged[0][0] < committed:
+            self.bytes_in_flight -= self.acknowledged.popleft()[1]
+
+
+class Publisher:
+    """Carries Interactions, ticks and dead letters into Kafka. An async context manager; for one event loop.
+
+    ``connection``: keyword arguments of every aiokafka client, ``bootstrap_servers`` and security.
+    ``partitions``: how many the interactions topic must have; None: as many as it has.
+    ``source``: the label of the metrics, and the source of the dead letters of events that are unfit.
+    ``deterministic``: batches depend on the events alone, not on time: the same input makes the same messages, always.
+    ``max_bytes_in_flight``: see above; None: as fast as Kafka takes it.
+    ``timeout``: seconds after which a broker that acknowledges nothing is an error; until then it is tried again.
+
+    Every method may raise :class:`BrokerError`. What failed is not published later: end the process and replay.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is a decision of whoever wires it
+        self,
+        connection: Mapping[str, Any],
+        topics: Catalogue,
+        *,
+        source: str,
+        partitions: int | None = None,
+        deterministic: bool = False,
+        max_bytes_in_flight: int | None = MEBIBYTE,
+        timeout: float = 60.0,
+    ) -> None:
+        self._connection = dict(connection)
+        self._topics = topics
+        self._source = source
+        self._expected_partitions = partitions
+        self._deterministic = deterministic
+        self._max_bytes_in_flight = max_bytes_in_flight
+        self._timeout = timeout
+        self._partitions: list[_Partition] = []
+        self._unacknowledged: set[asyncio.Future[Any]] = set()
+        self._failure: BrokerError | None = None
+        self._batch_began = asyncio.Event()
+        self._polling = asyncio.Lock()
+        self._polled_at = 0.0
+        self._lingering: asyncio.Task[None] | None = None
+        self._log = log("publisher")
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions the interactions topic has."""
+        return len(self._partitions)
+
+    async def __aenter__(self) -> Self:
+        # A message must fit whatever its size: a dead letter may hold 8 MiB. Each message is a batch already, so the
+        # producer's own linger is 0. Not compressed: aiokafka has only gzip without further packages, and that is slow.
+        self._producer = AIOKafkaProducer(
+            **self._connection,
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=0,
+            max_batch_size=MEBIBYTE,
+            max_request_size=16 * MEBIBYTE,
+            request_timeout_ms=int(min(self._timeout, 20.0) * 1000),
+            retry_backoff_ms=200,
+        )
+        self._admin = AIOKafkaAdminClient(**self._connection, request_timeout_ms=int(START_SECONDS * 1000))
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await self._producer.start()
+                await self._admin.start()
+                found = len(await self._producer.partitions_for(self._topics.interactions.name))
+        except (KafkaError, OSError, TimeoutError) as error:
+            await self._close()
+            raise self._unreachable(f"{type(error).__name__}") from None
+        except BaseException:
+            await self._close()
+            raise
+        if self._expected_partitions not in (None, found):
+            await self._close()
+            name = self._topics.interactions.name
+            raise BrokerError(
+                f"topic {name} has {found} partitions, not {self._expected_partitions}",
+                f"set RAPPORT_PARTITIONS={found}, or make the topic anew with another RAPPORT_TOPIC_PREFIX",
+            )
+        self._partitions = [_Partition() for _ in range(found)]
+        if not self._deterministic:
+            self._lingering = asyncio.create_task(self._send_lingering(), name="publisher-linger")
+        return self
+
+    async def __aexit__(
+        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Flush, unless an error is on its way out already; then let go of the connections."""
+        try:
+            if error is None:
+                await self.flush()
+        finally:
+            await self._close()
+
+    async def publish(self, event: Record) -> None:
+        """Put an event into the batch of its partition. Waits while the readers are too far behind."""
+        if wrong := unfit(event):
+            payload = repr(event).encode("utf-8", "backslashreplace")
+            await self.reject(Rejected(*wrong, place=event["id"].encode("utf-8", "replace").decode(), payload=payload))
+            return
+        number = partition_of(event["account"], len(self._partitions))
+        partition, size = self._partitions[number], size_of(event)
+        while partition.is_full_for(size):
+            await self._send(number)
+        if not partition.batch:
+            self._batch_began.set()
+        partition.batch.append(event)
+        partition.batch_bytes += size
+        if len(partition.batch) >= BATCH_EVENTS:
+            await self._send(number)
+        elif self._failure:
+            raise self._failure
+
+    async def reject(self, rejected: Rejected, source: str | None = None) -> None:
+        """Set a piece of input aside: a dead letter with its reason, place and original bytes."""
+        source = source or self._source
+        letter = {
+            "source": source,
+            "reason": rejected.reason,
+            "error": _text(rejected.error)[:2_000],
+            "place": _text(rejected.place)[:2_000],
+            "payload": rejected.payload[:LARGEST_PAYLOAD],
+            "at": int(time.time() * 1000),
+        }
+        message = encode("dead_letter", [letter])
+        acknowledged = await self._produce(self._topics.dead_letters.name, 0, message, source.encode())
+
+        def count_it(done: asyncio.Future[Any]) -> None:
+            if _succeeded(done):
+                DEAD_LETTERS.labels(source, rejected.reason).inc()
+
+        acknowledged.add_done_callback(count_it)
+
+    async def tick(self, now: int) -> None:
+        """Say to every partition what time it is, in ms, after all events so far."""
+        for number in range(len(self._partitions)):
+            await self._send(number)
+            await self._send(number, [tick(now)])
+
+    async def flush(self) -> None:
+        """Send what is gathered and wait until Kafka has acknowledged everything."""
+        for number in range(len(self._partitions)):
+            await self._send(number)
+        if self._unacknowledged:
+            _, late = await asyncio.wait(self._unacknowledged, timeout=self._timeout)
+            if late and not self._failure:
+                self._failure = self._unreachable(f"nothing was acknowledged for {self._timeout:.0f} s")
+        if self._failure:
+            raise self._failure
+
+    async def _send(self, number: int, events: list[Record] | None = None) -> None:
+        """Give the batch of a partition, or ``events``, to the producer as one message."""
+        partition = self._partitions[number]
+        async with partition.sending:
+            if events is None:
+                events, partition.batch, partition.batch_bytes = partition.batch, [], 0
+            if not events:
+                return
+            message = encode("interaction", events)
+            await self._wait_for_readers(number, len(message))
+            partition.bytes_in_flight += len(message)
+            acknowledged = await self._produce(self._topics.interactions.name, number, message)
+            count = len(events)
+
+            def count_it(done: asyncio.Future[Any]) -> None:
+                if _succeeded(done):
+                    partition.acknowledged.append((done.result().offset, len(message)))
+                    PUBLISHED_EVENTS.labels(self._source).inc(count)
+                    PUBLISHED_BATCHES.labels(self._source).inc()
+
+            acknowledged.add_done_callback(count_it)
+
+    async def _produce(self, topic: str, number: int, message: bytes, key: bytes | None = None) -> asyncio.Future[Any]:
+        """Hand a message to the producer and return the future of its acknowledgement."""
+        if self._failure:
+            raise self._failure
+        try:
+            async with asyncio.timeout(self._timeout):
+                future: asyncio.Future[Any] = await self._producer.send(topic, message, key, number)
+        except (KafkaError, TimeoutError) as error:
+            self._failure = self._unreachable(type(error).__name__)
+            raise self._failure from None
+        self._unacknowledged.add(future)
+        future.add_done_callback(self._acknowledge)
+        await asyncio.sleep(0)  # the producer's own task gets its turn, however fast the events come
+        return future
+
+    def _acknowledge(self, done: asyncio.Future[Any]) -> None:
+        self._unacknowledged.discard(done)
+        if not _succeeded(done) and not self._failure:
+            self._failure = self._unreachable("cancelled" if done.cancelled() else type(done.exception()).__name__)
+
+    async def _wait_for_readers(self, number: int, size: int) -> None:
+        """Wait until ``size`` bytes more may be in flight to a partition. One message is always let through."""
+        limit = self._max_bytes_in_flight
+        if limit is None:
+            return
+        partition, began, warned = self._partitions[number], time.monotonic(), False
+        while partition.bytes_in_flight and partition.bytes_in_flight + size > limit:
+            if self._failure:
+                raise self._failure
+            await self._poll_commits()
+            if not warned and time.monotonic() - began > PATIENCE_SECONDS:
+                warned = True
+                self._log.warning(
+                    "waiting for the readers", partition=number, bytes_in_flight=partition.bytes_in_flight
+                )
+
+    async def _poll_commits(self) -> None:
+        """Ask Kafka what both readers have committed, not all the time. A group without commits has read nothing."""
+        async with self._polling:
+            if (rest := self._polled_at + POLL_SECONDS - time.monotonic()) > 0:
+                await asyncio.sleep(rest)
+                return
+            topic = self._topics.interactions.name
+            places = [TopicPartition(topic, number) for number in range(len(self._partitions))]
+            committed = dict.fromkeys(places, 1 << 63)
+            for group in (self._topics.worker_group, self._topics.sink_group):
+                try:
+                    async with asyncio.timeout(self._timeout):
+                        offsets = await self._admin.list_consumer_group_offsets(group, partitions=places)
+                except KafkaError:  # the coordinator is moving or starting: no news
+                    offsets = {}
+                except TimeoutError:
+                    self._failure = self._unreachable("it does not tell what was committed")
+                    raise self._failure from None
+                for place in places:
+                    committed[place] = min(committed[place], offsets[place].offset if place in offsets else -1)
+            self._polled_at = time.monotonic()
+            for place in places:
+                self._partitions[place.partition].forget(committed[place])
+
+    async def _send_lingering(self) -> None:
+        """Send every batch at the latest :data:`LINGER_SECONDS` after its first event."""
+        while True:
+            await self._batch_began.wait()
+            self._batch_began.clear()
+            await asyncio.sleep(LINGER_SECONDS)
+            try:
+                await asyncio.gather(*(self._send(number) for number, it in enumerate(self._partitions) if it.batch))
+            except BrokerError:
+                return  # kept as the failure, which the next call raises
+
+    async def _close(self) -> None:
+        """Let go of everything; a broker that is gone must not hold the process up."""
+        if self._lingering:
+            self._lingering.cancel()
+            await asyncio.gather(self._lingering, return_exceptions=True)
+        for future in self._unacknowledged:
+            future.remove_done_callback(self._acknowledge)
+            future.add_done_callback(_succeeded)
+        for client, stop in ((self._producer, self._producer.stop), (self._admin, self._admin.close)):
+            try:
+                async with asyncio.timeout(2):
+                    await stop()
+            except (KafkaError, OSError, TimeoutError) as error:
+                self._log.warning("closing failed", client=type(client).__name__, error=type(error).__name__)
+
+    def _unreachable(self, why: str) -> BrokerError:
+        servers = self._connection.get("bootstrap_servers", "")
+        servers = servers if isinstance(servers, str) else ",".join(servers)
+        return BrokerError(
+            f"Kafka at {servers} does not take messages ({why})", "start it, or set RAPPORT_BROKERS to where it is"
+        )
+
+
+def _succeeded(done: asyncio.Future[Any]) -> bool:
+    return not done.cancelled() and done.exception() is None
+
+
+def _text(text: str) -> str:
+    """Return text as Avro takes it: what is not Unicode is shown, not kept."""
+    return text.encode("utf-8", "backslashreplace").decode()
