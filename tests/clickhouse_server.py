@@ -1,0 +1,118 @@
+"""A ClickHouse to test with, and records to put into it."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from clickhouse_connect.driver.client import Client
+
+from schemas.codec import Block, Record, cut, encode, newest
+from sinks.clickhouse.connection import connect
+from sinks.clickhouse.migrate import migrate
+from sinks.clickhouse.writer import Writer
+
+NOON = 1_700_049_600_000
+"""2023-11-15 12:00 UTC, in ms."""
+MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+
+_DEFAULTS: dict[str, Record] = {
+    "interaction": {"id": "n:1", "account": "n:brand", "kind": "mention", "published_at": NOON, "received_at": NOON},
+    "turn": {
+        "account": "n:brand",
+        "turn_id": "n:1",
+        "contact_id": "n:carol",
+        "opened_at": NOON,
+        "status": "open",
+        "due_at": NOON + HOUR,
+        "sla": "pending",
+        "version": 1,
+    },
+    "pane": {"account": "n:brand", "minute": NOON, "version": 1},
+    "rolling": {"account": "n:brand", "window": "1h", "as_of": NOON, "version": 1},
+    "alert": {
+        "account": "n:brand",
+        "alert_id": "unanswered:n:1",
+        "kind": "unanswered",
+        "severity": "warning",
+        "state": "firing",
+        "subject": "n:1",
+        "due_at": NOON,
+        "fired_at": NOON,
+        "version": 1,
+    },
+    "dead_letter": {"source": "sink", "reason": "undecodable", "place": "t/0/1", "payload": b"", "at": NOON},
+}
+_tokens = count()
+
+
+def record(name: str, **fields: Any) -> Record:  # noqa: ANN401 - as the schema's fields are
+    """Return a whole record of the type ``name``."""
+    defaults = {field["name"]: field["default"] for field in newest(name).record["fields"] if "default" in field}
+    return {**defaults, **_DEFAULTS[name], **fields}
+
+
+def block(name: str, *records: Record) -> Block:
+    return cut(name, encode(name, records))
+
+
+def answered(after: int, **fields: Any) -> Record:  # noqa: ANN401 - as the schema's fields are
+    """Return a turn that was answered ``after`` ms."""
+    opened_at = fields.get("opened_at", NOON)
+    answer = {"status": "answered", "answered_at": opened_at + after, "response_seconds": after / 1000, "sla": "met"}
+    return record("turn", **{**answer, **fields})
+
+
+def put(client: Client, name: str, records: Sequence[Record]) -> None:
+    """Insert records, each call under a token of its own."""
+    Writer(client).insert(name, [block(name, *records)], f"test {next(_tokens)}")
+
+
+def rows(client: Client, query: str, **parameters: object) -> list[dict[str, Any]]:
+    return list(client.query(query, parameters).named_results())
+
+
+@contextmanager
+def embedded(directory: Path) -> Iterator[Client]:
+    """Open chDB with every table, and close it."""
+    client = connect(f"chdb:{directory}")
+    try:
+        migrate(client)
+        yield client
+    finally:
+        client.close()
+
+
+def server_address() -> tuple[str, Any] | None:
+    """Return where a real server is, and what keeps it running: the one at RAPPORT_TEST_CLICKHOUSE, or by Docker."""
+    if address := os.environ.get("RAPPORT_TEST_CLICKHOUSE"):
+        return address.rstrip("/"), None
+    if (
+        shutil.which("docker") is None
+        or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode
+    ):
+        return None
+    from testcontainers.clickhouse import ClickHouseContainer  # noqa: PLC0415 - slow to import, and only here
+
+    container = ClickHouseContainer("clickhouse/clickhouse-server:26.3", port=8123)
+    container.start()
+    login = f"{container.username}:{container.password}"
+    return f"http://{login}@{container.get_container_host_ip()}:{container.get_exposed_port(8123)}", container
+
+
+@contextmanager
+def server(address: str) -> Iterator[Client]:
+    """Open a database of its own on a real server, with every table; drop it at the end. ``address`` without database."""
+    database = f"rapport_test_{uuid4().hex[:12]}"
+    client = connect(f"{address}/{database}")
+    try:
+        migrate(client)
+        yield client
+    finally:
+        client.command(f"DROP DATABASE {database}")
+        client.close()
