@@ -9,7 +9,7 @@ slows the input down, and a broker that keeps little in memory loses nothing.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import TracebackType
 from typing import Any, Final, Self
@@ -60,24 +60,27 @@ def size_of(event: Record) -> int:
 
 
 class _Partition:
-    """What is on its way to one partition."""
+    """What is on its way to one partition, and who must have read it before much more follows."""
 
-    def __init__(self) -> None:
+    def __init__(self, topic: str, number: int, readers: tuple[str, ...]) -> None:
+        self.place = TopicPartition(topic, number)
+        self.readers = readers
+        """Consumer groups."""
         self.batch: list[Record] = []
         self.batch_bytes = 0
         self.sending = asyncio.Lock()
         """Held while a batch is taken and given to the producer, so that batches keep their order."""
         self.acknowledged: deque[tuple[int, int]] = deque()
-        """Offset and size of each message that Kafka has and that not both readers have committed."""
+        """Offset and size of each message that Kafka has and that not all readers have committed."""
         self.bytes_in_flight = 0
-        """Size of all messages that are unacknowledged, or acknowledged and not committed by both readers."""
+        """Size of all messages that are unacknowledged, or acknowledged and not committed by all readers."""
 
     def is_full_for(self, size: int) -> bool:
         """Say whether the batch has no room for another event of ``size`` bytes."""
         return bool(self.batch) and (len(self.batch) >= BATCH_EVENTS or self.batch_bytes + size > BATCH_BYTES)
 
     def forget(self, committed: int) -> None:
-        """Take out of flight what both readers have committed: all offsets below ``committed``."""
+        """Take out of flight what all readers have committed: all offsets below ``committed``."""
         while self.acknowledged and self.acknowledged[0][0] < committed:
             self.bytes_in_flight -= self.acknowledged.popleft()[1]
 
@@ -90,6 +93,7 @@ class Publisher:
     ``source``: the label of the metrics, and the source of the dead letters of events that are unfit.
     ``deterministic``: batches depend on the events alone, not on time: the same input makes the same messages, always.
     ``max_bytes_in_flight``: see above; None: as fast as Kafka takes it.
+    ``largest_payload``: bytes of the original that a dead letter keeps; librdkafka's broker in memory takes no 5 MB.
     ``timeout``: seconds after which a broker that acknowledges nothing is an error; until then it is tried again.
 
     Every method may raise :class:`BrokerError`. What failed is not published later: end the process and replay.
@@ -104,6 +108,7 @@ class Publisher:
         partitions: int | None = None,
         deterministic: bool = False,
         max_bytes_in_flight: int | None = MEBIBYTE,
+        largest_payload: int = LARGEST_PAYLOAD,
         timeout: float = 60.0,
     ) -> None:
         self._connection = dict(connection)
@@ -113,12 +118,14 @@ class Publisher:
         self._deterministic = deterministic
         self._max_bytes_in_flight = max_bytes_in_flight
         self._timeout = timeout
+        self._largest_payload = largest_payload
         self._partitions: list[_Partition] = []
+        self._dead_letters = _Partition(topics.dead_letters.name, 0, (topics.sink_group,))
         self._unacknowledged: set[asyncio.Future[Any]] = set()
         self._failure: BrokerError | None = None
         self._batch_began = asyncio.Event()
         self._polling = asyncio.Lock()
-        self._polled_at = 0.0
+        self._polled_at = self._answered_at = 0.0
         self._lingering: asyncio.Task[None] | None = None
         self._log = log("publisher")
 
@@ -159,7 +166,8 @@ class Publisher:
                 f"topic {name} has {found} partitions, not {self._expected_partitions}",
                 f"set RAPPORT_PARTITIONS={found}, or make the topic anew with another RAPPORT_TOPIC_PREFIX",
             )
-        self._partitions = [_Partition() for _ in range(found)]
+        readers = (self._topics.worker_group, self._topics.sink_group)
+        self._partitions = [_Partition(self._topics.interactions.name, number, readers) for number in range(found)]
         if not self._deterministic:
             self._lingering = asyncio.create_task(self._send_lingering(), name="publisher-linger")
         return self
@@ -201,17 +209,12 @@ class Publisher:
             "reason": rejected.reason,
             "error": _text(rejected.error)[:2_000],
             "place": _text(rejected.place)[:2_000],
-            "payload": rejected.payload[:LARGEST_PAYLOAD],
+            "payload": rejected.payload[: self._largest_payload],
             "at": int(time.time() * 1000),
         }
-        message = encode("dead_letter", [letter])
-        acknowledged = await self._produce(self._topics.dead_letters.name, 0, message, source.encode())
-
-        def count_it(done: asyncio.Future[Any]) -> None:
-            if _succeeded(done):
-                DEAD_LETTERS.labels(source, rejected.reason).inc()
-
-        acknowledged.add_done_callback(count_it)
+        message, counter = encode("dead_letter", [letter]), DEAD_LETTERS.labels(source, rejected.reason)
+        async with self._dead_letters.sending:
+            await self._produce(self._dead_letters, message, source.encode(), counter.inc)
 
     async def tick(self, now: int) -> None:
         """Say to every partition what time it is, in ms, after all events so far."""
@@ -238,79 +241,85 @@ class Publisher:
                 events, partition.batch, partition.batch_bytes = partition.batch, [], 0
             if not events:
                 return
-            message = encode("interaction", events)
-            await self._wait_for_readers(number, len(message))
-            partition.bytes_in_flight += len(message)
-            acknowledged = await self._produce(self._topics.interactions.name, number, message)
             count = len(events)
 
-            def count_it(done: asyncio.Future[Any]) -> None:
-                if _succeeded(done):
-                    partition.acknowledged.append((done.result().offset, len(message)))
-                    PUBLISHED_EVENTS.labels(self._source).inc(count)
-                    PUBLISHED_BATCHES.labels(self._source).inc()
+            def count_them() -> None:
+                PUBLISHED_EVENTS.labels(self._source).inc(count)
+                PUBLISHED_BATCHES.labels(self._source).inc()
 
-            acknowledged.add_done_callback(count_it)
+            await self._produce(partition, encode("interaction", events), None, count_them)
 
-    async def _produce(self, topic: str, number: int, message: bytes, key: bytes | None = None) -> asyncio.Future[Any]:
-        """Hand a message to the producer and return the future of its acknowledgement."""
+    async def _produce(
+        self, partition: _Partition, message: bytes, key: bytes | None, on_acknowledged: Callable[[], None]
+    ) -> None:
+        """Hand a message to the producer, once the readers of its partition are near enough."""
+        await self._wait_for_readers(partition, len(message))
         if self._failure:
             raise self._failure
+        topic, number = partition.place
         try:
             async with asyncio.timeout(self._timeout):
                 future: asyncio.Future[Any] = await self._producer.send(topic, message, key, number)
         except (KafkaError, TimeoutError) as error:
             self._failure = self._unreachable(type(error).__name__)
             raise self._failure from None
+        partition.bytes_in_flight += len(message)
         self._unacknowledged.add(future)
-        future.add_done_callback(self._acknowledge)
+
+        def acknowledge(done: asyncio.Future[Any]) -> None:
+            self._unacknowledged.discard(done)
+            if done.cancelled() or (error := done.exception()):
+                self._failure = self._failure or self._unreachable("cancelled" if done.cancelled() else repr(error))
+            else:
+                partition.acknowledged.append((done.result().offset, len(message)))
+                on_acknowledged()
+
+        future.add_done_callback(acknowledge)
         await asyncio.sleep(0)  # the producer's own task gets its turn, however fast the events come
-        return future
 
-    def _acknowledge(self, done: asyncio.Future[Any]) -> None:
-        self._unacknowledged.discard(done)
-        if not _succeeded(done) and not self._failure:
-            self._failure = self._unreachable("cancelled" if done.cancelled() else type(done.exception()).__name__)
-
-    async def _wait_for_readers(self, number: int, size: int) -> None:
+    async def _wait_for_readers(self, partition: _Partition, size: int) -> None:
         """Wait until ``size`` bytes more may be in flight to a partition. One message is always let through."""
         limit = self._max_bytes_in_flight
         if limit is None:
             return
-        partition, began, warned = self._partitions[number], time.monotonic(), False
+        began, warned = time.monotonic(), False
+        self._answered_at = max(self._answered_at, began)
         while partition.bytes_in_flight and partition.bytes_in_flight + size > limit:
             if self._failure:
                 raise self._failure
             await self._poll_commits()
             if not warned and time.monotonic() - began > PATIENCE_SECONDS:
                 warned = True
-                self._log.warning(
-                    "waiting for the readers", partition=number, bytes_in_flight=partition.bytes_in_flight
-                )
+                topic, number = partition.place
+                self._log.warning("waiting for the readers", topic=topic, partition=number, readers=partition.readers)
 
     async def _poll_commits(self) -> None:
-        """Ask Kafka what both readers have committed, not all the time. A group without commits has read nothing."""
+        """Ask Kafka what the readers have committed, not all the time. A group without commits has read nothing."""
         async with self._polling:
             if (rest := self._polled_at + POLL_SECONDS - time.monotonic()) > 0:
                 await asyncio.sleep(rest)
                 return
-            topic = self._topics.interactions.name
-            places = [TopicPartition(topic, number) for number in range(len(self._partitions))]
-            committed = dict.fromkeys(places, 1 << 63)
-            for group in (self._topics.worker_group, self._topics.sink_group):
-                try:
-                    async with asyncio.timeout(self._timeout):
-                        offsets = await self._admin.list_consumer_group_offsets(group, partitions=places)
-                except KafkaError:  # the coordinator is moving or starting: no news
-                    offsets = {}
-                except TimeoutError:
-                    self._failure = self._unreachable("it does not tell what was committed")
+            # Only where something is in flight: brokers differ in what they say of a topic that is not there yet.
+            partitions = [it for it in (*self._partitions, self._dead_letters) if it.bytes_in_flight]
+            committed = {partition.place: 1 << 63 for partition in partitions}
+            try:
+                async with asyncio.timeout(self._timeout):
+                    for group in (self._topics.worker_group, self._topics.sink_group):
+                        places = [partition.place for partition in partitions if group in partition.readers]
+                        offsets = (
+                            await self._admin.list_consumer_group_offsets(group, partitions=places) if places else {}
+                        )
+                        for place in places:
+                            committed[place] = min(committed[place], offsets[place].offset)
+            except (KafkaError, TimeoutError) as error:  # a coordinator that moves is found again; a dead broker is not
+                self._polled_at = time.monotonic()
+                if self._polled_at - self._answered_at > self._timeout:
+                    self._failure = self._unreachable(f"it does not tell what was read: {type(error).__name__}")
                     raise self._failure from None
-                for place in places:
-                    committed[place] = min(committed[place], offsets[place].offset if place in offsets else -1)
-            self._polled_at = time.monotonic()
-            for place in places:
-                self._partitions[place.partition].forget(committed[place])
+                return
+            self._polled_at = self._answered_at = time.monotonic()
+            for partition in partitions:
+                partition.forget(committed[partition.place])
 
     async def _send_lingering(self) -> None:
         """Send every batch at the latest :data:`LINGER_SECONDS` after its first event."""
@@ -328,9 +337,6 @@ class Publisher:
         if self._lingering:
             self._lingering.cancel()
             await asyncio.gather(self._lingering, return_exceptions=True)
-        for future in self._unacknowledged:
-            future.remove_done_callback(self._acknowledge)
-            future.add_done_callback(_succeeded)
         for client, stop in ((self._producer, self._producer.stop), (self._admin, self._admin.close)):
             try:
                 async with asyncio.timeout(2):
@@ -344,10 +350,6 @@ class Publisher:
         return BrokerError(
             f"Kafka at {servers} does not take messages ({why})", "start it, or set RAPPORT_BROKERS to where it is"
         )
-
-
-def _succeeded(done: asyncio.Future[Any]) -> bool:
-    return not done.cancelled() and done.exception() is None
 
 
 def _text(text: str) -> str:
