@@ -3,6 +3,7 @@
 Nothing else in Rapport reads the environment. README.md has the table of settings; a test keeps it true.
 """
 
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,11 +28,15 @@ class Settings(BaseSettings):
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="how to speak to Kafka"
     )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field("PLAIN", description="how to log in to Kafka")
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "PLAIN", description="how to log in to Kafka"
+    )
     sasl_username: str = Field("", description="Kafka user")
     sasl_password: SecretStr = Field(SecretStr(""), description="Kafka password")
     ssl_ca_file: Path | None = Field(None, description="PEM file with the authorities that sign Kafka's certificate")
-    topic_prefix: str = Field("rapport", pattern=r"^[A-Za-z0-9._-]{1,60}$", description="prefix of every topic and group")
+    topic_prefix: str = Field(
+        "rapport", pattern=r"^[A-Za-z0-9._-]{1,60}$", description="prefix of every topic and group"
+    )
     partitions: int = Field(12, ge=1, le=4096, description="partitions of the topics; fixed once they are made")
     replication_factor: int = Field(1, ge=1, le=10, description="copies of every partition; 3 in production")
     clickhouse: SecretStr = Field(
@@ -40,10 +45,18 @@ class Settings(BaseSettings):
     )
     accounts_file: Path | None = Field(None, description="rapport.toml: targets per account")
     generation: int = Field(
-        0, ge=0, lt=1 << 15, description="raise by one when the interactions topic was made anew: its offsets start again"
+        0,
+        ge=0,
+        lt=1 << 15,
+        description="raise by one when the interactions topic was made anew: its offsets start again",
     )
-    checkpoint_seconds: float = Field(5.0, gt=0, description="an account's state is checkpointed this long after a change")
+    checkpoint_seconds: float = Field(
+        5.0, gt=0, description="an account's state is checkpointed this long after a change"
+    )
     cycle_seconds: float = Field(0.1, gt=0, le=10, description="how often outputs are sent and checkpoints written")
+    ticks: bool = Field(
+        default=True, description="the worker tells its partitions the time each second; off where a replay drives the clock"
+    )
     sink_seconds: float = Field(0.2, gt=0, le=60, description="the sink inserts at the latest after this long")
     sink_rows: int = Field(100_000, ge=1, le=500_000, description="the sink inserts at the latest after this many rows")
     dead_letters_per_minute: int = Field(
@@ -64,6 +77,16 @@ class Settings(BaseSettings):
         return [server.strip() for server in self.brokers.split(",") if server.strip()]
 
 
+def environment(settings: Settings) -> dict[str, str]:
+    """Return this process's environment with ``settings`` in it, for a process that is to run with them."""
+    own: dict[str, str] = {}
+    for name in Settings.model_fields:
+        value = getattr(settings, name)
+        if value is not None:
+            own[f"RAPPORT_{name.upper()}"] = str(value.get_secret_value() if isinstance(value, SecretStr) else value)
+    return {**os.environ, **own}
+
+
 class AccountTargets(BaseModel):
     """One table of ``rapport.toml``: ``[defaults]`` or ``[accounts."network:account_id"]``."""
 
@@ -75,6 +98,7 @@ class AccountTargets(BaseModel):
 
     def over(self, base: Targets) -> Targets:
         """Return ``base`` with what this table sets."""
+
         def milliseconds(value: float | None, unit: int, otherwise: int) -> int:
             return otherwise if value is None else round(value * unit)
 
@@ -117,7 +141,9 @@ def load_brands(path: Path | None) -> Brands:
     try:
         text = path.read_text("utf-8")
     except OSError as error:
-        raise SettingsError(f"{path} cannot be read ({error.strerror})", "name a file that exists in RAPPORT_ACCOUNTS_FILE") from None
+        raise SettingsError(
+            f"{path} cannot be read ({error.strerror})", "name a file that exists in RAPPORT_ACCOUNTS_FILE"
+        ) from None
     try:
         return Brands.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
