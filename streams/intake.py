@@ -1,0 +1,81 @@
+"""One message of the input, opened: its events by account, its clock, and what has to be set aside. Pure.
+
+Nothing a producer can put into the topic may end the worker, for it would end it again after every restart.
+"""
+
+from collections import Counter
+from typing import NamedTuple
+
+from schemas import codec
+from schemas.codec import Record
+from streams.errors import Reason
+from streams.interactions import fault
+from streams.metrics.model import Event
+
+
+class Message(NamedTuple):
+    """One message of the input topic."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    """When it was appended, in ms."""
+    value: bytes
+
+
+class Opened(NamedTuple):
+    """What a message holds."""
+
+    events: dict[str, list[Event]]
+    """By account, in the order they stand; each with the partition's clock when it was seen."""
+    clock: int
+    """The partition's clock after the message, in ms."""
+    letters: list[Record]
+    """Dead letters: what could not be used."""
+    kinds: Counter[str]
+    """Events by kind, those set aside not counted."""
+
+
+def open_message(message: Message, clock: int) -> Opened:
+    """Decode ``message``, which finds the partition's clock at ``clock``.
+
+    The clock is the largest ``received_at`` so far, ticks included. What cannot be decoded and events at fault become dead
+    letters and move no clock. A letter's time is the message's, so that a replay writes the same letter again.
+    """
+    by_account: dict[str, list[Event]] = {}
+    letters: list[Record] = []
+    kinds: Counter[str] = Counter()
+    try:
+        events = codec.decode("interaction", message.value)
+    except codec.DecodeError as error:
+        letters.append(_letter(message, "", (Reason(error.reason), str(error)), message.value))
+        return Opened(by_account, clock, letters, kinds)
+    for index, event in enumerate(events):
+        wrong = fault(event, message.timestamp)
+        if wrong is not None:
+            letters.append(_letter(message, f"#{index}", wrong, codec.encode("interaction", [event])))
+            continue
+        clock = max(clock, event["received_at"])
+        kind = event["kind"]
+        kinds[kind] += 1
+        if kind == "tick":
+            continue
+        known = by_account.get(event["account"])
+        if known is None:
+            by_account[event["account"]] = [(clock, event)]
+        else:
+            known.append((clock, event))
+    return Opened(by_account, clock, letters, kinds)
+
+
+def _letter(message: Message, index: str, wrong: tuple[Reason, str], payload: bytes) -> Record:
+    reason, error = wrong
+    return {
+        "source": "worker",
+        "reason": str(reason),
+        "error": error,
+        "place": f"{message.topic}/{message.partition}/{message.offset}{index}",
+        "payload": payload,
+        "at": message.timestamp,
+    }
