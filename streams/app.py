@@ -1,0 +1,92 @@
+"""The composition root of the worker: settings and a model in, a running process out."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import faust
+
+from streams import kafka, pipeline, telemetry
+from streams.checkpoint import Checkpoints
+from streams.config import Settings
+from streams.faust_repairs import App, Worker
+from streams.metrics.model import Model, State
+
+MEBIBYTE = 1 << 20
+
+
+def build_app(settings: Settings, model: Model[State]) -> faust.App:
+    """Return the processor as a Faust application, its agents and timers defined, not started."""
+    return _build(settings, model)[0]
+
+
+def run_worker(settings: Settings, model: Model[State]) -> None:
+    """Run the processor until SIGTERM or SIGINT, then checkpoint everything and return.
+
+    Raises :class:`streams.errors.BrokerError` if Kafka or a topic is not there. Ends the PROCESS with exit 75 when only a
+    restart and its replay can make things right, with exit 2 when the user has to mend something.
+    """
+    telemetry.configure_logging(settings.log_level)
+    kafka.require_topics(settings)
+    loop = _new_loop()
+    asyncio.set_event_loop(loop)
+    app, checkpoints = _build(settings, model)
+    telemetry.serve(settings.metrics_host, settings.metrics_port, lambda: checkpoints.ready)
+    worker = Worker(app, checkpoints.finish, loop)
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as end:  # Faust's way to return
+        if end.code:
+            raise
+
+
+def _build(settings: Settings, model: Model[State]) -> tuple[App, Checkpoints[State]]:
+    app = App(
+        settings.topics.worker_group,
+        broker=[f"kafka://{server}" for server in settings.bootstrap_servers],
+        broker_credentials=_credentials(settings),
+        datadir=Path("/nonexistent"),  # nothing is kept on disk
+        store="memory://",
+        web_enabled=False,
+        # -- topics are made by `rapport topics apply`, never by Faust
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        topic_partitions=settings.partitions,
+        table_standby_replicas=0,
+        # -- a crashed worker's partitions move within seconds, and a restart waits for nothing
+        broker_session_timeout=6.0,
+        broker_heartbeat_interval=1.0,
+        broker_request_timeout=15.0,
+        stream_wait_empty=False,
+        stream_recovery_delay=0.0,
+        # -- nothing is resumed by Faust's commit, but those who publish much wait for it
+        broker_commit_interval=0.5,
+        # -- throughput: acknowledged by all replicas, gathered for a moment
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=10_000_000,
+        producer_acks=-1,
+        producer_linger=0.02,
+        producer_max_batch_size=MEBIBYTE,
+        producer_max_request_size=16 * MEBIBYTE,
+    )
+    return app, pipeline.define(app, settings, model)
+
+
+def _credentials(settings: Settings) -> Any:  # noqa: ANN401 - Faust's
+    context = kafka.ssl_context(settings)
+    if settings.security_protocol.startswith("SASL"):
+        return faust.SASLCredentials(
+            username=settings.sasl_username,
+            password=settings.sasl_password.get_secret_value(),
+            mechanism=settings.sasl_mechanism,
+            ssl_context=context,
+        )
+    return None if context is None else faust.SSLCredentials(context)
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop  # noqa: PLC0415 - not everywhere
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()

@@ -1,0 +1,260 @@
+"""Kafka apart from Faust: how to speak to it, its topics, and the checkpoint topic read as a whole."""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, NamedTuple, TypeVar
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, TopicAlreadyExistsError, for_code
+
+from schemas.topics import MEBIBYTE, Topic
+from streams import envelope
+from streams.config import Settings
+from streams.errors import BrokerError, SettingsError
+
+CONNECT_SECONDS: Final = 10.0
+"""A broker that has not answered for so long is not there."""
+ANSWER_SECONDS: Final = 60.0
+"""A command to Kafka takes no longer."""
+TAIL: Final = 2_000
+"""Records at the end of a checkpoint partition among which there is a claim, unless a new owner is still rewriting."""
+APPLY: Final = "run rapport topics apply"
+
+Result = TypeVar("Result")
+
+
+def ssl_context(settings: Settings) -> ssl.SSLContext | None:
+    """Return how to check Kafka's certificate, or None where the connection is not encrypted."""
+    if "SSL" not in settings.security_protocol:
+        return None
+    try:
+        return ssl.create_default_context(cafile=None if settings.ssl_ca_file is None else str(settings.ssl_ca_file))
+    except OSError as error:  # ssl.SSLError is one
+        raise SettingsError(
+            f"{settings.ssl_ca_file} cannot be used ({error.strerror or error})",
+            "set RAPPORT_SSL_CA_FILE to a PEM file",
+        ) from None
+
+
+def kafka_options(settings: Settings) -> dict[str, Any]:
+    """Return the arguments that every aiokafka client of this plant is made with."""
+    options: dict[str, Any] = {
+        "bootstrap_servers": settings.bootstrap_servers,
+        "security_protocol": settings.security_protocol,
+        "ssl_context": ssl_context(settings),
+    }
+    if settings.security_protocol.startswith("SASL"):
+        options |= {
+            "sasl_mechanism": settings.sasl_mechanism,
+            "sasl_plain_username": settings.sasl_username,
+            "sasl_plain_password": settings.sasl_password.get_secret_value(),
+        }
+    return options
+
+
+# -- topics ---------------------------------------------------------------------------------------------------------------
+
+
+class Found(NamedTuple):
+    """A topic as the broker has it."""
+
+    partitions: int
+    config: Mapping[str, str]
+    """Empty where the broker does not tell, as the embedded one."""
+
+
+def apply_topics(settings: Settings) -> list[str]:
+    """Create the topics that are missing and return, in words, what was created and what is not as it should be."""
+    return _run(settings, _apply)
+
+
+def check_topics(settings: Settings) -> list[str]:
+    """Return, in words, what is not as it should be: no topic, another number of partitions, other settings."""
+    return _run(settings, _check)
+
+
+def require_topics(settings: Settings) -> None:
+    """Raise :class:`BrokerError` unless every topic is there, and all that are partitioned by account alike."""
+
+    async def counts(admin: AIOKafkaAdminClient, _: Settings) -> dict[str, int]:
+        return await _partitions(admin)
+
+    known = _run(settings, counts)
+    missing = [topic.name for topic in settings.topics.all if topic.name not in known]
+    if missing:
+        raise BrokerError(f"there is no topic {', '.join(missing)}", APPLY)
+    alike = {topic.name: known[topic.name] for topic in settings.topics.all if topic.partitions is None}
+    if len(set(alike.values())) > 1:
+        found = ", ".join(f"{name} {count}" for name, count in alike.items())
+        raise BrokerError(f"topics differ in partitions ({found})", f"delete those that are wrong and {APPLY}")
+
+
+async def _apply(admin: AIOKafkaAdminClient, settings: Settings) -> list[str]:
+    known = await _partitions(admin)
+    missing = [topic for topic in settings.topics.all if topic.name not in known]
+    done = [await _create(admin, settings, topic) for topic in missing]
+    while any(topic.name not in known for topic in settings.topics.all):  # made, but not known to every broker yet
+        await asyncio.sleep(0.1)
+        known = await _partitions(admin)
+    return [line for line in done if line] + await _check(admin, settings, {topic.name for topic in missing})
+
+
+async def _create(admin: AIOKafkaAdminClient, settings: Settings, topic: Topic) -> str:
+    partitions = topic.partitions or settings.partitions
+    wanted = NewTopic(topic.name, partitions, settings.replication_factor, topic_configs=dict(topic.config))
+    try:
+        (answer,) = (await admin.create_topics([wanted])).topic_errors
+    except IncompatibleBrokerVersion:  # the embedded broker makes a topic when it is asked about one
+        await admin.describe_topics([topic.name])
+        return f"created {topic.name}"
+    error, message = for_code(answer[1]), answer[2] if len(answer) > 2 else ""  # noqa: PLR2004 - name, code, message
+    if error is TopicAlreadyExistsError:
+        return ""  # by somebody else, just now
+    if answer[1]:
+        raise BrokerError(f"{topic.name} cannot be created ({message or error.__name__})", "ask Kafka's administrator")
+    return f"created {topic.name}, partitions: {partitions}"
+
+
+async def _check(admin: AIOKafkaAdminClient, settings: Settings, besides: Iterable[str] = ()) -> list[str]:
+    known = await _found(admin, [topic.name for topic in settings.topics.all])
+    problems = []
+    for topic in settings.topics.all:
+        found = known.get(topic.name)
+        if topic.name in besides:
+            continue
+        if found is None:
+            problems.append(f"{topic.name} is missing: {APPLY}")
+            continue
+        partitions = topic.partitions or settings.partitions
+        if found.partitions != partitions:
+            problems.append(f"{topic.name} has {found.partitions} partitions, not {partitions}")
+        problems += [
+            f"{topic.name} has {name}={found.config[name]}, not {value}"
+            for name, value in topic.config.items()
+            if found.config.get(name, value) != value
+        ]
+    return problems
+
+
+async def _partitions(admin: AIOKafkaAdminClient) -> dict[str, int]:
+    """Return every topic's number of partitions. Asks for all of them: asking for one by name may create it."""
+    return {row["topic"]: len(row["partitions"]) for row in await admin.describe_topics() if row["partitions"]}
+
+
+async def _found(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, Found]:
+    partitions = await _partitions(admin)
+    names = [name for name in names if name in partitions]
+    configs: dict[str, dict[str, str]] = {}
+    try:
+        resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+        for answer in await admin.describe_configs(resources) if names else ():
+            for row in answer.to_object()["resources"]:
+                configs[row["resource_name"]] = {
+                    entry["config_names"]: entry["config_value"] for entry in row["config_entries"]
+                }
+    except IncompatibleBrokerVersion:
+        pass  # the embedded broker
+    return {name: Found(partitions[name], configs.get(name, {})) for name in names}
+
+
+# -- the checkpoint topic -------------------------------------------------------------------------------------------------
+
+
+async def read_checkpoints(settings: Settings, partitions: Iterable[int]) -> dict[int, envelope.Loaded]:
+    """Return all that the checkpoint topic says now about each of ``partitions``.
+
+    An own reader, because Faust's recovery may skip records when the group rebalances twice in a row.
+    """
+    loaded = {number: envelope.Loaded() for number in partitions}
+    async with _reader(settings) as reader:
+        async for number, key, value in _records(reader, settings.topics.checkpoints.name, loaded, None):
+            loaded[number].read(key, value)
+    return loaded
+
+
+def covered(settings: Settings) -> dict[int, int]:
+    """Return, per partition, the input offset up to which every output is acknowledged; a partition without any is left out.
+
+    That is the furthest claim of any owner: whoever claimed it, the outputs are there. Only claims of the setting's
+    generation count, for the offsets of an earlier one are another topic's.
+    """
+    return _run(settings, _covered)
+
+
+async def _covered(admin: AIOKafkaAdminClient, settings: Settings) -> dict[int, int]:
+    base, topic = settings.generation << envelope.GENERATION_BITS, settings.topics.checkpoints.name
+    low: dict[int, int] = {}
+    everywhere = range((await _partitions(admin)).get(topic, 0))
+    async with _reader(settings) as reader:
+        for tail in (TAIL, None):
+            missing = [number for number in everywhere if number not in low]
+            async for number, key, value in _records(reader, topic, missing, tail):
+                if value is not None and envelope.is_claim(key):
+                    low[number] = max(low.get(number, -1), envelope.decode(value).version - base)
+    return {number: offset for number, offset in sorted(low.items()) if offset >= 0}
+
+
+async def _records(
+    reader: AIOKafkaConsumer, topic: str, partitions: Iterable[int], tail: int | None
+) -> AsyncIterator[tuple[int, bytes, bytes | None]]:
+    """Yield partition, key and value of every record that is there now, or of the last ``tail`` of each partition."""
+    where = [TopicPartition(topic, number) for number in partitions]
+    if not where:
+        return
+    reader.assign(where)
+    firsts, ends = await reader.beginning_offsets(where), await reader.end_offsets(where)
+    for partition in where:
+        reader.seek(partition, firsts[partition] if tail is None else max(firsts[partition], ends[partition] - tail))
+    for partition in where:
+        while await reader.position(partition) < ends[partition]:
+            for record in (await reader.getmany(partition, timeout_ms=1000)).get(partition, ()):
+                yield partition.partition, record.key, record.value
+
+
+# -- connections ----------------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+    consumer = AIOKafkaConsumer(
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=16 * MEBIBYTE,
+        **kafka_options(settings),
+    )
+    await consumer.start()
+    try:
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+def _run(settings: Settings, function: Callable[[AIOKafkaAdminClient, Settings], Awaitable[Result]]) -> Result:
+    """Return what ``function`` answers with a client of its own. Raises :class:`BrokerError` if Kafka does not answer."""
+
+    async def run() -> Result:
+        admin = AIOKafkaAdminClient(request_timeout_ms=round(CONNECT_SECONDS * 1000), **kafka_options(settings))
+        try:
+            await asyncio.wait_for(admin.start(), CONNECT_SECONDS)
+            return await asyncio.wait_for(function(admin, settings), ANSWER_SECONDS)
+        finally:
+            await admin.close()
+
+    chatty = logging.getLogger("aiokafka")
+    level = chatty.level
+    chatty.setLevel(logging.CRITICAL)  # what it says about a broker that is not there stands in the error below, once
+    try:
+        return asyncio.run(run())
+    except (KafkaError, OSError, TimeoutError) as error:
+        what = str(error) or type(error).__name__
+        raise BrokerError(
+            f"Kafka does not answer at {settings.brokers} ({what})",
+            "start it, or set RAPPORT_BROKERS and its security settings",
+        ) from None
+    finally:
+        chatty.setLevel(level)

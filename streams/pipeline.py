@@ -1,0 +1,55 @@
+"""What the processor does with the data, in the order the data takes. Everything else is how.
+
+rapport.interactions ─▶ fold per account ─▶ rapport.turns, .panes, .rolling, .alerts
+        ▲                     │       └───▶ rapport.dead-letters
+      ticks                   └───────────▶ checkpoints
+"""
+
+import time
+from typing import Any
+
+import faust
+
+from schemas.topics import Topic
+from streams.checkpoint import Checkpoints
+from streams.config import Settings
+from streams.faust_repairs import ending
+from streams.metrics.model import Model, State
+
+TICK_SECONDS = 1.0
+
+
+def define(app: faust.App, settings: Settings, model: Model[State]) -> Checkpoints[State]:
+    """Add the processor to ``app``."""
+    catalogue = settings.topics
+    interactions = _topic(app, catalogue.interactions)
+    topics = {topic.record: _topic(app, topic) for topic in catalogue.facts}
+    checkpoints = Checkpoints(app, settings, model, topics)
+
+    @app.agent(interactions, name="fold")  # type: ignore[untyped-decorator]
+    @ending
+    async def fold(stream: Any) -> None:  # noqa: ANN401
+        """Every account's state takes in its events: the only place where anything is computed."""
+        async for event in stream.events():  # a message: array<Interaction> of one partition, whatever accounts
+            checkpoints.fold(event.message)  # adds to facts: Turn, Pane, Rolling, Alert; sets aside what is not right
+
+    @app.timer(settings.cycle_seconds, name="publish")  # type: ignore[untyped-decorator]
+    @ending
+    async def publish() -> None:
+        """Facts and dead letters go out, then the states that are due are checkpointed: what is checkpointed is safe."""
+        await checkpoints.cycle()  # array<Turn>, array<Pane>, … per partition; account + epoch → Checkpoint
+
+    if settings.ticks:
+
+        @app.timer(TICK_SECONDS, name="tick")  # type: ignore[untyped-decorator]
+        @ending
+        async def tick() -> None:
+            """Time passes although nothing happens: the owned partitions are told so, and turns fall due."""
+            await checkpoints.tick(round(time.time() * 1000))  # array<Interaction> of one tick, to each partition
+
+    return checkpoints
+
+
+def _topic(app: faust.App, topic: Topic) -> faust.Topic:
+    """Return Faust's topic of bytes: messages are decoded once, by the fold, and encoded once, by the cycle."""
+    return app.topic(topic.name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
