@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from operator import itemgetter
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -42,9 +43,11 @@ POLL_SECONDS: Final = 0.02
 PATIENCE_SECONDS: Final = 30.0
 """Readers that commit nothing for so long are worth a warning."""
 
-_STRINGS: Final = tuple(field["name"] for field in newest("interaction").record["fields"] if field["type"] == "string")
-_NUMBERS_SIZE: Final = 40
-"""About what an event's numbers take, in bytes."""
+_strings: Final = itemgetter(
+    *(field["name"] for field in newest("interaction").record["fields"] if field["type"] == "string")
+)
+_FIXED_SIZE: Final = 100
+"""About what an event's numbers, and the lengths of its strings, take in bytes."""
 
 
 @lru_cache(maxsize=100_000)
@@ -55,8 +58,8 @@ def partition_of(account: str, partitions: int) -> int:
 
 def size_of(event: Record) -> int:
     """Return about how many bytes an event takes in a message; never much less than it does."""
-    size = _NUMBERS_SIZE + sum(len(event[name].encode()) + 1 for name in _STRINGS)
-    return size + sum(len(item.encode()) + 1 for name in ("hashtags", "links") for item in event[name])
+    items = (*event["hashtags"], *event["links"])
+    return _FIXED_SIZE + 2 * len(items) + len("".join((*_strings(event), *items)).encode())
 
 
 class _Partition:
