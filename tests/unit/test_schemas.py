@@ -1,0 +1,143 @@
+"""Every version of every schema: what it looks like, that it stays readable, and that its fingerprint never moves."""
+
+import json
+import struct
+from itertools import pairwise
+from pathlib import Path
+
+import fastavro
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas import codec
+from schemas.codec import DecodeError, Schema
+
+EXAMPLES = Path(codec.__file__).parent / "examples"
+ALL = [schema for schemas in codec.versions().values() for schema in schemas]
+NAMES = ["alert", "checkpoint", "dead_letter", "interaction", "pane", "rolling", "turn"]
+
+
+def example(schema: Schema, kind: str) -> Path:
+    return EXAMPLES / f"{schema.name}.v{schema.version}.{kind}"
+
+
+def as_json(records: list[codec.Record]) -> str:
+    return json.dumps(records, indent=2, ensure_ascii=False, default=lambda value: {"hex": value.hex()}) + "\n"
+
+
+def test_every_record_has_a_schema() -> None:
+    assert sorted(codec.versions()) == NAMES
+
+
+@pytest.mark.parametrize("schema", ALL, ids=str)
+def test_golden_example(schema: Schema) -> None:
+    """The bytes of every version ever released read as they did then, in the newest form."""
+    message = example(schema, "avro").read_bytes()
+    expected = example(schema, "json").read_text("utf-8")
+    assert message[:10] == schema.header
+    records = codec.decode(schema.name, message)
+    assert as_json(records) == expected
+    if schema is codec.newest(schema.name):
+        assert codec.encode(schema.name, records) == message
+
+
+@pytest.mark.parametrize("schema", ALL, ids=str)
+def test_field_says_what_it_is(schema: Schema) -> None:
+    assert schema.record["doc"]
+    for field in schema.record["fields"]:
+        assert field["doc"], field["name"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_newer_reads_older(name: str) -> None:
+    """A field that comes later has a default; none changes its type or goes away (the sink names columns by them)."""
+    for older, newer in pairwise(codec.versions()[name]):
+        before = {field["name"]: field for field in older.record["fields"]}
+        after = {field["name"]: field for field in newer.record["fields"]}
+        assert before.keys() <= after.keys()
+        for field in after.values():
+            known = before.get(field["name"])
+            assert "default" in field if known is None else field["type"] == known["type"]
+        fastavro.parse_schema(newer.record)
+
+
+def test_fingerprint_is_the_specification_s() -> None:
+    """Avro 1.11 gives CRC-64-AVRO of "null" as 63dd24e7cc258f8a; single-object encoding writes it little-endian."""
+    digest = codec.avro_fingerprint(codec.to_parsing_canonical_form("null"), "CRC-64-AVRO")
+    assert bytes.fromhex(digest) == struct.pack("<Q", 0x63DD24E7CC258F8A)
+
+
+def test_logical_types_change_no_byte() -> None:
+    schema = codec.newest("turn")
+    with_types = {"type": "array", "items": schema.record}
+    digest = codec.avro_fingerprint(codec.to_parsing_canonical_form(with_types), "CRC-64-AVRO")
+    assert codec.MARKER + bytes.fromhex(digest) == schema.header
+
+
+checkpoints = st.fixed_dictionaries(
+    {
+        "offset": st.integers(-(2**63), 2**63 - 1),
+        "time": st.integers(-(2**63), 2**63 - 1),
+        "layout": st.integers(0, 9),
+        "state": st.binary(max_size=300),
+    }
+)
+
+
+@given(st.lists(checkpoints, max_size=50))
+def test_round_trip(records: list[codec.Record]) -> None:
+    message = codec.encode("checkpoint", records)
+    assert codec.decode("checkpoint", message) == records
+
+
+@given(st.lists(checkpoints, max_size=20), st.booleans())
+def test_cut_records_stand_in_a_container(records: list[codec.Record], foreign: bool) -> None:  # noqa: FBT001 - Hypothesis'
+    """What is cut out is exactly the records, also of a message by a writer that does not say the block's size."""
+    message = codec.encode("checkpoint", records)
+    if foreign:
+        schema = codec.newest("checkpoint")
+        body = _written_by_others(schema, records)
+        message = schema.header + body
+    block = codec.cut("checkpoint", message)
+    assert block.count == len(records)
+    assert bytes(block.body) == b"".join(_bare(record) for record in records)
+
+
+def _written_by_others(schema: Schema, records: list[codec.Record]) -> bytes:
+    """An array in blocks of one record each, of unsaid size, as the specification allows."""
+    return b"".join(b"\x02" + _bare(record) for record in records) + b"\x00"
+
+
+def _bare(record: codec.Record) -> bytes:
+    plain = codec.encode("checkpoint", [record])
+    block = codec.cut("checkpoint", plain)
+    return bytes(block.body)
+
+
+@given(st.binary(max_size=200))
+def test_random_bytes_are_refused_and_nothing_else(data: bytes) -> None:
+    for message in (data, codec.newest("interaction").header + data):
+        try:
+            records = codec.decode("interaction", message)
+        except DecodeError as error:
+            assert error.reason in ("undecodable", "unknown_fingerprint")
+        else:
+            assert codec.decode("interaction", codec.encode("interaction", records)) == records
+        try:
+            codec.cut("interaction", message)
+        except DecodeError as error:
+            assert error.reason in ("undecodable", "unknown_fingerprint")
+
+
+def test_refusals_say_what_is_wrong() -> None:
+    turn = codec.encode("turn", [])
+    with pytest.raises(DecodeError, match="no version of pane") as refused:
+        codec.decode("pane", turn)
+    assert refused.value.reason == "unknown_fingerprint"
+    with pytest.raises(DecodeError, match="starts with 7b22"):
+        codec.decode("pane", b'{"json": true}')
+    with pytest.raises(DecodeError, match="starts with nothing"):
+        codec.decode("pane", b"")
+    with pytest.raises(DecodeError, match="3 bytes follow"):
+        codec.decode("turn", turn + b"abc")
