@@ -14,6 +14,8 @@ from typing import Final
 
 EXIT_USAGE: Final = 2
 """The user can mend it: a wrong argument, a missing file, a server that is not there."""
+EXIT_INTERRUPTED: Final = 130
+"""Ctrl-C, as shells say it."""
 EXIT_RESTART: Final = 75
 """The process cannot go on and a restart makes it right (``EX_TEMPFAIL``): the supervisor starts it again."""
 

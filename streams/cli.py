@@ -1,0 +1,233 @@
+"""The command ``rapport``. Every error is one line, "what is wrong: what to do", and exit 2."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from sinks.clickhouse.connection import connect
+from sinks.clickhouse.migrate import migrate as migrate_tables
+from sinks.clickhouse.migrate import pending
+from sinks.clickhouse.queries import report as query_report
+from sinks.clickhouse.sink import Plan, run_sink
+from streams import demo as demonstration
+from streams import embedded as plant
+from streams import kafka, telemetry, terminal
+from streams.app import run_worker
+from streams.config import Settings, load_brands, load_settings
+from streams.errors import EXIT_INTERRUPTED, EXIT_USAGE, RapportError, SettingsError
+from streams.metrics.fold import Fold
+from streams.replaying import Request, replay_embedded, replay_into
+
+app = typer.Typer(
+    name="rapport",
+    help="How well a brand listens and answers on social media, measured while it happens.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+topics_app = typer.Typer(help="Create the topics, or say what is wrong with them.", no_args_is_help=True)
+app.add_typer(topics_app, name="topics")
+console = Console()
+
+
+class Format(StrEnum):
+    """File formats of a replay; README.md and streams/connectors/README.md say what is in them."""
+
+    TWCS = "twcs"
+    PAIRS = "pairs"
+    JSONL = "jsonl"
+
+
+EmbeddedOption = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Use the embedded ClickHouse in DIR instead of a server.")
+]
+BrokersOption = Annotated[
+    str | None, typer.Option(metavar="HOST:PORT,…", help="Kafka; RAPPORT_BROKERS unless given.")
+]
+ClickHouseOption = Annotated[
+    str | None, typer.Option(metavar="URL", help="ClickHouse; RAPPORT_CLICKHOUSE unless given.")
+]
+
+
+@app.command()
+def demo(
+    seconds: Annotated[float | None, typer.Option(min=1, help="End after so long; without it, at Ctrl-C.")] = None,
+    seed: Annotated[int, typer.Option(help="Another seed, another world.")] = 1,
+    embedded: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep ClickHouse's data in DIR; without it, nothing is kept.")
+    ] = None,
+) -> None:
+    """Show Rapport at work: simulated brands and their public, live, everything on this machine."""
+    _run(demonstration.show(load_settings(), console, seed, seconds, embedded))
+
+
+@app.command()
+def replay(  # noqa: PLR0913, PLR0917 - they are the command's options
+    file: Annotated[Path, typer.Argument(help="The file; it may be compressed (.gz, .bz2, .xz, .zip, .zst).")],
+    format: Annotated[Format, typer.Option(help="What is in the file.")],  # noqa: A002 - the option's name
+    speed: Annotated[
+        str, typer.Option(metavar="max|N|live", help="As fast as it goes; N simulated seconds a second; or as fast, ending now.")
+    ] = "max",
+    accounts: Annotated[
+        str | None, typer.Option(metavar="NAME,…", help="Only these brand accounts; without it, all of the file.")
+    ] = None,
+    embedded: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Run the whole pipeline here, ClickHouse's data in DIR.")
+    ] = None,
+    brokers: BrokersOption = None,
+    clickhouse: ClickHouseOption = None,
+) -> None:
+    """Send a file of posts through the pipeline and say what came of it.
+
+    With --embedded everything runs here. Otherwise the file goes to Kafka, where `rapport worker` (with RAPPORT_TICKS=false: the
+    replay says what time it is) and `rapport sink` take it from; the command waits until all of it is in ClickHouse.
+    """
+    if embedded and (brokers or clickhouse):
+        raise SettingsError("--embedded brings its own Kafka and ClickHouse", "leave out --brokers and --clickhouse")
+    names = [name.strip() for name in accounts.split(",")] if accounts else None
+    request = Request(file, format.value, terminal.pace(speed), names)
+    settings = _settings(brokers, clickhouse)
+    _run(replay_embedded(request, settings, embedded, console) if embedded else replay_into(request, settings, console))
+
+
+@app.command()
+def worker() -> None:
+    """Run the processor: interactions in; turns, panes, rolling metrics and alerts out."""
+    settings = load_settings()
+    run_worker(settings, Fold(load_brands(settings.accounts_file).targets))
+
+
+@app.command()
+def sink() -> None:
+    """Carry facts from Kafka to ClickHouse."""
+    settings = load_settings()
+    telemetry.configure_logging(settings.log_level)
+    kafka.require_topics(settings)
+    client = connect(settings.clickhouse.get_secret_value())
+    if pending(client):
+        raise SettingsError(f"ClickHouse lacks {', '.join(pending(client))}", "run `rapport migrate`")
+    _run(_sink(settings, client))
+
+
+async def _sink(settings: Settings, client: Any) -> None:  # noqa: ANN401 - clickhouse_connect's
+    stop, ready = asyncio.Event(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    telemetry.serve(settings.metrics_host, settings.metrics_port, ready.is_set)
+    plan = Plan(settings.topics, settings.sink_rows, settings.sink_seconds)
+    await run_sink(kafka.kafka_options(settings), client, plan, stop, ready.set)
+
+
+@topics_app.command("apply")
+def topics_apply() -> None:
+    """Create the topics that are missing."""
+    for line in kafka.apply_topics(load_settings()) or ["all topics are there"]:
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+@topics_app.command("check")
+def topics_check() -> None:
+    """Say what is wrong with the topics; exit 2 if anything is."""
+    _findings(kafka.check_topics(load_settings()), "the topics are as they should be")
+
+
+@app.command()
+def migrate(embedded: EmbeddedOption = None, clickhouse: ClickHouseOption = None) -> None:
+    """Bring ClickHouse's tables and views up to date."""
+    client = _client(embedded, clickhouse)
+    applied = migrate_tables(client)
+    client.close()
+    for name in applied or ["nothing to do"]:
+        console.print(name, highlight=False)
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="A ClickHouse query; `SHOW TABLES` lists what there is.")],
+    embedded: EmbeddedOption = None,
+    clickhouse: ClickHouseOption = None,
+    format: Annotated[  # noqa: A002 - the option's name
+        str, typer.Option(help="Any of ClickHouse's formats: PrettyCompact, CSVWithNames, JSONEachRow, …")
+    ] = "PrettyCompact",
+) -> None:
+    """Ask ClickHouse: turns, panes, rolling, alerts, interactions, account_responsiveness(from=…, to=…), …"""
+    client = _client(embedded, clickhouse)
+    sys.stdout.write(terminal.answer(client, query, format))
+    client.close()
+
+
+@app.command()
+def report(embedded: EmbeddedOption = None, clickhouse: ClickHouseOption = None) -> None:
+    """Show how well each account listens and answers."""
+    client = _client(embedded, clickhouse)
+    console.print(terminal.report_table(query_report(client), console.width))
+    client.close()
+
+
+@app.command()
+def check() -> None:
+    """Say what is wrong with settings, brokers, topics and tables; exit 2 if anything is."""
+    settings = load_settings()
+    problems = []
+    for examine in (
+        lambda: load_brands(settings.accounts_file) and [],
+        lambda: kafka.check_topics(settings),
+        lambda: [f"ClickHouse lacks {name}: run `rapport migrate`" for name in pending(connect(settings.clickhouse.get_secret_value()))],
+    ):
+        try:
+            problems += examine()
+        except RapportError as error:
+            problems.append(str(error))
+    _findings(problems, "settings, brokers, topics and tables are as they should be")
+
+
+def _settings(brokers: str | None, clickhouse: str | None) -> Settings:
+    given = {"brokers": brokers, "clickhouse": clickhouse}
+    return load_settings(**{name: value for name, value in given.items() if value is not None})
+
+
+def _client(embedded: Path | None, clickhouse: str | None) -> Any:  # noqa: ANN401 - clickhouse_connect's
+    if embedded and clickhouse:
+        raise SettingsError("--embedded and --clickhouse name two places", "leave one out")
+    if embedded is None:
+        return connect(_settings(None, clickhouse).clickhouse.get_secret_value())
+    if not embedded.exists():
+        raise SettingsError(f"there is nothing in {embedded}", "fill it with `rapport replay … --embedded DIR`")
+    return connect(plant.target(embedded))
+
+
+def _findings(problems: list[str], otherwise: str) -> None:
+    for line in problems or [otherwise]:
+        console.print(line, highlight=False, soft_wrap=True)
+    if problems:
+        raise typer.Exit(EXIT_USAGE)
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(work)
+
+
+def main() -> None:
+    """Run the command, and show what goes wrong as one line."""
+    try:
+        code = app(standalone_mode=False)
+    except RapportError as error:
+        wrong = str(error)
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        said = getattr(error, "format_message", error.__str__)().rstrip(".")
+        wrong = f"{said}: see `{context.command_path if context else 'rapport'} --help`"
+    except (typer.Abort, KeyboardInterrupt):
+        sys.exit(EXIT_INTERRUPTED)
+    else:
+        sys.exit(code if isinstance(code, int) else 0)
+    sys.stderr.write(f"rapport: {' '.join(wrong.split())}\n")
+    sys.exit(EXIT_USAGE)

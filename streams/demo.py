@@ -1,0 +1,139 @@
+"""``rapport demo``: simulated brands and their public, measured live in the terminal.
+
+A day of the simulation is told as fast as it goes, so that every window is full; then it goes on as it happens.
+"""
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.console import Console
+from rich.live import Live
+
+from schemas.codec import Record
+from sinks.clickhouse.queries import report
+from streams import telemetry, terminal
+from streams.config import Settings
+from streams.connectors.base import Counts
+from streams.connectors.runner import run
+from streams.connectors.simulator import SimulatorOptions, simulate
+from streams.embedded import Embedded
+
+if TYPE_CHECKING:
+    from streams.connectors.publisher import Publisher
+
+HISTORY_HOURS: Final = 30
+"""Told before it goes live."""
+SIMULATED_NOW: Final = 1_790_692_200_000
+"""When it goes live in the simulation, whatever day it is here: a Tuesday, 14:30 UTC, when people are at work."""
+REFRESH_SECONDS: Final = 1.0
+ACCOUNTS: Final = 8
+
+
+class _Part:
+    """A part of the simulation as a source."""
+
+    name: Final = "simulator"
+
+    def __init__(self, events: Iterator[Record]) -> None:
+        self._events = events
+        self.counts = Counts()
+
+    def __iter__(self) -> Iterator[Record]:
+        for event in self._events:
+            self.counts.count(event)
+            yield event
+
+
+async def show(settings: Settings, console: Console, seed: int, seconds: float | None, directory: Path | None) -> None:
+    """Run the demo until ``seconds`` have passed or Ctrl-C."""
+    telemetry.configure_logging("WARNING")
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if seconds is not None:
+        asyncio.get_running_loop().call_later(seconds, stop.set)
+    async with _directory(directory) as place:
+        with console.status("starting broker, worker, sink and ClickHouse on this machine"):
+            plant = await Embedded(place, settings, "simulator").__aenter__()
+        try:
+            await plant.watched(_tell(plant, console, seed, stop))
+        finally:
+            with console.status("stopping"):
+                await plant.__aexit__()
+
+
+async def _tell(plant: Embedded, console: Console, seed: int, stop: asyncio.Event) -> None:
+    start = SIMULATED_NOW - HISTORY_HOURS * 3_600_000
+    events = _shifted(simulate(SimulatorOptions(seed=seed, accounts=ACCOUNTS, start=start, stories_per_hour=12)))
+    history, first = _until(events, _now())
+    with console.status(f"telling the last {HISTORY_HOURS} hours of {ACCOUNTS} simulated brands"):
+        await run(_Part(history), plant.publisher, "max", stop=stop)
+    live = asyncio.create_task(run(_Part(chain(first, events)), plant.publisher, "real", stop=stop))
+    clock = asyncio.create_task(_tick(plant.publisher, stop))
+    try:
+        with Live(console=console, refresh_per_second=4, transient=False) as screen:
+            while not stop.is_set():
+                screen.update(await _picture(plant, console))
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), REFRESH_SECONDS)
+            screen.update(await _picture(plant, console))
+    finally:
+        stop.set()
+        await asyncio.gather(live, clock)
+
+
+async def _picture(plant: Embedded, console: Console) -> Any:  # noqa: ANN401 - anything that rich shows
+    rows = await asyncio.to_thread(report, plant.client)
+    table = terminal.report_table(rows, console.width)
+    table.title = f"Rapport, simulated brands · {datetime.now(UTC):%H:%M:%S} UTC · Ctrl-C ends it"
+    return table
+
+
+async def _tick(publisher: "Publisher", stop: asyncio.Event) -> None:
+    """Say what time it is, each second."""
+    while not stop.is_set():
+        await publisher.tick(_now())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), 1.0)
+
+
+def _now() -> int:
+    return round(time.time() * 1000)
+
+
+def _shifted(events: Iterator[Record]) -> Iterator[Record]:
+    """Move a simulation such that :data:`SIMULATED_NOW` is now."""
+    by = _now() - SIMULATED_NOW
+    for event in events:
+        yield {**event, "published_at": event["published_at"] + by, "received_at": event["received_at"] + by}
+
+
+def _until(events: Iterator[Record], now: int) -> tuple[Iterator[Record], list[Record]]:
+    """Part endless events at a time: those received before ``now``, and a list that will hold the first one after it."""
+    rest: list[Record] = []
+
+    def before() -> Iterator[Record]:
+        for event in events:
+            if event["received_at"] >= now:
+                rest.append(event)
+                return
+            yield event
+
+    return before(), rest
+
+
+@asynccontextmanager
+async def _directory(given: Path | None) -> AsyncIterator[Path]:
+    if given is not None:
+        yield given
+        return
+    with TemporaryDirectory(prefix="rapport-demo-") as temporary:
+        yield Path(temporary)

@@ -1,0 +1,117 @@
+"""``rapport replay``: a file through the pipeline, and what came of it."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from sinks.clickhouse.connection import connect
+from streams import progress, telemetry, terminal
+from streams.config import Settings
+from streams.connectors.publisher import Publisher
+from streams.connectors.replay import Replay, open_replay
+from streams.connectors.runner import Pace, Summary, run
+from streams.embedded import Embedded
+from streams.errors import RapportError
+from streams.kafka import kafka_options, require_topics
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+
+class Request(NamedTuple):
+    """What is to be replayed, and how fast."""
+
+    file: Path
+    format: str
+    pace: Pace
+    accounts: list[str] | None
+
+
+async def replay_embedded(request: Request, settings: Settings, directory: Path, console: Console) -> None:
+    """Replay through a whole plant of its own; returns when every fact is in ClickHouse."""
+    telemetry.configure_logging("WARNING")
+    with _bars(console) as bars:
+        source = _read(request, bars)
+        async with Embedded(directory, settings, request.format) as plant:
+            summary = await plant.watched(_publish(source, plant.publisher, request.pace, bars))
+            await plant.settle(_remaining(bars))
+            outcome = terminal.outcome(plant.client, _accounts(source))
+    console.print(terminal.summary(summary, outcome))
+
+
+async def replay_into(request: Request, settings: Settings, console: Console) -> None:
+    """Replay into Kafka, and wait until worker and sink have brought all of it to ClickHouse."""
+    telemetry.configure_logging("WARNING")
+    await asyncio.to_thread(require_topics, settings)
+    client: Client = await asyncio.to_thread(connect, settings.clickhouse.get_secret_value())
+    with _bars(console) as bars:
+        source = _read(request, bars)
+        publisher = Publisher(
+            kafka_options(settings),
+            settings.topics,
+            source=request.format,
+            deterministic=request.pace == "max",
+            max_bytes_in_flight=None,
+        )
+        async with publisher:
+            summary = await _publish(source, publisher, request.pace, bars)
+        async with progress.Progress(settings) as readers:
+            remaining = _remaining(bars)
+            await readers.folded(lambda rest: remaining("folding", rest))
+            await readers.stored(lambda rest: remaining("storing", rest))
+        outcome = terminal.outcome(client, _accounts(source))
+    console.print(terminal.summary(summary, outcome))
+
+
+def _read(request: Request, bars: Progress) -> Replay:
+    task = bars.add_task("reading", total=None)
+    source = open_replay(request.file, request.format, request.accounts)
+    bars.update(task, total=source.counts.records, completed=source.counts.records)
+    if not source.counts.events:
+        raise RapportError(
+            f"{request.file} has no event of the accounts that are asked for"
+            if request.accounts
+            else f"{request.file} has no event among {source.counts.records} records",
+            "look at its --format" if not request.accounts else "leave out --accounts to see all",
+        )
+    return source
+
+
+async def _publish(source: Replay, publisher: Publisher, pace: Pace, bars: Progress) -> Summary:
+    task = bars.add_task("publishing", total=source.counts.events)
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop.set)
+    try:
+        return await run(source, publisher, pace, lambda so_far: bars.update(task, completed=so_far.events), stop)
+    finally:
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+
+
+def _remaining(bars: Progress) -> Callable[[str, int], None]:
+    """Return a function that shows how many messages remain to be folded, then to be stored."""
+    tasks = {}
+
+    def show(what: str, rest: int) -> None:
+        if what not in tasks:
+            tasks[what] = (bars.add_task(what, total=max(rest, 1)), max(rest, 1))
+        task, total = tasks[what]
+        bars.update(task, completed=max(0, total - rest))
+
+    return show
+
+
+def _accounts(source: Replay) -> list[str]:
+    return sorted({item["account"] for item in source.items if isinstance(item, dict)})
+
+
+@contextmanager
+def _bars(console: Console) -> Iterator[Progress]:
+    columns = (SpinnerColumn(), TextColumn("{task.description:<12}"), BarColumn(), TextColumn("{task.completed:,.0f}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=not console.is_terminal) as bars:
+        yield bars

@@ -1,0 +1,136 @@
+"""What people see in the terminal: tables, summaries, and times as people say them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from streams.connectors.runner import Pace, Summary
+from streams.errors import ClickHouseError, SettingsError
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+NOTHING: Final = "–"
+WIDE: Final = 110
+"""Columns of a terminal that is wide enough for everything."""
+
+
+def pace(speed: str) -> Pace:
+    """Return what ``--speed`` means. Raises :class:`SettingsError`."""
+    if speed in ("max", "live"):
+        return "max" if speed == "max" else "live"
+    try:
+        factor = float(speed)
+    except ValueError:
+        factor = 0.0
+    if not 0 < factor < float("inf"):
+        raise SettingsError(f"--speed {speed} is no speed", "give max, live, or simulated seconds a second such as 60")
+    return factor
+
+
+def duration(seconds: float | None) -> str:
+    """Say a time span as people do: 9.9 s, 14 min, 3 h 12 m, 29 h, 2 d 04 h."""
+    if seconds is None:
+        return NOTHING
+    if seconds < 99.5:  # noqa: PLR2004 - up to 99 s are said in seconds
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004 - and few of them more finely
+    minutes = round(seconds / 60)
+    if minutes < 60:  # noqa: PLR2004 - an hour
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 10:  # noqa: PLR2004 - from there on minutes do not matter
+        return f"{hours} h {minutes:02} m"
+    if hours < 48:  # noqa: PLR2004 - two days
+        return f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours:02} h"
+
+
+def share(value: float | None) -> str:
+    """Say a share as percent."""
+    return NOTHING if value is None else f"{value:.0%}"
+
+
+def report_table(rows: Sequence[Mapping[str, Any]], width: int, now: datetime | None = None) -> Table:
+    """Return the report, one line per account, from the rows of ``sinks.clickhouse.queries.report``.
+
+    A terminal of fewer than :data:`WIDE` columns is not shown all of them.
+    """
+    now = now or datetime.now(UTC)
+    table = Table(title="How well each account listens and answers", title_justify="left", header_style="bold", box=SIMPLE_HEAD)
+    table.padding, table.pad_edge = (0, 0, 0, 1), False
+    table.add_column("account", no_wrap=True, overflow="ellipsis")
+    columns: list[tuple[str, Callable[[Mapping[str, Any]], str]]] = [
+        ("mentions", lambda row: f"{row['mentions']:,}"),
+        ("answered", lambda row: share(row["answered"] / row["turns"] if row["turns"] else None)),
+        ("open", lambda row: f"{row['open']:,}" if row["open"] else NOTHING),
+        ("oldest", lambda row: duration(row["oldest_opened_at"] and (now - row["oldest_opened_at"]).total_seconds())),
+        ("half in", lambda row: duration(row["response_p50"])),
+        ("90 % in", lambda row: duration(row["response_p90"])),
+        ("in 1 h", lambda row: share(row["within_1h"])),
+    ]
+    if width >= WIDE:
+        columns.insert(1, ("contacts", lambda row: f"{row['contacts']:,}"))
+        columns.insert(2, ("turns", lambda row: f"{row['turns']:,}"))
+        columns.append(("replies", lambda row: f"{row['replies']:,}"))
+        columns.append(("reply share", lambda row: share(row["reply_share"])))
+    for name, _ in columns:
+        table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
+    for row in rows:
+        table.add_row(row["account"], *(show(row) for _, show in columns))
+    table.caption = "half in, 90 % in: of the answered turns; open: waiting now" if rows else "Nothing has been measured yet."
+    table.caption_justify = "left"
+    return table
+
+
+def outcome(client: "Client", accounts: Sequence[str]) -> dict[str, int]:
+    """Return how many turns the accounts have, by status, and how many messages worker and sink have set aside."""
+    found = client.query(
+        "SELECT status, count() FROM turns WHERE account IN {accounts:Array(String)} GROUP BY status",
+        parameters={"accounts": list(accounts)},
+    )
+    by_status = {str(status): int(count) for status, count in found.result_rows}
+    return {"turns": sum(by_status.values()), **{name: by_status.get(name, 0) for name in ("answered", "expired", "open")}}
+
+
+def summary(run: Summary, came_of_it: Mapping[str, int]) -> Group:
+    """Return what a replay read and what came of it."""
+    counts = run.counts
+    aside = sum(counts.rejected.values())
+    reasons = ", ".join(f"{count:,} {reason.value}" for reason, count in counts.rejected.most_common())
+    lines: list[tuple[str, int, str]] = [
+        ("records read", counts.records, ""),
+        ("set aside", aside, reasons),
+        ("unattributed", counts.unattributed, ""),
+        ("mentions", counts.mentions, ""),
+        ("replies", counts.replies, ""),
+        ("broadcasts", counts.broadcasts, ""),
+        ("turns", came_of_it["turns"], ""),
+        ("answered", came_of_it["answered"], ""),
+        ("expired", came_of_it["expired"], "unanswered for too long" if came_of_it["expired"] else ""),
+        ("open", came_of_it["open"], ""),
+    ]
+    if counts.others:
+        lines.insert(6, ("other events", counts.others, ""))
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column()
+    grid.add_column(justify="right")
+    grid.add_column(style="dim")
+    for name, number, note in lines:
+        grid.add_row(name, f"{number:,}", note)
+    rate = run.events / run.seconds if run.seconds else 0.0
+    return Group(grid, Text(f"{run.events:,} events published in {run.seconds:.1f} s, {rate:,.0f} events/s"))
+
+
+def answer(client: "Client", query: str, output_format: str) -> str:
+    """Return ClickHouse's answer to a query in one of its formats. Raises :class:`ClickHouseError`."""
+    try:
+        return client.raw_query(query, fmt=output_format).decode("utf-8", "replace")
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise ClickHouseError(f"ClickHouse refuses the query ({reason[:300]})", "mend it; `SHOW TABLES` lists what there is") from None
