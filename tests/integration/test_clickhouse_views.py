@@ -1,8 +1,10 @@
 """What the views show, whatever was delivered, how often and in which order."""
 
+import csv
 import random
 import statistics
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from clickhouse_connect.driver.client import Client
 from sinks.clickhouse.queries import report
 from tests.clickhouse_server import DAY, HOUR, MINUTE, NOON, answered, put, record, rows
 
+PAIRS = Path(__file__).parents[3] / "shared" / "data" / "reply_pairs.csv"
 VIEWS = ("interactions", "turns", "panes", "rolling", "alerts", "dead_letters", "message_responses")
 
 
@@ -309,3 +312,30 @@ def test_report(clickhouse: Client) -> None:
 
 def test_report_of_nothing(clickhouse: Client) -> None:
     assert report(clickhouse) == []
+
+
+@pytest.mark.skipif(not PAIRS.exists(), reason=f"needs {PAIRS}, which is not redistributed")
+def test_message_responses_equal_published_figures(clickhouse: Client) -> None:
+    """Computed apart from this project: per customer message, the earliest reply."""
+    posts: dict[tuple[str, str], dict[str, Any]] = {}
+    with PAIRS.open(newline="", encoding="utf-8") as file:
+        for pair in csv.DictReader(file):
+            asked, answered_at = (
+                int(datetime.fromisoformat(pair[name]).timestamp() * 1000)
+                for name in ("created_at_customer", "created_at_reply")
+            )
+            brand, message, reply = pair["agent_id"], pair["customer_tweet_id"], pair["reply_tweet_id"]
+            posts[brand, message] = record("interaction", id=message, account=brand, published_at=asked)
+            posts[brand, reply] = record(
+                "interaction", id=reply, account=brand, kind="reply", parent_id=message, published_at=answered_at
+            )
+    put(clickhouse, "interaction", list(posts.values()))
+    query = """
+        SELECT account, count() AS messages, quantileExactInclusive(0.5)(response_seconds) AS median
+        FROM message_responses WHERE account IN ('AmazonHelp', 'AppleSupport', 'Delta') GROUP BY account ORDER BY account
+    """
+    assert [tuple(row.values()) for row in rows(clickhouse, query)] == [
+        ("AmazonHelp", 6516, 552.0),
+        ("AppleSupport", 3091, 1902.0),
+        ("Delta", 891, 356.0),
+    ]
