@@ -30,21 +30,25 @@ RULES = (
             ("return account.encode() + epoch", "return account.encode() + bytes(8)"),
             ("self.rows: dict[bytes, Checkpoint] = {}", "self.rows = Keep()"),
         ),
+        seed=132,
     ),
     Rule(
         "resume at the newest epoch's claim, not at the furthest",
         "streams.envelope",
         (("claims = [(_number(key), row", "claims = [(0, row"),),
+        seed=4716,
     ),
     Rule(
         "loaded accounts are rewritten before the first claim",
         "streams.partition",
         (('dict.fromkeys(self.offsets, Change(_BEFORE_ALL + 1, 0, float("-inf")))', "{}"),),
+        seed=11,
     ),
     Rule(
         "old keys are deleted after the first claim only",
         "streams.partition",
         (("            if self.claimed > _BEFORE_ALL:\n", "            if True:\n"),),
+        seed=12,
     ),
     Rule(
         "a claim carries the clock at its offset",
@@ -55,16 +59,19 @@ RULES = (
         "a claim carries a clock",
         "streams.partition",
         (("Claim(self._base + low, clock)", "Claim(self._base + low, 0)"),),
+        seed=3,
     ),
     Rule(
         "a claim does not pass the oldest change",
         "streams.partition",
         (("(oldest.offset - 1, oldest.clock)", "(self.last, self.clock)"),),
+        seed=1,
     ),
     Rule(
         "a claim speaks of the snapshot, not of the moment it is written",
         "streams.cycle",
         (("owners[number].epoch, claim.encode())", "owners[number].epoch, late(owners[number]))"),),
+        seed=32,
     ),
     Rule(
         "a tick moves the account's offset, as an event does",
@@ -80,6 +87,7 @@ RULES = (
         "what a checkpoint has already is skipped",
         "streams.partition",
         (("if offset <= self.offsets.get(account, _BEFORE_ALL):", "if False:"),),
+        seed=2,
     ),
     Rule(
         "untouched accounts are in the heap",
@@ -90,21 +98,25 @@ RULES = (
                 "self._heap = []\n        heapify",
             ),
         ),
+        seed=0,
     ),
     Rule(
         "outputs are acknowledged before states are written",
         "streams.cycle",
         (("        await self._outlet.acknowledged(outputs)\n", ""),),
+        seed=14,
     ),
     Rule(
         "states are acknowledged before a claim is written",
         "streams.cycle",
         (("        await self._outlet.acknowledged(records)\n", ""),),
+        seed=91,
     ),
     Rule(
         "rows held back go out before their account is checkpointed",
         "streams.partition",
         (("self._settle([account for account in due if account in self._held], now)", "pass"),),
+        seed=9,
     ),
     Rule(
         "rows of accounts that only time touched go out at once",
@@ -115,6 +127,7 @@ RULES = (
                 "self._settle([account for account in self._owed if account not in self._settled] if not backlog else (), now)",
             ),
         ),
+        seed=37,
     ),
     Rule(
         "such rows go out before their account's first change",
@@ -125,6 +138,7 @@ RULES = (
                 "                if self._owed.pop(account, 0) is None and self._held.update({account: None}):",
             ),
         ),
+        seed=773,
     ),
 )
 
