@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from schemas.topics import MEBIBYTE, Topic
 from streams import envelope
@@ -106,12 +106,11 @@ async def _apply(admin: AIOKafkaAdminClient, settings: Settings) -> list[str]:
 
 async def _create(admin: AIOKafkaAdminClient, settings: Settings, topic: Topic) -> str:
     partitions = topic.partitions or settings.partitions
-    wanted = NewTopic(topic.name, partitions, settings.replication_factor, topic_configs=dict(topic.config))
-    try:
-        (answer,) = (await admin.create_topics([wanted])).topic_errors
-    except IncompatibleBrokerVersion:  # the embedded broker makes a topic when it is asked about one
-        await admin.describe_topics([topic.name])
+    if not await _has_controller(admin):
+        await admin.describe_topics([topic.name])  # the embedded broker makes a topic when it is asked about one
         return f"created {topic.name}"
+    wanted = NewTopic(topic.name, partitions, settings.replication_factor, topic_configs=dict(topic.config))
+    (answer,) = (await admin.create_topics([wanted])).topic_errors
     error, message = for_code(answer[1]), answer[2] if len(answer) > 2 else ""  # noqa: PLR2004 - name, code, message
     if error is TopicAlreadyExistsError:
         return ""  # by somebody else, just now
@@ -141,6 +140,12 @@ async def _check(admin: AIOKafkaAdminClient, settings: Settings, besides: Iterab
     return problems
 
 
+async def _has_controller(admin: AIOKafkaAdminClient) -> bool:
+    """Say whether the broker can be administered: the embedded one, librdkafka's, cannot."""
+    cluster = await admin.describe_cluster()
+    return any(broker["node_id"] == cluster["controller_id"] for broker in cluster["brokers"])
+
+
 async def _partitions(admin: AIOKafkaAdminClient) -> dict[str, int]:
     """Return every topic's number of partitions. Asks for all of them: asking for one by name may create it."""
     return {row["topic"]: len(row["partitions"]) for row in await admin.describe_topics() if row["partitions"]}
@@ -150,15 +155,12 @@ async def _found(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, 
     partitions = await _partitions(admin)
     names = [name for name in names if name in partitions]
     configs: dict[str, dict[str, str]] = {}
-    try:
+    if names and await _has_controller(admin):
         resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
-        for answer in await admin.describe_configs(resources) if names else ():
+        for answer in await admin.describe_configs(resources):
             for row in answer.to_object()["resources"]:
-                configs[row["resource_name"]] = {
-                    entry["config_names"]: entry["config_value"] for entry in row["config_entries"]
-                }
-    except IncompatibleBrokerVersion:
-        pass  # the embedded broker
+                entries = row["config_entries"]
+                configs[row["resource_name"]] = {entry["config_names"]: entry["config_value"] for entry in entries}
     return {name: Found(partitions[name], configs.get(name, {})) for name in names}
 
 
