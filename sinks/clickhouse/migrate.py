@@ -19,6 +19,7 @@ TABLE = """
 CREATE TABLE IF NOT EXISTS migrations (name String, checksum String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3))
 ENGINE = ReplacingMergeTree ORDER BY name
 """
+APPLIED = "INSERT INTO migrations (name, checksum) VALUES ({name:String}, {checksum:String})"
 
 
 def migrate(client: Client) -> list[str]:
@@ -35,7 +36,7 @@ def migrate(client: Client) -> list[str]:
                 reason = " ".join(str(error).split())[:500]
                 remedy = "mend what it names, then run `rapport migrate` again"
                 raise ClickHouseError(f"migration {name} failed ({reason})", remedy) from None
-        client.insert("migrations", [(name, _checksum(text))], column_names=["name", "checksum"])
+        client.command(APPLIED, {"name": name, "checksum": _checksum(text)})
     return names
 
 
