@@ -83,7 +83,7 @@ class Checkpoints(Generic[State]):
         self._cycles: Cycles[State] = Cycles(self, settings.checkpoint_seconds)
         self._one_at_a_time = asyncio.Lock()
         self._closing = False
-        self._cpu_told = 0.0
+        self._cpu_told, self._messages = 0.0, 0
         self._letters: deque[tuple[float, int]] = deque()
         self._warned: dict[str, float] = {}
 
@@ -101,7 +101,7 @@ class Checkpoints(Generic[State]):
             Message(message.topic, message.partition, message.offset, milliseconds, message.value or b""), monotonic()
         )
         self._cycles.folding_cpu += thread_time() - started
-        telemetry.MESSAGES.inc()
+        self._messages += 1
 
     async def tick(self, now: int) -> None:
         """Tell every partition that is owned what time it is, in ms."""
@@ -210,6 +210,8 @@ class Checkpoints(Generic[State]):
             telemetry.FACTS.labels(self._topics[record].get_topic_name()).inc(rows)
         for reason, letters in report.letters.items():
             telemetry.DEAD_LETTERS.labels("worker", reason).inc(letters)
+        telemetry.MESSAGES.inc(self._messages)
+        self._messages = 0
         telemetry.FOLD_SECONDS.inc(self._cycles.folding_cpu - self._cpu_told)
         self._cpu_told = self._cycles.folding_cpu
         if report.sizes:

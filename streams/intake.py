@@ -3,7 +3,6 @@
 Nothing a producer can put into the topic may end the worker, for it would end it again after every restart.
 """
 
-from collections import Counter
 from typing import NamedTuple
 
 from schemas import codec
@@ -33,7 +32,7 @@ class Opened(NamedTuple):
     """The partition's clock after the message, in ms."""
     letters: list[Record]
     """Dead letters: what could not be used."""
-    kinds: Counter[str]
+    kinds: dict[str, int]
     """Events by kind, those set aside not counted."""
 
 
@@ -45,7 +44,7 @@ def open_message(message: Message, clock: int) -> Opened:
     """
     by_account: dict[str, list[Event]] = {}
     letters: list[Record] = []
-    kinds: Counter[str] = Counter()
+    kinds: dict[str, int] = {}
     try:
         events = codec.decode("interaction", message.value)
     except codec.DecodeError as error:
@@ -56,9 +55,10 @@ def open_message(message: Message, clock: int) -> Opened:
         if wrong is not None:
             letters.append(_letter(message, f"#{index}", wrong, codec.encode("interaction", [event])))
             continue
-        clock = max(clock, event["received_at"])
+        if event["received_at"] > clock:  # noqa: PLR1730 - half the time of max(), for every event
+            clock = event["received_at"]
         kind = event["kind"]
-        kinds[kind] += 1
+        kinds[kind] = kinds.get(kind, 0) + 1
         if kind == "tick":
             continue
         known = by_account.get(event["account"])

@@ -117,7 +117,8 @@ class Partition(Generic[State]):
         opened = open_message(message, before)
         self.last, self.clock = offset, opened.clock
         self._letters += opened.letters
-        self.kinds.update(opened.kinds)
+        for kind, events_of_kind in opened.kinds.items():
+            self.kinds[kind] += events_of_kind
         for account, events in opened.events.items():
             if offset <= self.offsets.get(account, _BEFORE_ALL):
                 continue  # it is in the checkpoint that the account was loaded from
@@ -126,11 +127,15 @@ class Partition(Generic[State]):
                     self._settle((account,), now)
                 self.dirty[account] = Change(offset, before, now)
             self._touch(account, events, before)
+        self._wake(before)
+
+    def _wake(self, before: int) -> None:
+        """Let everything happen that fell due by this message in accounts that it does not mention."""
         while self._heap and self._heap[0][0] <= self.clock:
             wake, account = heappop(self._heap)
             if self.wakes[account] != wake:
                 continue  # an older entry
-            if self.offsets[account] >= offset:
+            if self.offsets[account] >= self.last:
                 raise BrokenRuleError(
                     f"{account} is due at {wake}, but its checkpoint of offset {self.offsets[account]} is past that"
                 )
