@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -53,6 +52,8 @@ class Kafka:
     kind: str
     """What it is, in words."""
     stop: Callable[[], None]
+    crash: Callable[[float], None] | None = None
+    """Kill it and start it again after so many seconds; None: it is not ours to kill."""
 
 
 def start(directory: Path) -> Kafka | None:
@@ -108,18 +109,31 @@ def _from_maven(directory: Path) -> Kafka | None:
         check=True,
         capture_output=True,
     )
-    log = (directory / "kafka.log").open("wb")
-    process = subprocess.Popen([*java, "kafka.Kafka", properties], cwd=directory, stdout=log, stderr=log)
+    brokers, log = f"127.0.0.1:{port}", directory / "kafka.log"
+
+    def run() -> subprocess.Popen[bytes]:
+        with log.open("ab") as out:
+            process = subprocess.Popen([*java, "kafka.Kafka", properties], cwd=directory, stdout=out, stderr=out)
+        _wait(brokers, process, log)
+        return process
+
+    processes = [run()]
+
+    def kill() -> None:
+        process = processes.pop()
+        process.kill()
+        process.wait()
+
+    def crash(seconds: float) -> None:
+        kill()
+        time.sleep(seconds)
+        processes.append(run())
 
     def stop() -> None:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        log.close()
+        kill()
         shutil.rmtree(directory, ignore_errors=True)
 
-    brokers = f"127.0.0.1:{port}"
-    _wait(brokers, process, directory / "kafka.log")
-    return Kafka(brokers, "Apache Kafka from Maven's jars", stop)
+    return Kafka(brokers, "Apache Kafka from Maven's jars", stop, crash)
 
 
 def _wait(brokers: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -121,10 +121,11 @@ class Worker:
             self.kill()
             return -9
 
-    def lines(self, event: str) -> list[dict[str, Any]]:
-        """Return the log lines of that event."""
+    def lines(self, event: str | None = None) -> list[dict[str, Any]]:
+        """Return the log lines, or those of one event."""
         lines = self.log.read_text(errors="replace").splitlines()
-        return [line for line in (json.loads(line) for line in lines if line.startswith("{")) if line["event"] == event]
+        found = [json.loads(line) for line in lines if line.startswith("{")]
+        return [line for line in found if event in (None, line["event"])]
 
 
 def everything(settings: Settings, topic: str, partitions: int = PARTITIONS) -> list[Message]:

@@ -4,14 +4,17 @@ import time
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
 from streams import kafka as streams_kafka
+from streams.config import load_settings
+from streams.errors import EXIT_USAGE
 from tests.faults.trial import Load, Worker, everything, judge, settings_for, wait_until_covered
 from tests.kafka_broker import Kafka
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
-
+@pytest.mark.kafka
+@pytest.mark.slow
 def test_outputs_are_those_of_one_sequential_pass_through_kill_9_and_sigterm(kafka: Kafka, tmp_path: Path) -> None:
     settings = settings_for(kafka.brokers)
     load = Load(settings, rate=60, seed=1)
@@ -41,3 +44,52 @@ def test_outputs_are_those_of_one_sequential_pass_through_kill_9_and_sigterm(kaf
     verdict_again = judge(settings, streams_kafka.covered(settings))
     assert verdict_again.faults() == {}
     assert verdict_again.letters == verdict.letters, "nothing is replayed"
+
+
+@pytest.mark.slow
+def test_the_embedded_broker_carries_it_too(embedded_kafka: Kafka, tmp_path: Path) -> None:
+    settings = settings_for(embedded_kafka.brokers)
+    load = Load(settings, rate=60, seed=2)
+    load.start()
+    worker = Worker(settings, tmp_path / "1.log")
+    wait_until_covered(settings, dict.fromkeys(range(4), 50))
+    worker.kill()
+    worker = Worker(settings, tmp_path / "2.log")
+    time.sleep(4)
+    load.enough.set()
+    load.join()
+    ends = {m.partition: m.offset for m in everything(settings, settings.topics.interactions.name)}
+    wait_until_covered(settings, ends)
+    assert worker.stop() == 0
+    verdict = judge(settings, streams_kafka.covered(settings))
+    assert verdict.faults() == {}
+    assert min(worker.lines("Recovered")[0]["offsets"].values()) >= 50
+
+
+def test_poison_alone_stops_the_worker_with_one_line(embedded_kafka: Kafka, tmp_path: Path) -> None:
+    settings = settings_for(embedded_kafka.brokers)
+    producer = Producer({"bootstrap.servers": settings.brokers, "log_level": 0})
+    for _ in range(50):
+        producer.produce(settings.topics.interactions.name, b"garbage", partition=1)
+    producer.flush()
+    worker = Worker(settings, tmp_path / "log", RAPPORT_DEAD_LETTERS_PER_MINUTE="20")
+    assert worker.process.wait(30) == EXIT_USAGE
+    (line,) = [line for line in worker.lines() if line["level"] == "critical"]
+    assert "more than 20 dead letters within a minute, of late: undecodable: see" in line["event"]
+
+
+def test_a_worker_says_what_is_missing(embedded_kafka: Kafka, tmp_path: Path) -> None:
+    settings = load_settings(brokers=embedded_kafka.brokers, topic_prefix="nothing")
+    worker = Worker(settings, tmp_path / "log")
+    assert worker.process.wait(30) == EXIT_USAGE
+    assert worker.log.read_text().startswith("there is no topic nothing.interactions, nothing.turns")
+    assert "run rapport topics apply" in worker.log.read_text()
+
+
+def test_a_worker_says_that_kafka_is_not_there(tmp_path: Path) -> None:
+    begun = time.monotonic()
+    worker = Worker(load_settings(brokers="127.0.0.1:1"), tmp_path / "log")
+    assert worker.process.wait(30) == EXIT_USAGE
+    assert time.monotonic() - begun < 15
+    (line,) = worker.log.read_text().splitlines()
+    assert line.startswith("Kafka does not answer at 127.0.0.1:1 (")
