@@ -122,8 +122,11 @@ def test_replies_and_broadcasts(tmp_path: Path) -> None:
         row(8, "A", "part two of what is not here", 7),
         row(9, "B", "thanks, A", 4),
         row(10, "B", "and again", 9),
+        row(11, "B", "@ann from us as well", 1),
+        row(12, "A", "what B says", 11),
+        row(13, "A", "and more of it", 12),
     )
-    assert told(source)[1:] == [
+    assert told(source)[2:] == [
         ("2", "reply", "A", "ann"),
         ("3", "reply", "A", "ann"),
         ("4", "broadcast", "A", ""),
@@ -133,6 +136,9 @@ def test_replies_and_broadcasts(tmp_path: Path) -> None:
         ("8", "broadcast", "A", ""),
         ("9", "broadcast", "B", ""),
         ("10", "broadcast", "B", ""),
+        ("11", "reply", "B", "ann"),
+        ("12", "broadcast", "A", ""),
+        ("13", "broadcast", "A", ""),
     ]
     roots = {it["id"][8:]: it["conversation_id"][8:] for it in source if not isinstance(it, Rejected)}
     assert (roots["3"], roots["5"], roots["6"], roots["8"], roots["10"]) == ("1", "4", "1000", "1001", "4")
