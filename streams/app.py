@@ -64,6 +64,7 @@ def _build(settings: Settings, model: Model[State]) -> tuple[App, Checkpoints[St
         # -- throughput: acknowledged by all replicas, gathered for a moment
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=10_000_000,
+        stream_buffer_maxsize=512,  # messages of up to 256 KB
         producer_acks=-1,
         producer_linger=0.02,
         producer_max_batch_size=MEBIBYTE,

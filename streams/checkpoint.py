@@ -54,7 +54,7 @@ class _Changelog(faust.Table):  # type: ignore[misc] # Faust is not typed for us
         self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
     ) -> None:
         """Give everything up: what was not yet sent will be made again by whoever owns it next."""
-        self._checkpoints.owned = {}
+        self._checkpoints.give_up()
         mine = [partition for partition in assigned if partition.topic == self.changelog_topic_name]
         self._ends = await self.app.consumer.highwaters(*mine)
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
@@ -78,6 +78,7 @@ class Checkpoints(Generic[State]):
         self._input: str = settings.topics.interactions.name
         self.owned: dict[int, Partition[State]] = {}
         """Empty while recovering."""
+        self._rebalances = 0
         self._taken_over = 0.0
         self._table = _Changelog(app, self, settings.partitions)
         self._cycles: Cycles[State] = Cycles(self, settings.checkpoint_seconds)
@@ -146,10 +147,15 @@ class Checkpoints(Generic[State]):
 
     # -- recovery ---------------------------------------------------------------------------------------------------------
 
+    def give_up(self) -> None:
+        """Forget everything: the group rebalances."""
+        self.owned = {}
+        self._rebalances += 1
+
     @ending
     async def recover(self) -> None:
         """Take over what was assigned: nothing that was known before counts. Faust calls this before it fetches."""
-        consumer, started = self._app.consumer, monotonic()
+        consumer, started, rebalances = self._app.consumer, monotonic(), self._rebalances
         consumer.stop_flow()
         self._app.flow_control.suspend()  # nothing may be fetched before the seek (Faust's issue 596)
         consumer.perform_seek = self._seek
@@ -163,6 +169,8 @@ class Checkpoints(Generic[State]):
             owner = Partition(self._model, loaded[partition.partition], first, self._settings.generation)
             _refuse_what_is_gone(f"{partition.topic}/{partition.partition}", owner.last + 1, first, end)
             owned[partition.partition] = owner
+        if rebalances != self._rebalances:
+            return  # the group has rebalanced meanwhile, and another recovery has begun
         self.owned, self._taken_over = owned, monotonic()
         telemetry.RECOVERY_SECONDS.set(monotonic() - started)
         for gauge in (telemetry.ACCOUNTS, telemetry.OFFSET, telemetry.CLOCK, telemetry.LAG):

@@ -1,4 +1,4 @@
-"""Everything at once on real Kafka, for as long as one likes: ``python -m tests.faults.chaos [seconds] [seed] [messages a second]``.
+"""Everything at once on real Kafka: ``python -m tests.faults.chaos [seconds] [seed] [messages a second]``.
 
 Workers are killed, stopped for longer than their session, added and taken away, and the broker is killed, while a supervisor
 restarts whatever ends by itself. Then everything that was written is compared with one sequential pass.
@@ -95,11 +95,11 @@ def main(seconds: float, seed: int, rate: float) -> None:
         codes = [worker.stop() for worker in plant.workers]
     verdict = judge(settings, kafka.covered(settings))
     broker.stop()
-    print(f"seed {seed}, {seconds:.0f} s: {dict(done)}, workers {plant.count}, exits {dict(plant.exits)}, last {codes}")  # noqa: T201
-    print(
-        f"  caught up in {caught_up:.0f} s, {verdict.events} events, rows {dict(verdict.rows)}, {verdict.letters} letters"
-    )  # noqa: T201
-    print(f"  {verdict.checkpoints} checkpoint records; faults: {verdict.faults() or 'none'}", flush=True)  # noqa: T201
+    sys.stdout.write(
+        f"seed {seed}, {seconds:.0f} s: {dict(done)}, workers {plant.count}, exits {dict(plant.exits)}, last {codes}\n"
+        f"  caught up in {caught_up:.0f} s, {verdict.events} events, rows {dict(verdict.rows)}, {verdict.letters} letters\n"
+        f"  {verdict.checkpoints} checkpoint records; faults: {verdict.faults() or 'none'}\n"
+    )
     sys.exit(bool(verdict.faults()))
 
 
