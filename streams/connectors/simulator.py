@@ -24,24 +24,16 @@ from typing import Final, Literal
 from schemas.codec import Record
 from streams.connectors import phrases
 from streams.connectors.base import Counts
+from streams.connectors.brands import SECOND, THURSDAY, WEEK, Brand, make_brand
 from streams.connectors.truth import Post, Story, Truth
 from streams.interactions import interaction
 from streams.metrics.targets import DAY, HOUR, MINUTE
 
-SECOND: Final = 1000
 LONGEST_STORY: Final = 5 * DAY
 LONGEST_WITHOUT_CONVERSATION: Final = 22 * HOUR
 PAUSE_WITHOUT_CONVERSATION: Final = 25 * HOUR
 MOST_MESSAGES: Final = 6
 MOST_TURNS: Final = 6
-
-_THURSDAY: Final = 3
-"""The first of January 1970."""
-_BY_HOUR: Final = (2, 1, 1, 1, 1, 2, 4, 7, 10, 12, 13, 13, 14, 14, 13, 13, 13, 14, 15, 15, 14, 12, 8, 4)
-_BY_DAY: Final = (11, 10, 10, 10, 11, 8, 7)
-_MEAN: Final = sum(_BY_HOUR) * sum(_BY_DAY) / (24 * 7)
-WEEK: Final = tuple(by_day * by_hour / _MEAN for by_day in _BY_DAY for by_hour in _BY_HOUR)
-"""How busy each hour of the week is, from Monday 00:00 UTC; 1 is the mean."""
 
 
 @dataclass(frozen=True)
@@ -69,32 +61,6 @@ class SimulatorOptions:
     deletions: float = 0.01
     without_conversation: float = 0.1
     """Share of the stories whose network gives no conversation."""
-
-
-@dataclass(slots=True)
-class Brand:
-    """One brand account and how it behaves."""
-
-    account: str
-    network: str
-    name: str
-    rate: float
-    """Stories per ms, the mean over the week."""
-    answers: float
-    """Share of its turns that it answers; 0: a silent brand."""
-    median: float
-    """Median time to answer, ms; times are log-normal."""
-    spread: float
-    """Standard deviation of the logarithm of the time to answer."""
-    opens: int
-    """Hour (UTC) at which its people come, Monday to Friday; they answer until ``closes``. 0 to 24: always there."""
-    closes: int
-    acknowledges: bool
-    """A machine says 'thanks for your message' at once."""
-    public: int
-    """How many contacts it has."""
-    broadcast: Story | None = None
-    """Its latest."""
 
 
 class Simulator:
@@ -152,32 +118,10 @@ class _World:
         self._resting: deque[tuple[int, int, str]] = deque()
         """Contacts without conversations: when each may begin again, with which brand, its id."""
         self._end = math.inf if options.duration is None else options.start + options.duration
-        self.brands = [self._brand(index) for index in range(options.accounts)]
+        self.brands = [make_brand(index, options.stories_per_hour, self._random) for index in range(options.accounts)]
         for index in range(options.accounts):
             for what in PLANS:
                 self._plan_next(options.start, index, what)
-
-    def _brand(self, index: int) -> Brand:
-        """Make up a brand: every fifth is silent, every second keeps office hours, every third has a machine answer."""
-        random, network = self._random, phrases.NETWORKS[index % len(phrases.NETWORKS)]
-        name = phrases.BRANDS[index % len(phrases.BRANDS)]
-        if index >= len(phrases.BRANDS):
-            name += str(index)
-        weight = random.lognormvariate(0, 0.7) / math.exp(0.245)  # mean 1
-        in_office = index % 2 == 1
-        return Brand(
-            account=f"{network}:{name}",
-            network=network,
-            name=name,
-            rate=self._options.stories_per_hour * weight / HOUR,
-            answers=0.0 if index % 5 == 4 else 0.6 + 0.38 * random.random(),  # noqa: PLR2004 - the fifth
-            median=random.uniform(5, 30) * MINUTE if index % 3 else random.uniform(1, 4) * HOUR,
-            spread=random.uniform(0.6, 1.3),
-            opens=8 if in_office else 0,
-            closes=18 if in_office else 24,
-            acknowledges=index % 3 == 2,  # noqa: PLR2004 - the third
-            public=1 + int(20_000 * weight),
-        )
 
     def _plan_next(self, now: int, index: int, what: Plan) -> None:
         """Plan when the next story, broadcast or crisis of a brand begins, if that is before the end."""
@@ -201,7 +145,7 @@ class _World:
             return math.inf
         while now <= self._end:
             next_hour = (now // HOUR + 1) * HOUR
-            at = now + self._random.expovariate(rate * WEEK[int(now // HOUR + 24 * _THURSDAY) % len(WEEK)])
+            at = now + self._random.expovariate(rate * WEEK[int(now // HOUR + 24 * THURSDAY) % len(WEEK)])
             if at < next_hour:
                 return at
             now = next_hour  # what has not happened by then is drawn anew at the new rate: the process has no memory
@@ -271,7 +215,7 @@ class _World:
         posts: list[Post] = []
         previous, opening = root, phrases.QUESTIONS
         for _ in range(MOST_TURNS):
-            answered_at = self._answer_time(brand, at)
+            answered_at = brand.answer_time(at, self._random)
             until = limit if answered_at is None else min(answered_at, limit)
             run: list[Post] = []
             while at < until and len(run) < MOST_MESSAGES:
@@ -304,21 +248,6 @@ class _World:
                 break
             at, opening = previous.at + 30 * SECOND + int(self._random.expovariate(1 / HOUR)), phrases.FOLLOW_UPS
         return posts
-
-    def _answer_time(self, brand: Brand, at: int) -> int | None:
-        """Return when the brand answers what was written ``at``; None: never."""
-        if self._random.random() >= brand.answers:
-            return None
-        answered_at = at + 30 * SECOND + int(self._random.lognormvariate(math.log(brand.median), brand.spread))
-        if brand.opens == 0:
-            return answered_at
-        day, time_of_day = divmod(answered_at, DAY)
-        if (day + _THURSDAY) % 7 < 5 and brand.opens * HOUR <= time_of_day < brand.closes * HOUR:  # noqa: PLR2004
-            return answered_at
-        day += time_of_day >= brand.opens * HOUR
-        while (day + _THURSDAY) % 7 >= 5:  # noqa: PLR2004 - Saturday and Sunday
-            day += 1
-        return day * DAY + brand.opens * HOUR + int(self._random.random() * HOUR)
 
     def _tell(self, story: Story) -> None:
         """Plan the deliveries of a story's posts."""
