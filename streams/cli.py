@@ -49,9 +49,7 @@ class Format(StrEnum):
 EmbeddedOption = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Use the embedded ClickHouse in DIR instead of a server.")
 ]
-BrokersOption = Annotated[
-    str | None, typer.Option(metavar="HOST:PORT,…", help="Kafka; RAPPORT_BROKERS unless given.")
-]
+BrokersOption = Annotated[str | None, typer.Option(metavar="HOST:PORT,…", help="Kafka; RAPPORT_BROKERS unless given.")]
 ClickHouseOption = Annotated[
     str | None, typer.Option(metavar="URL", help="ClickHouse; RAPPORT_CLICKHOUSE unless given.")
 ]
@@ -74,7 +72,10 @@ def replay(  # noqa: PLR0913, PLR0917 - they are the command's options
     file: Annotated[Path, typer.Argument(help="The file; it may be compressed (.gz, .bz2, .xz, .zip, .zst).")],
     format: Annotated[Format, typer.Option(help="What is in the file.")],  # noqa: A002 - the option's name
     speed: Annotated[
-        str, typer.Option(metavar="max|N|live", help="As fast as it goes; N simulated seconds a second; or as fast, ending now.")
+        str,
+        typer.Option(
+            metavar="max|N|live", help="As fast as it goes; N simulated seconds a second; or as fast, ending now."
+        ),
     ] = "max",
     accounts: Annotated[
         str | None, typer.Option(metavar="NAME,…", help="Only these brand accounts; without it, all of the file.")
@@ -180,7 +181,10 @@ def check() -> None:
     for examine in (
         lambda: load_brands(settings.accounts_file) and [],
         lambda: kafka.check_topics(settings),
-        lambda: [f"ClickHouse lacks {name}: run `rapport migrate`" for name in pending(connect(settings.clickhouse.get_secret_value()))],
+        lambda: [
+            f"ClickHouse lacks {name}: run `rapport migrate`"
+            for name in pending(connect(settings.clickhouse.get_secret_value()))
+        ],
     ):
         try:
             problems += examine()

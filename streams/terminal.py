@@ -48,7 +48,7 @@ def duration(seconds: float | None) -> str:
     if hours < 48:  # noqa: PLR2004 - two days
         return f"{hours} h"
     days, hours = divmod(hours, 24)
-    return f"{days} d {hours:02} h"
+    return f"{days} d {hours:02} h" if days < 10 else f"{days:,} d"  # noqa: PLR2004 - the same again
 
 
 def share(value: float | None) -> str:
@@ -62,8 +62,10 @@ def report_table(rows: Sequence[Mapping[str, Any]], width: int, now: datetime | 
     A terminal of fewer than :data:`WIDE` columns is not shown all of them.
     """
     now = now or datetime.now(UTC)
-    table = Table(title="How well each account listens and answers", title_justify="left", header_style="bold", box=SIMPLE_HEAD)
-    table.padding, table.pad_edge = (0, 0, 0, 1), False
+    table = Table(
+        title="How well each account listens and answers", title_justify="left", header_style="bold", box=SIMPLE_HEAD
+    )
+    table.padding, table.pad_edge = 0, False
     table.add_column("account", no_wrap=True, overflow="ellipsis")
     columns: list[tuple[str, Callable[[Mapping[str, Any]], str]]] = [
         ("mentions", lambda row: f"{row['mentions']:,}"),
@@ -83,7 +85,9 @@ def report_table(rows: Sequence[Mapping[str, Any]], width: int, now: datetime | 
         table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
     for row in rows:
         table.add_row(row["account"], *(show(row) for _, show in columns))
-    table.caption = "half in, 90 % in: of the answered turns; open: waiting now" if rows else "Nothing has been measured yet."
+    table.caption = (
+        "half in, 90 % in: of the answered turns; open: waiting now" if rows else "Nothing has been measured yet."
+    )
     table.caption_justify = "left"
     return table
 
@@ -95,7 +99,10 @@ def outcome(client: "Client", accounts: Sequence[str]) -> dict[str, int]:
         parameters={"accounts": list(accounts)},
     )
     by_status = {str(status): int(count) for status, count in found.result_rows}
-    return {"turns": sum(by_status.values()), **{name: by_status.get(name, 0) for name in ("answered", "expired", "open")}}
+    return {
+        "turns": sum(by_status.values()),
+        **{name: by_status.get(name, 0) for name in ("answered", "expired", "open")},
+    }
 
 
 def summary(run: Summary, came_of_it: Mapping[str, int]) -> Group:
@@ -133,4 +140,6 @@ def answer(client: "Client", query: str, output_format: str) -> str:
         return client.raw_query(query, fmt=output_format).decode("utf-8", "replace")
     except Exception as error:
         reason = " ".join(str(error).split())
-        raise ClickHouseError(f"ClickHouse refuses the query ({reason[:300]})", "mend it; `SHOW TABLES` lists what there is") from None
+        raise ClickHouseError(
+            f"ClickHouse refuses the query ({reason[:300]})", "mend it; `SHOW TABLES` lists what there is"
+        ) from None

@@ -76,13 +76,19 @@ class Fold:
 
     def fold(self, state: Account, events: Sequence[Event], before: int, clock: int, version: int, facts: Facts) -> int:  # noqa: PLR0913, PLR0917 - the contract's
         """Take in one message of the account; see :meth:`streams.metrics.model.Model.fold`."""
-        if before > state.clock:  # an account read from a checkpoint: what fell due since then has been said
+        minute, said = clock // MINUTE, -1
+        if state.live and state.panes.now != minute:  # rows of the minute of its last event are still owed
+            said = state.panes.now
+            state.say_rolling(version, facts, also_empty=True)
+        if (
+            before > state.clock
+        ):  # what fell due in between has been said; an account read from a checkpoint does not know
             live = state.live
             state.advance(before, version, Facts())
             state.say_changes(version, Facts())
             state.live = live
-        if clock // MINUTE != before // MINUTE and (state.live or state.panes.windows[-1]):
-            state.say_rolling(version, facts, also_empty=state.live)  # the last word on the minute that is over
+        if state.panes.now not in (minute, said) and state.panes.windows[-1]:
+            state.say_rolling(version, facts, also_empty=False)  # the last word on the minute that is over
         for seen_at, event in events:
             state.take(seen_at, event)
         state.advance(clock, version, facts)

@@ -222,8 +222,9 @@ CREATE TABLE IF NOT EXISTS dead_letters_versions
     error   String CODEC(ZSTD(3)),
     place   String CODEC(ZSTD(1)),
     payload String CODEC(ZSTD(3)),
-    at      DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1))
+    at      DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
+    earlier Int64 MATERIALIZED -toUnixTimestamp64Milli(at) -- set aside again by a replay, it stands as it was at first
 )
-ENGINE = ReplacingMergeTree(at)
+ENGINE = ReplacingMergeTree(earlier)
 ORDER BY (source, place, reason)
 SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1;

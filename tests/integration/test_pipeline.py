@@ -1,0 +1,168 @@
+"""The whole pipeline on the real files: embedded by one command, and on Apache Kafka with the worker killed in the middle."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from sinks.clickhouse.sink import Plan, run_sink
+from streams import config, kafka
+from streams.config import Settings, load_settings
+from streams.connectors.base import Rejected
+from streams.connectors.publisher import Publisher
+from streams.connectors.replay import open_replay
+from streams.progress import Progress
+from tests import figures
+from tests.clickhouse_server import embedded
+from tests.kafka_broker import Kafka
+
+RAPPORT = (sys.executable, "-m", "streams")
+
+
+def rapport(*arguments: str | Path) -> str:
+    done = subprocess.run([*RAPPORT, *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return " ".join(done.stdout.split())
+
+
+def test_the_sample_by_one_command_and_again(tmp_path: Path) -> None:
+    file = figures.data_file("twcs_sample.csv")
+    began = time.monotonic()
+    said = rapport("replay", file, "--format", "twcs", "--embedded", tmp_path)
+    assert time.monotonic() - began < 60
+    for line in (
+        "records read 5,001",
+        "set aside 1 1 malformed_record",
+        "unattributed 140",
+        "mentions 3,073",
+        "replies 2,197",
+        "broadcasts 25",
+        "turns 2,430",
+        "answered 2,084",
+        "expired 338",
+        "open 8",
+    ):
+        assert line in said
+    with embedded(tmp_path / "clickhouse") as client:
+        figures.assert_sample(client)
+        figures.assert_streamed_medians(client)
+        before = figures.fingerprint(client)
+    rapport("replay", file, "--format", "twcs", "--embedded", tmp_path)
+    with embedded(tmp_path / "clickhouse") as client:
+        assert figures.fingerprint(client) == before, "a second run changes no row that the views show"
+
+
+@pytest.mark.slow
+def test_the_pairs_by_one_command(tmp_path: Path) -> None:
+    file = figures.data_file("reply_pairs.csv")
+    said = rapport("replay", file, "--format", "pairs", "--embedded", tmp_path)
+    assert "turns 27,260 answered 27,242 expired 18" in said
+    with embedded(tmp_path / "clickhouse") as client:
+        figures.assert_pairs(client)
+
+
+class Worker:
+    """`rapport worker` as a process that can be killed."""
+
+    def __init__(self, settings: Settings, log: Path) -> None:
+        self._settings, self._log = settings, log
+        self.start()
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen([*RAPPORT, "worker"], env=config.environment(self._settings), stderr=log)
+
+    def kill(self) -> None:
+        assert self._process.poll() is None, self._log.read_text()
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> int:
+        self._process.terminate()
+        return self._process.wait(15)
+
+
+async def through_kafka(settings: Settings, file: Path, file_format: str, client: Client, log: Path) -> None:
+    """Publish a file in many small messages; kill the worker after a third and after two thirds of them."""
+    source = open_replay(file, file_format)
+    stop = asyncio.Event()
+    sink = asyncio.create_task(run_sink(kafka.kafka_options(settings), client, Plan(settings.topics), stop))
+    worker = Worker(settings, log)
+    kills = [len(source.items) // 3, len(source.items) * 2 // 3]
+    async with Publisher(
+        kafka.kafka_options(settings), settings.topics, source=file_format, deterministic=True, max_bytes_in_flight=None
+    ) as publisher:
+        for number, item in enumerate(source.items):
+            if isinstance(item, Rejected):
+                await publisher.reject(item)
+            else:
+                await publisher.publish(item)
+            if number % (len(source.items) // 200) == 0:
+                await publisher.flush()
+                await asyncio.sleep(0.05)
+            if kills and number == kills[0]:
+                kills.pop(0)
+                await until_half_covered(settings, number)
+                worker.kill()
+                worker.start()
+        await publisher.tick(max(item["received_at"] for item in source.items if not isinstance(item, Rejected)))
+    async with Progress(settings) as progress:
+        await progress.folded(ignore)
+        await progress.stored(ignore)
+    assert not kills
+    assert worker.stop() == 0
+    stop.set()
+    await sink
+
+
+async def until_half_covered(settings: Settings, number: int) -> None:
+    """Wait until the worker is at work and has something checkpointed, so that killing it leaves something half done."""
+    deadline = time.monotonic() + 30
+    while not (low := await asyncio.to_thread(kafka.covered, settings)) or sum(low.values()) < number // 4_000:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.2)
+
+
+def ignore(_rest: int) -> None:
+    pass
+
+
+@pytest.mark.kafka
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "file_format", "assert_figures"),
+    [("twcs_sample.csv", "twcs", figures.assert_sample), ("reply_pairs.csv", "pairs", figures.assert_pairs)],
+)
+def test_on_apache_kafka_with_the_worker_killed_twice(
+    kafka_settings: Settings,
+    clickhouse: Client,
+    tmp_path: Path,
+    name: str,
+    file_format: str,
+    assert_figures: Callable[[Client], None],
+) -> None:
+    file = figures.data_file(name)
+    asyncio.run(through_kafka(kafka_settings, file, file_format, clickhouse, tmp_path / "worker.log"))
+    assert_figures(clickhouse)
+
+
+@pytest.fixture
+def kafka_settings(kafka: Kafka, request: pytest.FixtureRequest) -> Settings:  # noqa: F811 - the fixture, not the module
+    prefix = "".join(letter if letter.isalnum() else "-" for letter in request.node.name)[-50:]
+    settings = load_settings(
+        brokers=kafka.brokers,
+        partitions=4,
+        topic_prefix=prefix,
+        checkpoint_seconds=1.0,
+        ticks=False,
+        log_level="WARNING",
+    )
+    from streams.kafka import apply_topics  # noqa: PLC0415 - its module has the name of the fixture
+
+    apply_topics(settings)
+    return settings
