@@ -9,6 +9,7 @@ import faust
 from streams import kafka, pipeline, telemetry
 from streams.checkpoint import Checkpoints
 from streams.config import Settings
+from streams.errors import EXIT_RESTART
 from streams.faust_repairs import App, Worker
 from streams.metrics.model import Model, State
 
@@ -36,8 +37,8 @@ def run_worker(settings: Settings, model: Model[State]) -> None:
     try:
         worker.execute_from_commandline()
     except SystemExit as end:  # Faust's way to return
-        if end.code:
-            raise
+        if end.code:  # it has crashed, and has logged why
+            raise SystemExit(EXIT_RESTART) from end
 
 
 def _build(settings: Settings, model: Model[State]) -> tuple[App, Checkpoints[State]]:

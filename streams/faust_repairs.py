@@ -128,7 +128,18 @@ class Worker(faust.Worker):  # type: ignore[misc]
         give_up.start()
         await self._before_stop()
         give_up.cancel()
-        hung = threading.Timer(STOP_SECONDS, os._exit, (0,))
-        hung.daemon = True
-        hung.start()
+        _end_within(STOP_SECONDS, 0)
         await super()._stop_on_signal(signal)
+
+    def stop_and_shutdown(self) -> None:
+        """Stop, also after a crash inside Faust, which no signal began."""
+        if self._signal_stop_future is None:
+            _end_within(STOP_SECONDS, EXIT_RESTART)
+        super().stop_and_shutdown()
+
+
+def _end_within(seconds: float, code: int) -> None:
+    """End the process with ``code`` if it has not ended by then."""
+    timer = threading.Timer(seconds, os._exit, (code,))
+    timer.daemon = True
+    timer.start()
