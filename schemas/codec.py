@@ -11,6 +11,7 @@ cut the records out without decoding them. Messages by other producers, with uns
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from io import BytesIO
@@ -106,13 +107,7 @@ def decode(name: str, message: bytes) -> list[Record]:
     buffer.seek(HEADER_SIZE)
     try:
         records = fastavro.schemaless_reader(buffer, schema.array, None if schema is target else target.array)
-        if buffer.tell() != len(message):
-            raise DecodeError("undecodable", f"{len(message) - buffer.tell()} bytes follow the array of {name}")
-    except DecodeError:
-        raise
-    except (
-        Exception
-    ) as error:  # fastavro raises whatever its reading ran into: EOFError, IndexError, UnicodeDecodeError…
+    except Exception as error:  # whatever fastavro's reading ran into: EOFError, IndexError, UnicodeDecodeError…
         raise DecodeError("undecodable", f"not an array of {name}: {type(error).__name__}: {error}") from error
     if buffer.tell() != len(message):
         raise DecodeError("undecodable", f"{len(message) - buffer.tell()} bytes follow the array of {name}")
@@ -132,7 +127,8 @@ def schema_of(name: str, message: bytes) -> Schema:
     raise DecodeError("unknown_fingerprint", f"fingerprint {header[2:].hex()} is no version of {name}")
 
 
-class Block(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Block:
     """The undecoded records of one message."""
 
     schema: Schema

@@ -31,6 +31,8 @@ PARTITIONS: Final = 4
 CHECKPOINT_SECONDS: Final = 0.5
 BYTES_IN_FLIGHT: Final = 1 << 20
 """The in-memory broker forgets what is older than about 5 MB a partition: nothing may run ahead of its readers."""
+LARGEST_PAYLOAD: Final = 2 << 20
+"""It takes a larger message and keeps nothing of it."""
 RESTARTS: Final = 3
 STOP_SECONDS: Final = 12.0
 
@@ -72,6 +74,7 @@ class Embedded:
                     source=self._source,
                     deterministic=True,
                     max_bytes_in_flight=BYTES_IN_FLIGHT,
+                    largest_payload=LARGEST_PAYLOAD,
                 )
             )
             self._stack = stack.pop_all()
@@ -152,7 +155,9 @@ def _broker(topics: Any) -> tuple[Any, str]:  # noqa: ANN401 - the extra may be 
 def _next_generation(client: "Client") -> int:
     """Return the generation after the newest one in ClickHouse."""
     tables = ("turns", "panes", "rolling", "alerts")
-    newest = " UNION ALL ".join(f"SELECT max(version) AS version, count() AS rows FROM {name}_versions" for name in tables)
+    newest = " UNION ALL ".join(
+        f"SELECT max(version) AS version, count() AS rows FROM {name}_versions" for name in tables
+    )
     version, rows = client.query(f"SELECT max(version), sum(rows) FROM ({newest})").result_rows[0]  # noqa: S608 - constants
     return (version >> 48) + 1 if rows else 0
 

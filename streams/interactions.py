@@ -17,11 +17,11 @@ FUTURE_TOLERANCE: Final = 5 * 60_000
 MAX_BYTES: Final = 256_000
 """Largest encoded size of one event's strings, in bytes: a message holds at least one event and must stay below 1 MB."""
 
-_DEFAULTS: Final = {field["name"]: field["default"] for field in newest("interaction").record["fields"] if "default" in field}
+_DEFAULTS: Final = {
+    field["name"]: field["default"] for field in newest("interaction").record["fields"] if "default" in field
+}
 _STRINGS: Final = tuple(field["name"] for field in newest("interaction").record["fields"] if field["type"] == "string")
-_NUMBERS: Final = tuple(
-    field["name"] for field in newest("interaction").record["fields"] if field["type"] == "long"
-)
+_NUMBERS: Final = tuple(field["name"] for field in newest("interaction").record["fields"] if field["type"] == "long")
 _INT64: Final = 1 << 63
 
 
@@ -35,7 +35,7 @@ def tick(now: int) -> Record:
     return interaction(id="", account="", kind="tick", published_at=now, received_at=now)
 
 
-def fault(event: Mapping[str, Any], seen_at: int) -> tuple[Reason, str] | None:
+def fault(event: Mapping[str, Any], seen_at: int) -> tuple[Reason, str] | None:  # noqa: PLR0911 - one a fault
     """Say what is wrong with a decoded event, or None. ``seen_at`` (ms): when its message was appended to the topic.
 
     An event must not claim to be received after it was appended, nor published after it was received, beyond
@@ -72,4 +72,6 @@ def unfit(event: Mapping[str, Any]) -> tuple[Reason, str] | None:
     for name in (*_NUMBERS, "published_at", "received_at"):
         if not -_INT64 <= event[name] < _INT64:
             return Reason.INVALID_NUMBER, f"{name} {event[name]} does not fit in 64 bits"
+    if not -1 <= event["sentiment"] <= 1:
+        return Reason.INVALID_NUMBER, f"sentiment {event['sentiment']} is not between -1 and 1"
     return None

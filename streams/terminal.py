@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from clickhouse_connect.driver.exceptions import Error
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
 from rich.table import Table
@@ -15,7 +16,7 @@ from streams.errors import ClickHouseError, SettingsError
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-NOTHING: Final = "–"
+NOTHING: Final = "·"
 WIDE: Final = 110
 """Columns of a terminal that is wide enough for everything."""
 
@@ -138,7 +139,7 @@ def answer(client: "Client", query: str, output_format: str) -> str:
     """Return ClickHouse's answer to a query in one of its formats. Raises :class:`ClickHouseError`."""
     try:
         return client.raw_query(query, fmt=output_format).decode("utf-8", "replace")
-    except Exception as error:
+    except Error as error:
         reason = " ".join(str(error).split())
         raise ClickHouseError(
             f"ClickHouse refuses the query ({reason[:300]})", "mend it; `SHOW TABLES` lists what there is"

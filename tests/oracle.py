@@ -81,7 +81,8 @@ def _strands(stand: dict[str, Event]) -> dict[tuple[str, str], list[Event]]:
         if post["contact_id"] and (post["conversation_id"] or not post["parent_id"]):
             return post["conversation_id"], post["contact_id"]
         parent = stand.get(post["parent_id"])
-        return where(parent, (*path, post["id"])) if parent else None
+        beside = where(parent, (*path, post["id"])) if parent else None
+        return beside or (("", post["contact_id"]) if post["contact_id"] else None)
 
     strands: dict[tuple[str, str], list[Event]] = defaultdict(list)
     for post in stand.values():

@@ -77,8 +77,8 @@ class Account:
         self.panes = Panes(panes or {}, clock // MINUTE)
         # What follows is found again from the above (see `index`).
         self.where: dict[str, tuple[Strand | None, Message]] = {}
-        self.awaited: dict[str, list[str]] = {}
-        """Replies by the post they answer, while that is not known here."""
+        self.answers: dict[str, list[str]] = {}
+        """Replies by the post that they answer, whether that is known here or not."""
         self.open: dict[str, tuple[Strand, Turn]] = {}
         self.agenda: list[tuple[int, str]] = []
         """(when, turn) heap of what falls due; entries that no longer hold are skipped."""
@@ -89,13 +89,13 @@ class Account:
         """Rolling rows are owed."""
 
     def index(self) -> None:
-        """Find again what is not kept: where each message is, who is awaited, which turns are open and when they fall due."""
+        """Find again what is not kept: where each message is, what it answers, which turns are open and when they fall due."""
         self.where = {message.id: (None, message) for message in self.loose.values()}
         for strand in self.strands.values():
             self.where.update((message.id, (strand, message)) for message in strand.messages)
             self.open.update((turn.id, (strand, turn)) for turn in strand.turns() if _waits(turn))
         for _, message in self.where.values():
-            self._await_parent(message)
+            self._note_answer(message)
         self.agenda = [(next_at(turn, self.targets.expiry), turn.id) for _, turn in self.open.values()]
         heapify(self.agenda)
 
@@ -136,15 +136,16 @@ class Account:
             self._place(message, self._strand_of_reply(message, event["conversation_id"], event["contact_id"]))
 
     def _strand_of_reply(self, message: Message, conversation: str, contact: str) -> Strand | None:
-        """Return where a reply belongs: where it says, or with the post that it answers; None until that is known."""
+        """Return where a reply belongs: where it says; else with the post that it answers, once that is known."""
         if contact and (conversation or not message.parent):
             return self._strand(conversation, contact)
-        message.homed = False
-        return self._strand_of_parent(message)
+        message.homed, message.contact = False, contact
+        return self._strand_by_parent(message)
 
-    def _strand_of_parent(self, message: Message) -> Strand | None:
+    def _strand_by_parent(self, message: Message) -> Strand | None:
+        """Return the strand of the post that a reply answers; without one, its contact's; without that, None."""
         strand, _ = self.where.get(message.parent, (None, None))
-        return strand
+        return self._strand("", message.contact) if strand is None and message.contact else strand
 
     def _strand(self, conversation: str, contact: str) -> Strand:
         key = (conversation, contact)
@@ -154,9 +155,9 @@ class Account:
         return strand
 
     def _place(self, message: Message, strand: Strand | None) -> None:
-        """Put a message where it belongs, and with it the replies that have waited for it."""
+        """Put a new message where it belongs, and the replies to it beside it."""
         self.where[message.id] = (strand, message)
-        self._await_parent(message)
+        self._note_answer(message)
         if strand is None:
             self.loose[message.id] = message
             return
@@ -164,16 +165,45 @@ class Account:
         if known is not strand:
             parent = None
         threads.place(message, parent)
-        followers = self.awaited.pop(message.id, ())
-        if followers or (strand.messages and threads.rank(message) < threads.rank(strand.messages[-1])):
-            strand.messages.append(message)
-            self._retake(strand)
-        else:
-            strand.messages.append(message)
+        comes_last = not strand.messages or threads.rank(message) > threads.rank(strand.messages[-1])
+        strand.messages.append(message)
+        if comes_last and message.id not in self.answers:
             self._step(strand, message, parent)
-        for follower in followers:
-            if follower in self.loose:
-                self._place(self.loose.pop(follower), strand)
+        else:
+            self._retake({(strand.conversation, strand.contact): strand, **self._follow(message.id)})
+
+    def _follow(self, post: str) -> dict[tuple[str, str], Strand]:
+        """Move the replies to a post that has come or gone to where they belong now; return the strands that changed."""
+        changed: dict[tuple[str, str], Strand] = {}
+        for reply in self.answers.get(post, ()):
+            before, message = self.where[reply]
+            after = before if message.homed else self._strand_by_parent(message)
+            if before is after:
+                continue
+            if before is None:
+                del self.loose[reply]
+            else:
+                before.messages.remove(message)
+                changed[before.conversation, before.contact] = before
+            if after is None:
+                self.loose[reply] = message
+            else:
+                after.messages.append(message)
+                changed[after.conversation, after.contact] = after
+            self.where[reply] = (after, message)
+            changed |= self._follow(reply)
+        return changed
+
+    def _note_answer(self, message: Message) -> None:
+        if message.parent and message.kind in (REPLY, AUTOMATED_REPLY):
+            self.answers.setdefault(message.parent, []).append(message.id)
+
+    def _forget_answer(self, message: Message) -> None:
+        replies = self.answers.get(message.parent, [])
+        if message.id in replies:
+            replies.remove(message.id)
+            if not replies:
+                del self.answers[message.parent]
 
     def _step(self, strand: Strand, message: Message, parent: Message | None) -> None:
         """Take in a message that comes last in its strand."""
@@ -194,8 +224,14 @@ class Account:
             self._close(strand, turn, turn.answered_at or 0)
         self.changed[turn.id] = (strand, turn, True)
 
-    def _retake(self, strand: Strand) -> None:
-        """Take a strand's messages again from the first, and count the difference."""
+    def _retake(self, strands: dict[tuple[str, str], Strand]) -> None:
+        """Take the messages of strands again from the first, and count the difference."""
+        for key, strand in strands.items():
+            self._retake_one(strand)
+            if not strand.messages and not strand.base:
+                del self.strands[key]
+
+    def _retake_one(self, strand: Strand) -> None:
         old = {turn.id: turn for turn in strand.turns()}
         for thread in strand.threads:
             count_thread(self.panes, standing(thread), -1)
@@ -241,37 +277,14 @@ class Account:
         self.panes.count(message.at, _COUNTED_AS[message.kind], -1)
         if message.kind == MENTION and strand is not None:
             self._count_contact(strand.contact, message.at // MINUTE, withdrawn=True)
-        self._await_no_more(message)
+        self._forget_answer(message)
+        changed: dict[tuple[str, str], Strand] = {}
         if strand is None:
             del self.loose[post]
-            return
-        strand.messages.remove(message)
-        self._loosen(strand, message)
-        self._retake(strand)
-        if not strand.messages and not strand.base:
-            del self.strands[strand.conversation, strand.contact]
-
-    def _loosen(self, strand: Strand, parent: Message) -> None:
-        """Let the replies to a message that has left its strand wait for it, and leave it if nothing else held them there."""
-        for reply in [reply for reply in strand.messages if reply.parent == parent.id]:
-            self.awaited.setdefault(parent.id, []).append(reply.id)
-            if not reply.homed:
-                strand.messages.remove(reply)
-                self.loose[reply.id] = reply
-                self.where[reply.id] = (None, reply)
-                self._loosen(strand, reply)
-
-    def _await_parent(self, message: Message) -> None:
-        """Note that a reply depends on a post whose strand is not known (yet)."""
-        if message.kind in (REPLY, AUTOMATED_REPLY) and message.parent and self._strand_of_parent(message) is None:
-            self.awaited.setdefault(message.parent, []).append(message.id)
-
-    def _await_no_more(self, reply: Message) -> None:
-        waiting = self.awaited.get(reply.parent, [])
-        if reply.id in waiting:
-            waiting.remove(reply.id)
-            if not waiting:
-                del self.awaited[reply.parent]
+        else:
+            strand.messages.remove(message)
+            changed[strand.conversation, strand.contact] = strand
+        self._retake({**changed, **self._follow(post)})
 
     # -- waiting turns ---------------------------------------------------------------------------------------------------
 
@@ -358,7 +371,7 @@ class Account:
             gone.append(message)
         for message in gone:
             del self.where[message.id]
-            self._await_no_more(message)
+            self._forget_answer(message)
         for post in [post for post, at in self.withdrawn.items() if at < now - self.targets.lateness]:
             del self.withdrawn[post]
         oldest = now // MINUTE - _CONTACT_MINUTES

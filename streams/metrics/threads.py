@@ -34,7 +34,8 @@ class Message(msgspec.Struct, array_like=True, gc=False):
     kind: int
     parent: str = ""
     homed: bool = True
-    """The event itself says which strand it belongs to; else its parent does."""
+    """The event itself says which strand it belongs to; else its parent does, and while that is not known, ``contact``."""
+    contact: str = ""
     place: int = 0
     """Its time in the thread, ms: its own, or that of the contact's message it answers if that is later."""
     thread: int = 0

@@ -1,4 +1,4 @@
-"""The fold against the oracle, on worlds that Hypothesis makes up: any order, any repetition, edits, deletions, restarts."""
+"""The fold against the oracle and the simulator's truth: any order, any repetition, edits, deletions, restarts."""
 
 import random
 from statistics import median
@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.codec import Record
+from streams.connectors.simulator import SimulatorOptions, simulate
+from streams.connectors.truth import Truth
 from streams.interactions import interaction, tick
 from streams.metrics.targets import DAY, DEFAULT_TARGETS, HOUR, MINUTE, Targets
 from tests.batch import Partition
@@ -118,3 +120,40 @@ def test_long_lives_are_forgotten_without_a_trace(events: list[Record], messages
     partition_truth = measure(events, until)
     found = run(events, messages, until)
     assert_true(found, partition_truth)
+
+
+@given(st.integers(0, 10**9), st.randoms(use_true_random=False), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_simulated_worlds_are_measured_as_they_were_meant(seed: int, messages: random.Random, in_order: bool) -> None:  # noqa: FBT001
+    """The simulator knows what its brands and their public did; any order of arrival must come to that."""
+    truth = Truth()
+    options = SimulatorOptions(
+        seed=seed,
+        accounts=2,
+        duration=12 * HOUR,
+        stories_per_hour=2.0,
+        crises_per_week=7.0,
+        late=0.1,
+        duplicates=0.1,
+        edits=0.1,
+        deletions=0.15,
+        without_conversation=0.3,
+    )
+    events = list(simulate(options, truth))
+    if not events:
+        return
+    lateness = 2 * DAY
+    if not in_order:  # a bounded disorder: nothing is later than the lateness bound
+        slack = lateness - options.lateness
+        events.sort(key=lambda event: event["received_at"] + messages.randrange(slack))
+    found = run(events, messages, max(event["received_at"] for event in events), Targets(lateness=lateness))
+    assert_true(found, measure(events, found["clock"], lateness=lateness))
+    turns = {
+        (account, turn["id"]): turn for account, world in found["accounts"].items() for turn in world["turns"].values()
+    }
+    expected = {(turn.account, turn.turn_id): turn for turn in truth.turns()}
+    assert turns.keys() == expected.keys()
+    for key, turn in expected.items():
+        actual = turns[key]
+        for name in ("opened_at", "messages", "answered_at", "reply_id", "ordinal", "automated_at"):
+            assert actual[name] == getattr(turn, name), (key, name)
