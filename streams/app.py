@@ -87,8 +87,10 @@ def _credentials(settings: Settings) -> Any:  # noqa: ANN401 - Faust's
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
+    """Return the loop to run on: uvloop's where there is one, a tenth faster; also for the threads that Faust starts."""
     try:
         import uvloop  # noqa: PLC0415 - not everywhere
     except ImportError:
         return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    return asyncio.new_event_loop()

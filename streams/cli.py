@@ -159,7 +159,7 @@ def sql(
         str, typer.Option(help="Any of ClickHouse's formats: PrettyCompact, CSVWithNames, JSONEachRow, …")
     ] = "PrettyCompact",
 ) -> None:
-    """Ask ClickHouse: turns, panes, rolling, alerts, interactions, account_responsiveness(from=…, to=…), …"""
+    """Ask ClickHouse: turns, panes, rolling, alerts, interactions, account_responsiveness(from=…, to=…) and others."""
     client = _client(embedded, clickhouse)
     sys.stdout.write(terminal.answer(client, query, format))
     client.close()
@@ -177,15 +177,17 @@ def report(embedded: EmbeddedOption = None, clickhouse: ClickHouseOption = None)
 def check() -> None:
     """Say what is wrong with settings, brokers, topics and tables; exit 2 if anything is."""
     settings = load_settings()
-    problems = []
-    for examine in (
-        lambda: load_brands(settings.accounts_file) and [],
-        lambda: kafka.check_topics(settings),
-        lambda: [
-            f"ClickHouse lacks {name}: run `rapport migrate`"
-            for name in pending(connect(settings.clickhouse.get_secret_value()))
-        ],
-    ):
+    problems: list[str] = []
+
+    def brands() -> list[str]:
+        load_brands(settings.accounts_file)
+        return []
+
+    def tables() -> list[str]:
+        missing = pending(connect(settings.clickhouse.get_secret_value()))
+        return [f"ClickHouse lacks {name}: run `rapport migrate`" for name in missing]
+
+    for examine in (brands, lambda: kafka.check_topics(settings), tables):
         try:
             problems += examine()
         except RapportError as error:
@@ -221,6 +223,7 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
 
 def main() -> None:
     """Run the command, and show what goes wrong as one line."""
+    telemetry.configure_logging("WARNING")
     try:
         code = app(standalone_mode=False)
     except RapportError as error:

@@ -19,7 +19,7 @@ from rich.live import Live
 
 from schemas.codec import Record
 from sinks.clickhouse.queries import report
-from streams import telemetry, terminal
+from streams import terminal
 from streams.config import Settings
 from streams.connectors.base import Counts
 from streams.connectors.runner import run
@@ -54,7 +54,6 @@ class _Part:
 
 async def show(settings: Settings, console: Console, seed: int, seconds: float | None, directory: Path | None) -> None:
     """Run the demo until ``seconds`` have passed or Ctrl-C."""
-    telemetry.configure_logging("WARNING")
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

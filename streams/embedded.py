@@ -19,6 +19,7 @@ from sinks.clickhouse.sink import Plan, run_sink
 from streams import config
 from streams.config import Settings
 from streams.connectors.publisher import Publisher
+from streams.envelope import GENERATION_BITS
 from streams.errors import EXIT_USAGE, BrokerError, SettingsError
 from streams.kafka import kafka_options
 from streams.progress import Progress
@@ -154,12 +155,12 @@ def _broker(topics: Any) -> tuple[Any, str]:  # noqa: ANN401 - the extra may be 
 
 def _next_generation(client: "Client") -> int:
     """Return the generation after the newest one in ClickHouse."""
-    tables = ("turns", "panes", "rolling", "alerts")
-    newest = " UNION ALL ".join(
-        f"SELECT max(version) AS version, count() AS rows FROM {name}_versions" for name in tables
-    )
-    version, rows = client.query(f"SELECT max(version), sum(rows) FROM ({newest})").result_rows[0]  # noqa: S608 - constants
-    return (version >> 48) + 1 if rows else 0
+    found = [
+        client.query("SELECT max(version), count() FROM {table:Identifier}", {"table": f"{name}_versions"}).result_rows[0]
+        for name in ("turns", "panes", "rolling", "alerts")
+    ]
+    newest = [version for version, rows in found if rows]
+    return (max(newest) >> GENERATION_BITS) + 1 if newest else 0
 
 
 async def _first_failure(*tasks: "asyncio.Task[None]") -> None:

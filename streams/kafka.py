@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
 
 from schemas.topics import MEBIBYTE, Topic
 from streams import envelope
@@ -253,9 +253,10 @@ def _run(settings: Settings, function: Callable[[AIOKafkaAdminClient, Settings],
     try:
         return asyncio.run(run())
     except (KafkaError, OSError, TimeoutError) as error:
-        what = str(error) or type(error).__name__
+        silent = isinstance(error, (KafkaConnectionError, TimeoutError))  # which have nothing to add
+        what = "" if silent else f" ({error or type(error).__name__})"
         raise BrokerError(
-            f"Kafka does not answer at {settings.brokers} ({what})",
+            f"Kafka does not answer at {settings.brokers}{what}",
             "start it, or set RAPPORT_BROKERS and its security settings",
         ) from None
     finally:

@@ -69,7 +69,8 @@ class Progress:
                 least, since = remaining, now
             if now - since > STALLED_SECONDS:
                 raise BrokerError(
-                    f"the {who} is {remaining} messages behind and gets no further", f"start `rapport {who}`, or read its log"
+                    f"the {who} is {remaining} messages behind and gets no further",
+                    f"start `rapport {who}`, or read its log",
                 )
             on_rest(remaining)
             await asyncio.sleep(POLL_SECONDS)
@@ -79,6 +80,8 @@ class Progress:
         """Return the end of every partition of ``topics``."""
         found = await self._admin.describe_topics([topic.name for topic in topics])
         where = [
-            TopicPartition(topic["topic"], partition["partition"]) for topic in found for partition in topic["partitions"]
+            TopicPartition(topic["topic"], partition["partition"])
+            for topic in found
+            for partition in topic["partitions"]
         ]
         return dict(await self._consumer.end_offsets(where))

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from sinks.clickhouse.connection import connect
-from streams import progress, telemetry, terminal
+from streams import progress, terminal
 from streams.config import Settings
 from streams.connectors.publisher import Publisher
 from streams.connectors.replay import Replay, open_replay
@@ -35,7 +35,6 @@ class Request(NamedTuple):
 
 async def replay_embedded(request: Request, settings: Settings, directory: Path, console: Console) -> None:
     """Replay through a whole plant of its own; returns when every fact is in ClickHouse."""
-    telemetry.configure_logging("WARNING")
     with _bars(console) as bars:
         source = _read(request, bars)
         async with Embedded(directory, settings, request.format) as plant:
@@ -47,7 +46,6 @@ async def replay_embedded(request: Request, settings: Settings, directory: Path,
 
 async def replay_into(request: Request, settings: Settings, console: Console) -> None:
     """Replay into Kafka, and wait until worker and sink have brought all of it to ClickHouse."""
-    telemetry.configure_logging("WARNING")
     await asyncio.to_thread(require_topics, settings)
     client: Client = await asyncio.to_thread(connect, settings.clickhouse.get_secret_value())
     with _bars(console) as bars:

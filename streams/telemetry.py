@@ -27,7 +27,9 @@ CHECKPOINT_RECORDS: Final = Counter("rapport_checkpoint_records", "Account state
 CHECKPOINT_AGE: Final = Gauge("rapport_checkpoint_age_seconds", "Age of the oldest change that is not checkpointed")
 CYCLE_SECONDS: Final = Histogram("rapport_cycle_seconds", "Wall time of one cycle of outputs and checkpoints")
 STATE_BYTES: Final = Histogram(
-    "rapport_state_bytes", "Encoded size of an account's state", buckets=[100, 1_000, 10_000, 100_000, 1_000_000, 8 << 20, 16 << 20]
+    "rapport_state_bytes",
+    "Encoded size of an account's state",
+    buckets=[100, 1_000, 10_000, 100_000, 1_000_000, 8 << 20, 16 << 20],
 )
 ACCOUNTS: Final = Gauge("rapport_accounts", "Accounts in memory, by partition", ["partition"])
 OFFSET: Final = Gauge("rapport_offset", "Last input offset folded, by partition", ["partition"])
@@ -71,8 +73,10 @@ def configure_logging(level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for chatty in ("aiokafka", "faust", "mode", "clickhouse_connect"):
+    for chatty in ("aiokafka", "faust", "mode"):
         logging.getLogger(chatty).setLevel(max(logging.getLevelNamesMapping()[level], logging.WARNING))
+    for repeating in ("clickhouse_connect", "urllib3"):
+        logging.getLogger(repeating).setLevel(logging.CRITICAL)  # they raise what they log
 
 
 def log(name: str) -> structlog.stdlib.BoundLogger:
@@ -91,7 +95,7 @@ def serve(host: str, port: int, ready: Callable[[], bool]) -> ThreadingHTTPServe
         return None
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 - the base class's name
+        def do_GET(self) -> None:
             match self.path.partition("?")[0]:
                 case "/metrics":
                     self._answer(200, generate_latest(REGISTRY), CONTENT_TYPE_LATEST)

@@ -1,5 +1,6 @@
 """Connecting to ClickHouse: a server over HTTP, or the same engine inside this process (chDB)."""
 
+import re
 from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -79,5 +80,7 @@ def _server(url: SplitResult) -> Client:
 
 
 def _line(error: BaseException) -> str:
-    """Return what an error says, in one line of bounded length."""
-    return " ".join(str(error).split())[:300]
+    """Return what an error says, in one line of bounded length: the system's own words where it has any."""
+    text = " ".join(str(error).split())
+    system = re.search(r"\[Errno -?\d+\] ([^'\")]+)", text)
+    return system[1].lower() if system else text[:300]
