@@ -87,7 +87,7 @@ def _credentials(settings: Settings) -> Any:  # noqa: ANN401 - Faust's
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
-    """Return the loop to run on: uvloop's where there is one, a tenth faster; also for the threads that Faust starts."""
+    """Return the loop to run on: uvloop's where there is one: Faust takes less time per message; its threads too."""
     try:
         import uvloop  # noqa: PLC0415 - not everywhere
     except ImportError:

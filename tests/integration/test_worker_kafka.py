@@ -92,4 +92,4 @@ def test_a_worker_says_that_kafka_is_not_there(tmp_path: Path) -> None:
     assert worker.process.wait(30) == EXIT_USAGE
     assert time.monotonic() - begun < 15
     (line,) = worker.log.read_text().splitlines()
-    assert line.startswith("Kafka does not answer at 127.0.0.1:1 (")
+    assert line.startswith("Kafka does not answer at 127.0.0.1:1")
