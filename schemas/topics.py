@@ -39,8 +39,12 @@ class Catalogue:
 
     @property
     def interactions(self) -> Topic:
-        """Everything that happens, in order per account. A message holds one partition's events, whatever accounts."""
-        return Topic(f"{self.prefix}.interactions", "interaction", "none, or the account", _kept(7))
+        """Everything that happens, in order per account. A message holds one partition's events, whatever accounts.
+
+        The broker dates the messages: nobody else's clock bounds what an event may claim to be.
+        """
+        config = _kept(7, message_timestamp_type="LogAppendTime")
+        return Topic(f"{self.prefix}.interactions", "interaction", "none, or the account", config)
 
     @property
     def turns(self) -> Topic:
