@@ -161,12 +161,12 @@ def test_message_responses_take_the_earliest_human_reply_that_points_at_the_mess
     assert rows(clickhouse, "SELECT * FROM message_responses") == [wanted]
 
 
-def test_dead_letters_replace_by_their_time(clickhouse: Client) -> None:
+def test_a_dead_letter_set_aside_again_stands_as_it_was_at_first(clickhouse: Client) -> None:
     letters = [record("dead_letter", at=NOON + 90 * DAY, error="later"), record("dead_letter", error="earlier")]
     for letter in [*letters, record("dead_letter", reason="rejected")]:
         put(clickhouse, "dead_letter", [letter])
     found = rows(clickhouse, "SELECT reason, error FROM dead_letters ORDER BY reason")
-    assert found == [{"reason": "rejected", "error": ""}, {"reason": "undecodable", "error": "later"}]
+    assert found == [{"reason": "rejected", "error": ""}, {"reason": "undecodable", "error": "earlier"}]
 
 
 def test_responsiveness_equals_an_oracle(clickhouse: Client) -> None:
