@@ -29,12 +29,14 @@ from streams.embedded import Embedded
 if TYPE_CHECKING:
     from streams.connectors.publisher import Publisher
 
-HISTORY_HOURS: Final = 30
+HISTORY_HOURS: Final = 12
 """Told before it goes live."""
 SIMULATED_NOW: Final = 1_790_692_200_000
 """When it goes live in the simulation, whatever day it is here: a Tuesday, 14:30 UTC, when people are at work."""
 REFRESH_SECONDS: Final = 1.0
 ACCOUNTS: Final = 8
+STORIES_PER_HOUR: Final = 40.0
+"""Threads that begin per account: something happens every second or two."""
 
 
 class _Part:
@@ -71,7 +73,7 @@ async def show(settings: Settings, console: Console, seed: int, seconds: float |
 
 async def _tell(plant: Embedded, console: Console, seed: int, stop: asyncio.Event) -> None:
     start = SIMULATED_NOW - HISTORY_HOURS * 3_600_000
-    events = _shifted(simulate(SimulatorOptions(seed=seed, accounts=ACCOUNTS, start=start, stories_per_hour=12)))
+    events = _shifted(simulate(SimulatorOptions(seed=seed, accounts=ACCOUNTS, start=start, stories_per_hour=STORIES_PER_HOUR)))
     history, first = _until(events, _now())
     with console.status(f"telling the last {HISTORY_HOURS} hours of {ACCOUNTS} simulated brands"):
         await run(_Part(history), plant.publisher, "max", stop=stop)

@@ -155,10 +155,9 @@ def _broker(topics: Any) -> tuple[Any, str]:  # noqa: ANN401 - the extra may be 
 
 def _next_generation(client: "Client") -> int:
     """Return the generation after the newest one in ClickHouse."""
-    found = [
-        client.query("SELECT max(version), count() FROM {table:Identifier}", {"table": f"{name}_versions"}).result_rows[0]
-        for name in ("turns", "panes", "rolling", "alerts")
-    ]
+    question = "SELECT max(version), count() FROM {table:Identifier}"
+    tables = (f"{name}_versions" for name in ("turns", "panes", "rolling", "alerts"))
+    found = [client.query(question, {"table": table}).result_rows[0] for table in tables]
     newest = [version for version, rows in found if rows]
     return (max(newest) >> GENERATION_BITS) + 1 if newest else 0
 
