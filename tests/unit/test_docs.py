@@ -1,0 +1,125 @@
+"""The docs keep up with the code: settings, metrics, reasons, commands, counters, targets, and links that lead somewhere."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
+
+from schemas.codec import newest
+from streams import telemetry
+from streams.cli import app
+from streams.config import AccountTargets
+from streams.errors import Reason
+from streams.metrics.counters import PANE_COUNTERS, WINDOW_COUNTERS
+from streams.metrics.targets import DEFAULT_TARGETS
+from tests.settings_table import settings_table
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(
+    page
+    for page in ROOT.rglob("*.md")
+    if not any(part.startswith(".") or part in ("build", "node_modules") for part in page.relative_to(ROOT).parts)
+)
+SUFFIXES = {"counter": "_total"}
+MILLISECONDS = {"target_minutes": 60_000, "lateness_hours": 3_600_000, "expiry_days": 86_400_000}
+
+
+def text(page: str) -> str:
+    return (ROOT / page).read_text("utf-8")
+
+
+def commands() -> Iterator[str]:
+    """Every command as one types it, those of groups too."""
+    root = typer.main.get_command(app)
+    for name, command in root.commands.items():
+        inner = getattr(command, "commands", None)
+        yield from [f"rapport {name}"] if inner is None else (f"rapport {name} {under}" for under in inner)
+
+
+def metrics() -> list[str]:
+    """Every metric that streams/telemetry.py names, as Prometheus shows it."""
+    ours = [family for family in REGISTRY.collect() if family.name.startswith("rapport_")]
+    return [family.name + SUFFIXES.get(family.type, "") for family in ours]
+
+
+def missing(words: list[str], page: str) -> list[str]:
+    """Return the words that a page does not have as code, alone or followed by labels or arguments."""
+    return [word for word in words if not re.search(rf"`{re.escape(word)}[`{{( ]", text(page))]
+
+
+def test_the_readme_has_the_settings_as_they_are() -> None:
+    between = re.search(r"<!-- settings -->\n(.*?)<!-- /settings -->", text("README.md"), re.DOTALL)
+    assert between is not None, "README.md lacks <!-- settings --> and <!-- /settings -->"
+    assert between[1].strip() == settings_table(), "put what `python -m tests.settings_table` prints between them"
+
+
+def test_every_metric_is_documented() -> None:
+    named = [value for value in vars(telemetry).values() if isinstance(value, Counter | Gauge | Histogram)]
+    assert len(metrics()) == len(named)
+    assert missing(metrics(), "docs/operations.md") == []
+
+
+def test_no_metric_is_documented_that_is_not_there() -> None:
+    assert set(re.findall(r"^\| `(rapport_\w+)", text("docs/operations.md"), re.MULTILINE)) == set(metrics())
+
+
+def test_every_reason_is_documented() -> None:
+    section = text("docs/operations.md").partition("\n## Dead letters\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+    assert sorted(rows) == sorted(Reason)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/operations.md"])
+def test_every_command_is_documented(page: str) -> None:
+    assert missing(list(commands()), page) == []
+
+
+def test_every_counter_is_documented() -> None:
+    assert missing([*PANE_COUNTERS, *WINDOW_COUNTERS], "docs/metrics.md") == []
+
+
+@pytest.mark.parametrize("record", ["pane", "rolling"])
+def test_every_column_is_documented(record: str) -> None:
+    columns = [field["name"] for field in newest(record).record["fields"]]
+    words = [column for column in columns if column not in ("account", "window", "minute", "version")]
+    assert missing(words, "docs/metrics.md") == []
+
+
+def test_every_target_of_an_account_is_documented_with_its_default() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", text("docs/operations.md"), re.MULTILINE))
+    assert rows.keys() == AccountTargets.model_fields.keys() == MILLISECONDS.keys()
+    defaults = {name: float(value) * MILLISECONDS[name] for name, value in rows.items()}
+    assert tuple(defaults.values()) == DEFAULT_TARGETS
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    assert [target for target in links(page) if not leads_somewhere(page, target)] == []
+
+
+def links(page: Path) -> list[str]:
+    """Return the relative links of a page; what stands in code is none."""
+    prose = re.sub(r"^```.*?^```|`[^`\n]*`", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    found = re.findall(
+        r"\]\(\s*<?([^)\s>]+)|\b(?:href|src|srcset)=\"([^\"]+)\"|^\[[^\]]+\]:\s*(\S+)", prose, re.MULTILINE
+    )
+    targets = ["".join(groups) for groups in found]
+    return [target for target in targets if not re.match(r"[a-z]+:", target)]
+
+
+def leads_somewhere(page: Path, target: str) -> bool:
+    path, _, heading = target.partition("#")
+    there = (page.parent / path).resolve() if path else page
+    if not there.exists() or not there.is_relative_to(ROOT):
+        return False
+    return not heading or there.suffix != ".md" or heading in anchors(there)
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the headings of a page as GitHub names them."""
+    prose = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ +(.+?) *$", prose, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
