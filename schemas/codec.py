@@ -96,7 +96,7 @@ def encode(name: str, records: Sequence[Mapping[str, Any]]) -> bytes:
     plain = buffer.getvalue()  # count, records…, 0
     count, start = _read_long(plain, 0)
     size = len(plain) - 1 - start
-    return b"".join((schema.header, _long(-count), _long(size), memoryview(plain)[start:]))
+    return b"".join((schema.header, avro_long(-count), avro_long(size), memoryview(plain)[start:]))
 
 
 def decode(name: str, message: bytes) -> list[Record]:
@@ -153,9 +153,13 @@ def cut(name: str, message: bytes) -> Block:
     return cut(name, encode(name, records))
 
 
-def _long(value: int) -> bytes:
-    """Return an Avro long: zigzag, then base 128 with the least significant group first."""
-    value = (value << 1) ^ (value >> 63)
+def avro_long(value: int) -> bytes:
+    """Return an Avro long: zigzag, then a :func:`varint`."""
+    return varint((value << 1) ^ (value >> 63))
+
+
+def varint(value: int) -> bytes:
+    """Return a number of any size, not negative, in base 128 with the least significant group first."""
     out = bytearray()
     while value > 0x7F:  # noqa: PLR2004 - seven bits a byte
         out.append(value & 0x7F | 0x80)

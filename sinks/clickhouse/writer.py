@@ -18,7 +18,7 @@ import urllib3
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
 
-from schemas.codec import Block, Schema
+from schemas.codec import Block, Schema, avro_long, varint
 
 TABLES: Final[Mapping[str, str]] = {
     "interaction": "interactions_landing",
@@ -130,10 +130,10 @@ def container(blocks: Sequence[Block]) -> bytes:
     parts: list[bytes | memoryview] = [header]
     for block in blocks:
         size = len(block.body)
-        prefix = _varint(size)
+        prefix = varint(size)
         if size:
             prefix += b"\xfc" + (size - 1).to_bytes(4, "little")  # snappy: one literal, its length in four bytes
-        parts += (_long(block.count), _long(len(prefix) + size + 4), prefix, block.body)
+        parts += (avro_long(block.count), avro_long(len(prefix) + size + 4), prefix, block.body)
         parts += (zlib.crc32(block.body).to_bytes(4, "big"), sync)
     return b"".join(parts)
 
@@ -143,20 +143,5 @@ def _header(schema: Schema) -> tuple[bytes, bytes]:
     text = json.dumps(schema.record, separators=(",", ":")).encode()
     sync = blake2b(schema.header, digest_size=16).digest()
     pairs = ((b"avro.schema", text), (b"avro.codec", b"snappy"))
-    metadata = b"".join(_long(len(part)) + part for pair in pairs for part in pair)
-    return b"Obj\x01" + _long(len(pairs)) + metadata + b"\x00" + sync, sync
-
-
-def _long(value: int) -> bytes:
-    """Return a count or a size as an Avro long: zigzag, then base 128."""
-    return _varint(value << 1)
-
-
-def _varint(value: int) -> bytes:
-    """Return a number in base 128, the least significant group first."""
-    out = bytearray()
-    while value > 0x7F:  # noqa: PLR2004 - seven bits a byte
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    metadata = b"".join(avro_long(len(part)) + part for pair in pairs for part in pair)
+    return b"Obj\x01" + avro_long(len(pairs)) + metadata + b"\x00" + sync, sync
