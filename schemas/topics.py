@@ -83,11 +83,6 @@ class Catalogue:
         return Topic(f"{self.worker_group}-accounts-changelog", "checkpoint", "account + epoch, or epoch", config)
 
     @property
-    def cursors(self) -> Topic:
-        """Where each connector resumes, written after its events are acknowledged."""
-        return Topic(f"{self.prefix}.cursors", "", "connector", {"cleanup.policy": "compact"}, partitions=1)
-
-    @property
     def dead_letters(self) -> Topic:
         """What could not be used, with reason and original bytes. Room for a 10 MB post and its envelope."""
         return Topic(
@@ -102,7 +97,7 @@ class Catalogue:
     @property
     def all(self) -> tuple[Topic, ...]:
         """Every topic, in the order the data takes."""
-        return (*self.facts[:-1], self.checkpoints, self.cursors, self.dead_letters)
+        return (*self.facts[:-1], self.checkpoints, self.dead_letters)
 
     @property
     def worker_group(self) -> str:

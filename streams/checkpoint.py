@@ -1,7 +1,7 @@
 """Exact state on Faust: the owned partitions, recovered at every rebalance and checkpointed by versions.
 
 Faust gives the consumer group, the agent and the sends. Its own table recovery, its commit and its transactions lose or
-double events (docs/DESIGN.md), so none of them decides anything here: the table below is only the changelog's name and the
+double events (docs/architecture.md), so none of them decides anything here: the table below is only the changelog's name and the
 moment of recovery. The rules are in streams/partition.py (what is safe) and streams/cycle.py (in which order it becomes so).
 """
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from sinks.clickhouse.connection import connect
@@ -21,7 +22,7 @@ from streams import embedded as plant
 from streams import kafka, telemetry, terminal
 from streams.app import run_worker
 from streams.config import Settings, load_brands, load_settings
-from streams.errors import EXIT_INTERRUPTED, EXIT_USAGE, RapportError, SettingsError
+from streams.errors import EXIT_INTERRUPTED, EXIT_RESTART, EXIT_USAGE, RapportError, SettingsError
 from streams.metrics.fold import Fold
 from streams.replaying import Request, replay_embedded, replay_into
 
@@ -124,7 +125,11 @@ async def _sink(settings: Settings, client: Any) -> None:  # noqa: ANN401 - clic
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     telemetry.serve(settings.metrics_host, settings.metrics_port, ready.is_set)
     plan = Plan(settings.topics, settings.sink_rows, settings.sink_seconds)
-    await run_sink(kafka.kafka_options(settings), client, plan, stop, ready.set)
+    try:
+        await run_sink(kafka.kafka_options(settings), client, plan, stop, ready.set)
+    except KafkaError as error:  # what was not committed is read again after a restart
+        telemetry.log("sink").error("Kafka failed for good", error=f"{type(error).__name__}: {error}")
+        raise typer.Exit(EXIT_RESTART) from None
 
 
 @topics_app.command("apply")

@@ -73,7 +73,9 @@ async def show(settings: Settings, console: Console, seed: int, seconds: float |
 
 async def _tell(plant: Embedded, console: Console, seed: int, stop: asyncio.Event) -> None:
     start = SIMULATED_NOW - HISTORY_HOURS * 3_600_000
-    events = _shifted(simulate(SimulatorOptions(seed=seed, accounts=ACCOUNTS, start=start, stories_per_hour=STORIES_PER_HOUR)))
+    events = _shifted(
+        simulate(SimulatorOptions(seed=seed, accounts=ACCOUNTS, start=start, stories_per_hour=STORIES_PER_HOUR))
+    )
     history, first = _until(events, _now())
     with console.status(f"telling the last {HISTORY_HOURS} hours of {ACCOUNTS} simulated brands"):
         await run(_Part(history), plant.publisher, "max", stop=stop)

@@ -1,6 +1,6 @@
 """Where Faust 0.15.3 does not do what a stream that must be exact needs: each repair, and what goes wrong without it.
 
-Measured in docs/DESIGN.md. All of it, and streams/checkpoint.py, reaches into Faust: raise its version with the fault tests.
+Measured in docs/architecture.md. All of it, and streams/checkpoint.py, reaches into Faust: raise its version with the fault tests.
 """
 
 import asyncio

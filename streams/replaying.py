@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from sinks.clickhouse.connection import connect
-from streams import progress, terminal
+from streams import progress, telemetry, terminal
 from streams.config import Settings
 from streams.connectors.publisher import Publisher
 from streams.connectors.replay import Replay, open_replay
@@ -46,6 +46,7 @@ async def replay_embedded(request: Request, settings: Settings, directory: Path,
 
 async def replay_into(request: Request, settings: Settings, console: Console) -> None:
     """Replay into Kafka, and wait until worker and sink have brought all of it to ClickHouse."""
+    telemetry.serve(settings.metrics_host, settings.metrics_port, lambda: True)
     await asyncio.to_thread(require_topics, settings)
     client: Client = await asyncio.to_thread(connect, settings.clickhouse.get_secret_value())
     with _bars(console) as bars:

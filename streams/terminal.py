@@ -1,7 +1,6 @@
 """What people see in the terminal: tables, summaries, and times as people say them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from clickhouse_connect.driver.exceptions import Error
@@ -57,12 +56,11 @@ def share(value: float | None) -> str:
     return NOTHING if value is None else f"{value:.0%}"
 
 
-def report_table(rows: Sequence[Mapping[str, Any]], width: int, now: datetime | None = None) -> Table:
+def report_table(rows: Sequence[Mapping[str, Any]], width: int) -> Table:
     """Return the report, one line per account, from the rows of ``sinks.clickhouse.queries.report``.
 
     A terminal of fewer than :data:`WIDE` columns is not shown all of them.
     """
-    now = now or datetime.now(UTC)
     table = Table(
         title="How well each account listens and answers", title_justify="left", header_style="bold", box=SIMPLE_HEAD
     )
@@ -72,7 +70,7 @@ def report_table(rows: Sequence[Mapping[str, Any]], width: int, now: datetime | 
         ("mentions", lambda row: f"{row['mentions']:,}"),
         ("answered", lambda row: share(row["answered"] / row["turns"] if row["turns"] else None)),
         ("open", lambda row: f"{row['open']:,}" if row["open"] else NOTHING),
-        ("oldest", lambda row: duration(row["oldest_opened_at"] and (now - row["oldest_opened_at"]).total_seconds())),
+        ("oldest", lambda row: duration(row["oldest_seconds"])),
         ("half in", lambda row: duration(row["response_p50"])),
         ("90 % in", lambda row: duration(row["response_p90"])),
         ("in 1 h", lambda row: share(row["within_1h"])),
@@ -94,7 +92,7 @@ def report_table(rows: Sequence[Mapping[str, Any]], width: int, now: datetime | 
 
 
 def outcome(client: "Client", accounts: Sequence[str]) -> dict[str, int]:
-    """Return how many turns the accounts have, by status, and how many messages worker and sink have set aside."""
+    """Return how many turns the accounts have, by status."""
     found = client.query(
         "SELECT status, count() FROM turns WHERE account IN {accounts:Array(String)} GROUP BY status",
         parameters={"accounts": list(accounts)},

@@ -50,7 +50,10 @@ def assert_sample(client: Client) -> None:
         ("reply", 2_197),
     ]
     assert statuses(client) == {"answered": 2_084, "expired": 338, "open": 8}
-    exact = "SELECT count(), countIf(status = 'answered'), quantileExactInclusive(0.5)(response_seconds) FROM turns WHERE account = '{}'"
+    exact = (
+        "SELECT count(), countIf(status = 'answered'), quantileExactInclusive(0.5)(response_seconds)"
+        " FROM turns WHERE account = '{}'"
+    )
     assert rows(client, exact.format("twitter:ChipotleTweets")) == [(224, 208, 594.0)]
     assert rows(client, exact.format("twitter:AmazonHelp")) == [(208, 187, 540.0)]
     assert rows(client, "SELECT reason FROM dead_letters") == [("malformed_record",)]

@@ -1,6 +1,6 @@
 """The one way by which Interactions enter Kafka: in batches, idempotent, and never far ahead of their readers.
 
-A message holds one partition's events, up to 300 of them (ARCHITECTURE: what Faust costs, it costs per message). The
+A message holds one partition's events, up to 300 of them (what Faust costs, it costs per message: docs/architecture.md). The
 producer is idempotent and not transactional, so offsets have no gaps. It keeps at most ``max_bytes_in_flight`` per
 partition between what it has produced and what both readers, the worker and the sink, have committed: a slow reader
 slows the input down, and a broker that keeps little in memory loses nothing.

@@ -1,6 +1,6 @@
 """What the simulator knows it meant: the turns that any correct measuring of its events must find.
 
-Computed from the stories as they were planned, story by story and slowly, by the definitions of METRICS.md and by
+Computed from the stories as they were planned, story by story and slowly, by the definitions of docs/metrics.md and by
 nothing that the processor uses: the two can only agree by both being right.
 """
 

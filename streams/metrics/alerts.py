@@ -1,4 +1,4 @@
-"""When a turn that waits wakes somebody (METRICS: Alerts, "unanswered")."""
+"""When a turn that waits wakes somebody (docs/metrics.md, "Alerts")."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What turns and threads contribute to panes: the definitions of METRICS as additions, each with its sign.
+"""What turns and threads contribute to panes: the definitions of docs/metrics.md as additions, each with its sign.
 
 An event changes an account's panes by what its turns contribute afterwards less what they contributed before. The moments
 are turns' own times, so what is counted does not depend on when the news of it came.

@@ -34,7 +34,7 @@ PANE_COUNTERS: Final = (
 )
 WINDOW_COUNTERS: Final = ("contacts", "conversations", "alternations", "reach_2", "reach_3", "reach_5")
 """What belongs to windows and not to panes. A contact or a thread counts in the pane of its latest message only, so that a
-window's distinct number is the sum of its panes; a past period's is counted from the facts (METRICS: Engagement)."""
+window's distinct number is the sum of its panes; a past period's is counted from the facts (docs/metrics.md)."""
 
 MENTIONS: Final = 0
 REPLIES: Final = 1

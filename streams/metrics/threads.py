@@ -2,7 +2,7 @@
 
 A :class:`Strand` holds the messages between the account and ONE contact under ONE conversation id. It falls into threads
 wherever nobody spoke for long, and a thread into turns. All of that is a function of the strand's messages in their order,
-so any order of arrival gives the same turns (METRICS: The clock of a turn). A message that comes last, as nearly all do, takes one
+so any order of arrival gives the same turns (docs/metrics.md). A message that comes last, as nearly all do, takes one
 step of :func:`thread_of` and :func:`extend`; any other makes :func:`rebuild` take all the steps again.
 """
 

@@ -282,7 +282,7 @@ def test_weighted_quantiles_are_those_of_the_expanded_data(clickhouse: Client) -
 def test_report(clickhouse: Client) -> None:
     put(clickhouse, "turn", [answered(60_000), answered(180_000, turn_id="n:2"), record("turn", turn_id="n:3")])
     put(clickhouse, "turn", [record("turn", turn_id="n:4", opened_at=NOON + MINUTE)])
-    posts = [record("interaction", id=f"n:{number}", contact_id=f"n:c{number % 2}") for number in range(4)]
+    posts = [record("interaction", id=f"n:{number}", author_id=f"n:c{number % 2}") for number in range(4)]
     posts += [record("interaction", id="n:r", kind="reply"), record("interaction", id="n:b", kind="broadcast")]
     posts += [record("interaction", id="n:q", account="n:quiet", kind="broadcast", received_at=NOON + HOUR + 1)]
     put(clickhouse, "interaction", posts)
@@ -293,6 +293,7 @@ def test_report(clickhouse: Client) -> None:
         "answered": 2,
         "open": 2,
         "oldest_opened_at": at(NOON),
+        "oldest_seconds": 3600.001,
         "response_p50": 120.0,
         "response_p90": pytest.approx(168.0),
         "within_1h": pytest.approx(2 / 3),  # of the open ones only the older has had its hour

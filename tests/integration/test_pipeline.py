@@ -1,21 +1,26 @@
 """The whole pipeline on the real files: embedded by one command, and on Apache Kafka with the worker killed in the middle."""
 
 import asyncio
+import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from clickhouse_connect.driver.client import Client
 
 from sinks.clickhouse.sink import Plan, run_sink
-from streams import config, kafka
+from streams import config
 from streams.config import Settings, load_settings
 from streams.connectors.base import Rejected
 from streams.connectors.publisher import Publisher
 from streams.connectors.replay import open_replay
+from streams.kafka import apply_topics, covered, kafka_options
 from streams.progress import Progress
 from tests import figures
 from tests.clickhouse_server import embedded
@@ -91,11 +96,11 @@ async def through_kafka(settings: Settings, file: Path, file_format: str, client
     """Publish a file in many small messages; kill the worker after a third and after two thirds of them."""
     source = open_replay(file, file_format)
     stop = asyncio.Event()
-    sink = asyncio.create_task(run_sink(kafka.kafka_options(settings), client, Plan(settings.topics), stop))
+    sink = asyncio.create_task(run_sink(kafka_options(settings), client, Plan(settings.topics), stop))
     worker = Worker(settings, log)
     kills = [len(source.items) // 3, len(source.items) * 2 // 3]
     async with Publisher(
-        kafka.kafka_options(settings), settings.topics, source=file_format, deterministic=True, max_bytes_in_flight=None
+        kafka_options(settings), settings.topics, source=file_format, deterministic=True, max_bytes_in_flight=None
     ) as publisher:
         for number, item in enumerate(source.items):
             if isinstance(item, Rejected):
@@ -123,7 +128,7 @@ async def through_kafka(settings: Settings, file: Path, file_format: str, client
 async def until_half_covered(settings: Settings, number: int) -> None:
     """Wait until the worker is at work and has something checkpointed, so that killing it leaves something half done."""
     deadline = time.monotonic() + 30
-    while not (low := await asyncio.to_thread(kafka.covered, settings)) or sum(low.values()) < number // 4_000:
+    while not (low := await asyncio.to_thread(covered, settings)) or sum(low.values()) < number // 4_000:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.2)
 
@@ -132,27 +137,58 @@ def ignore(_rest: int) -> None:
     pass
 
 
+@dataclass
+class RealFile:
+    """A file, its format, and what it must come to."""
+
+    name: str
+    file_format: str
+    assert_figures: Callable[[Client], None]
+
+
+SAMPLE = RealFile("twcs_sample.csv", "twcs", figures.assert_sample)
+PAIRS = RealFile("reply_pairs.csv", "pairs", figures.assert_pairs)
+
+
 @pytest.mark.kafka
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "file_format", "assert_figures"),
-    [("twcs_sample.csv", "twcs", figures.assert_sample), ("reply_pairs.csv", "pairs", figures.assert_pairs)],
-)
+@pytest.mark.parametrize("real", [SAMPLE, PAIRS], ids=lambda real: real.name)
 def test_on_apache_kafka_with_the_worker_killed_twice(
-    kafka_settings: Settings,
-    clickhouse: Client,
-    tmp_path: Path,
-    name: str,
-    file_format: str,
-    assert_figures: Callable[[Client], None],
+    plant: Settings, clickhouse: Client, tmp_path: Path, real: RealFile
 ) -> None:
-    file = figures.data_file(name)
-    asyncio.run(through_kafka(kafka_settings, file, file_format, clickhouse, tmp_path / "worker.log"))
-    assert_figures(clickhouse)
+    file = figures.data_file(real.name)
+    asyncio.run(through_kafka(plant, file, real.file_format, clickhouse, tmp_path / "worker.log"))
+    real.assert_figures(clickhouse)
+
+
+@pytest.mark.kafka
+def test_a_worker_is_ready_when_it_has_recovered(plant: Settings, tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    worker = Worker(plant.model_copy(update={"metrics_port": port}), tmp_path / "worker.log")
+    answers: list[int] = []
+    deadline = time.monotonic() + 30
+    while 200 not in answers:
+        assert time.monotonic() < deadline, (tmp_path / "worker.log").read_text()
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
+                answers.append(answer.status)
+        except urllib.error.HTTPError as error:
+            error.close()
+            answers.append(error.code)
+        except OSError:
+            pass  # it does not listen yet
+        time.sleep(0.02)
+    assert set(answers[:-1]) == {503}, "while it joins and recovers it is not ready"
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2) as answer:
+        assert "rapport_recovery_seconds" in answer.read().decode()
+    assert worker.stop() == 0
 
 
 @pytest.fixture
-def kafka_settings(kafka: Kafka, request: pytest.FixtureRequest) -> Settings:  # noqa: F811 - the fixture, not the module
+def plant(kafka: Kafka, request: pytest.FixtureRequest) -> Settings:
+    """Return the settings of a plant of its own on the broker of this session, its topics made."""
     prefix = "".join(letter if letter.isalnum() else "-" for letter in request.node.name)[-50:]
     settings = load_settings(
         brokers=kafka.brokers,
@@ -162,7 +198,5 @@ def kafka_settings(kafka: Kafka, request: pytest.FixtureRequest) -> Settings:  #
         ticks=False,
         log_level="WARNING",
     )
-    from streams.kafka import apply_topics  # noqa: PLC0415 - its module has the name of the fixture
-
     apply_topics(settings)
     return settings

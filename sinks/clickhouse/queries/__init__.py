@@ -10,7 +10,8 @@ from clickhouse_connect.driver.client import Client
 def report(client: Client) -> list[dict[str, Any]]:
     """Return one row per account over all there is, busiest first.
 
-    ``account``; ``turns``, ``answered``, ``open`` now; ``oldest_opened_at`` of the open ones (None: none is open);
+    ``account``; ``turns``, ``answered``, ``open`` now; ``oldest_opened_at`` of the open ones and its
+    age in ``oldest_seconds`` (None: none is open);
     ``response_p50``, ``response_p90`` in seconds, exact (None: no answer yet); ``within_1h``, ``reply_share``, 0 to 1
     (None: nothing to divide by); ``mentions``, ``replies`` (not automated), distinct ``contacts``.
     """

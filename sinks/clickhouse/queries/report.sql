@@ -1,13 +1,15 @@
 -- One row per account over all there is: the terminal report, and the live demo. Exact, from the views alone.
--- The clock is the latest time at which anything was received: an hour that has not passed by then is not yet a miss.
+-- The clock is now; of posts of the past, replayed, the time at which the last of them was received. An hour that has not
+-- passed by then is not yet a miss.
 WITH
-    (SELECT max(received_at) FROM interactions_versions) AS clock,
+    (SELECT max(received_at) FROM interactions_versions) AS newest,
+    if(newest < now64(3, 'UTC') - INTERVAL 1 DAY, newest, now64(3, 'UTC')) AS clock,
     posts AS
     (
         SELECT
             account,
             countIf(kind = 'mention') AS mentions,
-            uniqExactIf(contact_id, kind = 'mention' AND contact_id != '') AS contacts,
+            uniqExactIf(author_id, kind = 'mention') AS contacts,
             countIf(kind = 'reply' AND NOT automated) AS replies,
             countIf(kind = 'broadcast') AS broadcasts
         FROM interactions
@@ -34,6 +36,7 @@ SELECT
     responses.answered AS answered,
     responses.open AS open,
     responses.oldest_opened_at AS oldest_opened_at,
+    dateDiff('millisecond', responses.oldest_opened_at, clock) / 1000 AS oldest_seconds,
     responses.response_p50 AS response_p50,
     responses.response_p90 AS response_p90,
     responses.hits / nullIf(responses.hits + responses.misses, 0) AS within_1h,
