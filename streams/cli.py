@@ -1,12 +1,13 @@
 """The command ``rapport``. Every error is one line, "what is wrong: what to do", and exit 2."""
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Coroutine
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from aiokafka.errors import KafkaError
@@ -36,7 +37,16 @@ app = typer.Typer(
 )
 topics_app = typer.Typer(help="Create the topics, or say what is wrong with them.", no_args_is_help=True)
 app.add_typer(topics_app, name="topics")
-console = Console()
+
+
+class _Console(Console):
+    """A console that says that nobody reads it any more, where rich would end the process in the middle of its work."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        raise BrokenPipeError
+
+
+console = _Console()
 
 
 class Format(StrEnum):
@@ -237,6 +247,9 @@ def main() -> None:
         context = getattr(error, "ctx", None)
         said = getattr(error, "format_message", error.__str__)().rstrip(".")
         wrong = f"{said}: see `{context.command_path if context else 'rapport'} --help`"
+    except BrokenPipeError:  # `rapport … | head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(EXIT_INTERRUPTED)
     else:

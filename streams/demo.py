@@ -6,16 +6,17 @@ A day of the simulation is told as fast as it goes, so that every window is full
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.live import Live
+from rich.table import Table
 
 from schemas.codec import Record
 from sinks.clickhouse.queries import report
@@ -34,6 +35,8 @@ HISTORY_HOURS: Final = 12
 SIMULATED_NOW: Final = 1_790_692_200_000
 """When it goes live in the simulation, whatever day it is here: a Tuesday, 14:30 UTC, when people are at work."""
 REFRESH_SECONDS: Final = 1.0
+REPEAT_SECONDS: Final = 5.0
+"""How often the table is printed where there is no terminal to draw it in again."""
 ACCOUNTS: Final = 8
 STORIES_PER_HOUR: Final = 40.0
 """Threads that begin per account: something happens every second or two."""
@@ -79,21 +82,32 @@ async def _tell(plant: Embedded, console: Console, seed: int, stop: asyncio.Even
     history, first = _until(events, _now())
     with console.status(f"telling the last {HISTORY_HOURS} hours of {ACCOUNTS} simulated brands"):
         await run(_Part(history), plant.publisher, "max", stop=stop)
+        await plant.settle()
     live = asyncio.create_task(run(_Part(chain(first, events)), plant.publisher, "real", stop=stop))
     clock = asyncio.create_task(_tick(plant.publisher, stop))
     try:
-        with Live(console=console, refresh_per_second=4, transient=False) as screen:
-            while not stop.is_set():
-                screen.update(await _picture(plant, console))
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), REFRESH_SECONDS)
-            screen.update(await _picture(plant, console))
+        if console.is_terminal:
+            with Live(console=console, refresh_per_second=4) as screen:
+                await _show(plant, console, screen.update, REFRESH_SECONDS, stop)
+        else:
+            await _show(plant, console, console.print, REPEAT_SECONDS, stop)
     finally:
         stop.set()
         await asyncio.gather(live, clock)
 
 
-async def _picture(plant: Embedded, console: Console) -> Any:  # noqa: ANN401 - anything that rich shows
+async def _show(
+    plant: Embedded, console: Console, put: Callable[[Table], None], every: float, stop: asyncio.Event
+) -> None:
+    """Put the picture of the moment before people, again and again until the end, and then once more."""
+    while not stop.is_set():
+        put(await _picture(plant, console))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), every)
+    put(await _picture(plant, console))
+
+
+async def _picture(plant: Embedded, console: Console) -> Table:
     rows = await asyncio.to_thread(report, plant.client)
     table = terminal.report_table(rows, console.width)
     table.title = f"Rapport, simulated brands · {datetime.now(UTC):%H:%M:%S} UTC · Ctrl-C ends it"
