@@ -1,8 +1,16 @@
-"""What the processor does with the data, in the order the data takes. Everything else is how.
+"""What Rapport does, in the order the data takes. Everything else is how.
 
-rapport.interactions ─▶ fold per account ─▶ rapport.turns, .panes, .rolling, .alerts
-        ▲                     │       └───▶ rapport.dead-letters
-      ticks                   └───────────▶ checkpoints
+    networks, files ─▶ connectors/ ─▶ rapport.interactions ─▶ fold per account ─▶ rapport.turns, .panes, .rolling, .alerts
+                                              ▲      │               │    └────▶ rapport.dead-letters          │
+                                            ticks    │               └─────────▶ checkpoints                   │
+                                                     └────────────────────────────────────────▶ sinks/ ◀───────┘
+                                                                                                  └─▶ ClickHouse
+
+Connectors turn posts, replies and withdrawals into Interactions and publish them in batches, an account always to the
+same partition. The processor below owns some partitions; it keeps one state per account in memory, folds each event into
+it (``metrics/``: who waits, who was answered and how soon) and says what has changed. Its state is safe in the checkpoint
+topic, so it may die at any moment and goes on exactly (``checkpoint.py``). The sink carries interactions and facts to
+ClickHouse as they are, where views show the newest version of each.
 """
 
 import asyncio
