@@ -25,6 +25,7 @@ Record = dict[str, Any]
 
 MARKER: Final = b"\xc3\x01"
 HEADER_SIZE: Final = len(MARKER) + 8
+RECORDS: Final = "records"
 
 
 class DecodeError(ValueError):
@@ -42,8 +43,11 @@ class Schema(NamedTuple):
     version: int
     record: Record
     """The schema as it stands in the file, logical types included: what ClickHouse is handed."""
-    array: Any
-    """The parsed array of the record without logical types: the same bytes and fingerprint, and times stay integers."""
+    message: Any
+    """The parsed array of the record without logical types: the same bytes and fingerprint, and times stay integers.
+
+    It is the one field of a record, :data:`RECORDS`, which adds no byte: fastavro parses a bare array anew for every message.
+    """
     header: bytes
     """Marker and fingerprint: the first ten bytes of every message."""
 
@@ -61,7 +65,8 @@ def _load(name: str, version: int, text: str) -> Schema:
     record = json.loads(text)
     bare = {"type": "array", "items": strip_logical_types(record)}
     digest = bytes.fromhex(avro_fingerprint(to_parsing_canonical_form(bare), "CRC-64-AVRO"))
-    return Schema(name, version, record, fastavro.parse_schema(bare), MARKER + digest)
+    message = {"type": "record", "name": "rapport.Message", "fields": [{"name": RECORDS, "type": bare}]}
+    return Schema(name, version, record, fastavro.parse_schema(message), MARKER + digest)
 
 
 @cache
@@ -92,7 +97,7 @@ def encode(name: str, records: Sequence[Mapping[str, Any]]) -> bytes:
     if not records:
         return schema.header + b"\x00"
     buffer = BytesIO()
-    fastavro.schemaless_writer(buffer, schema.array, records)
+    fastavro.schemaless_writer(buffer, schema.message, {RECORDS: records})
     plain = buffer.getvalue()  # count, records…, 0
     count, start = _read_long(plain, 0)
     size = len(plain) - 1 - start
@@ -106,12 +111,12 @@ def decode(name: str, message: bytes) -> list[Record]:
     buffer = BytesIO(message)
     buffer.seek(HEADER_SIZE)
     try:
-        records = fastavro.schemaless_reader(buffer, schema.array, None if schema is target else target.array)
+        decoded = fastavro.schemaless_reader(buffer, schema.message, None if schema is target else target.message)
     except Exception as error:  # whatever fastavro's reading ran into: EOFError, IndexError, UnicodeDecodeError…
         raise DecodeError("undecodable", f"not an array of {name}: {type(error).__name__}: {error}") from error
     if buffer.tell() != len(message):
         raise DecodeError("undecodable", f"{len(message) - buffer.tell()} bytes follow the array of {name}")
-    return records  # type: ignore[no-any-return]
+    return decoded[RECORDS]  # type: ignore[no-any-return]
 
 
 def schema_of(name: str, message: bytes) -> Schema:

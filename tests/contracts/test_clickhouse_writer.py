@@ -44,7 +44,7 @@ def test_a_message_of_an_older_schema_gets_the_defaults_of_what_it_lacks(clickho
     old = codec._load("interaction", 0, json.dumps(definition))  # noqa: SLF001 - a version that the project does not have
     values = record("interaction", id="n:old", text="hello")
     plain = codec.BytesIO()
-    codec.fastavro.schemaless_writer(plain, old.array, [values])
+    codec.fastavro.schemaless_writer(plain, old.message, {codec.RECORDS: [values]})
     older = Block(old, 1, memoryview(plain.getvalue())[1:-1])
     now = block("interaction", record("interaction", id="n:new", likes=3, hashtags=["a"]))
     assert Writer(clickhouse).insert("interaction", [now, older], "mixed") == 2
