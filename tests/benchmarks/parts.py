@@ -1,0 +1,235 @@
+"""What is measured: each part of the pipeline by itself, and the ceiling that the worker cannot be above."""
+
+import asyncio
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.request import urlopen
+
+import uvloop
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from confluent_kafka import Producer
+
+from schemas import codec
+from sinks.clickhouse.sink import Plan, run_sink
+from sinks.clickhouse.writer import Writer
+from streams import config, kafka
+from streams.config import Settings
+from streams.envelope import Loaded
+from streams.intake import Message, Opened, open_message
+from streams.metrics.fold import Fold
+from streams.metrics.model import NEVER, Facts
+from streams.metrics.targets import DEFAULT_TARGETS
+from streams.partition import Partition
+from streams.telemetry import SINK_ROWS, configure_logging
+from tests.benchmarks.load import PARTITIONS, Messages
+from tests.benchmarks.measuring import Measured, Stopwatch, cpu_of, pin
+from tests.clickhouse_server import embedded
+
+CYCLE_EVENTS: Final = 3_000
+"""Events between two snapshots: about what a busy worker folds in a cycle."""
+PATIENCE_SECONDS: Final = 120.0
+
+
+def produce(settings: Settings, messages: Messages) -> None:
+    """Send the messages to the interactions topic."""
+    producer = Producer({"bootstrap.servers": settings.brokers, "linger.ms": 20, "log_level": 0})
+    topic = settings.topics.interactions.name
+    for number, values in enumerate(messages):
+        for value in values:
+            producer.produce(topic, value, partition=number)
+            while len(producer) > 50_000:
+                producer.poll(0.1)
+    assert producer.flush(60) == 0
+
+
+# -- in a process of its own ----------------------------------------------------------------------------------------------
+
+
+def consuming(settings: Settings, messages: int) -> Measured:
+    """Measure the ceiling: aiokafka and fastavro, and nothing done with the events."""
+    return uvloop.run(_consuming(settings, messages))
+
+
+async def _consuming(settings: Settings, messages: int) -> Measured:
+    watch, events, topic = Stopwatch(), 0, settings.topics.interactions.name
+    async with _consumer(settings) as consumer:
+        with watch:
+            consumer.assign([TopicPartition(topic, number) for number in range(PARTITIONS)])
+            while messages:
+                for records in (await consumer.getmany(timeout_ms=1000)).values():
+                    messages -= len(records)
+                    events += sum(len(codec.decode("interaction", record.value)) for record in records)
+    return watch.measured(events)
+
+
+def _consumer(settings: Settings) -> AIOKafkaConsumer:
+    """Return a consumer that fetches as the worker's does."""
+    return AIOKafkaConsumer(
+        bootstrap_servers=settings.bootstrap_servers,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=50,
+        max_partition_fetch_bytes=10_000_000,
+    )
+
+
+def folding(messages: Messages, size: int) -> Measured:
+    """Measure decoding and folding: what the worker does between Kafka and Kafka, but for encoding what comes of it."""
+    watch, events = Stopwatch(), 0
+    for values in messages:
+        partition = Partition(Fold(lambda _: DEFAULT_TARGETS), Loaded(), 0, 0)
+        with watch:
+            for offset, value in enumerate(values):
+                partition.apply(_message(offset, value), 0.0)
+                if offset % max(1, CYCLE_EVENTS // size) == 0:
+                    partition.snapshot(0.0, None, backlog=True)
+        events += partition.kinds.total()
+    return watch.measured(events)
+
+
+def folding_alone(messages: Messages) -> Measured:
+    """Measure the fold without decoding."""
+    watch, events = Stopwatch(), 0
+    for values in messages:
+        fold, clock = _Folded(), 0
+        for offset, value in enumerate(values):
+            opened = open_message(_message(offset, value), clock)
+            with watch:
+                fold.take(opened, clock, offset)
+            clock = opened.clock
+            events += sum(opened.kinds.values())
+    return watch.measured(events)
+
+
+class _Folded:
+    """The accounts of one partition, folded by the bare contract of the model."""
+
+    def __init__(self) -> None:
+        self._model = Fold(lambda _: DEFAULT_TARGETS)
+        self._states: dict[str, Any] = {}
+        self._wakes: dict[str, int] = {}
+
+    def take(self, opened: Opened, before: int, offset: int) -> None:
+        facts = Facts()
+        for account in opened.events.keys() - self._states.keys():
+            self._states[account], self._wakes[account] = self._model.new(account), NEVER
+        for account, state in self._states.items():
+            events = opened.events.get(account, ())
+            if events or self._wakes[account] <= opened.clock:
+                self._wakes[account] = self._model.fold(state, events, before, opened.clock, offset, facts)
+
+
+def _message(offset: int, value: bytes) -> Message:
+    return Message("rapport.interactions", 0, offset, 1 << 60, value)
+
+
+def writing(settings: Settings) -> Measured:
+    """Measure inserts into chDB: the facts that the worker has made, undecoded, as many in one insert as it takes."""
+    watch, written = Stopwatch(), 0
+    with tempfile.TemporaryDirectory() as directory, embedded(Path(directory)) as client:
+        for topic in settings.topics.facts[1:5]:
+            blocks = [codec.cut(topic.record, value) for value in asyncio.run(_values(settings, topic.name))]
+            with watch:
+                written += Writer(client).insert(topic.record, blocks, topic.name)
+    return watch.measured(written)
+
+
+async def _values(settings: Settings, topic: str) -> list[bytes]:
+    """Return the messages of a topic."""
+    found: list[bytes] = []
+    async with _consumer(settings) as consumer:
+        consumer.assign(where := [TopicPartition(topic, number) for number in range(PARTITIONS)])
+        messages = sum((await consumer.end_offsets(where)).values())
+        while len(found) < messages:
+            for records in (await consumer.getmany(timeout_ms=1000)).values():
+                found += [record.value for record in records]
+    return found
+
+
+def storing(settings: Settings, rows: int) -> Measured:
+    """Measure the whole sink: all topics from the start, Kafka to chDB, until so many rows are stored."""
+    configure_logging("WARNING")
+    with tempfile.TemporaryDirectory() as directory, embedded(Path(directory)) as client:
+        return asyncio.run(_storing(settings, client, rows))
+
+
+async def _storing(settings: Settings, client: Any, rows: int) -> Measured:  # noqa: ANN401 - clickhouse_connect's
+    stop, ready, watch = asyncio.Event(), asyncio.Event(), Stopwatch()
+    plan = Plan(settings.topics, settings.sink_rows, settings.sink_seconds)
+    sink = asyncio.create_task(run_sink(kafka.kafka_options(settings), client, plan, stop, ready.set))
+    await ready.wait()
+    with watch:
+        while _stored() < rows and not sink.done():  # noqa: ASYNC110 - what the sink counts wakes nobody
+            await asyncio.sleep(0.02)
+    stop.set()
+    await sink
+    return watch.measured(_stored())
+
+
+def _stored() -> int:
+    return int(sum(it.value for family in SINK_ROWS.collect() for it in family.samples if it.name.endswith("_total")))
+
+
+# -- the worker, which is a process already -------------------------------------------------------------------------------
+
+
+def working(settings: Settings, messages: int, events: int) -> Measured:
+    """Measure `rapport worker`: from its recovery, with nothing folded, until every event is checkpointed."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    settings = settings.model_copy(update={"metrics_port": port})
+    with tempfile.TemporaryDirectory() as directory:
+        log = Path(directory, "worker.log")
+        with _worker(settings, log) as process:
+            start = _when(process, log, "Recovered")
+            while _folded(port) < messages:
+                time.sleep(0.1)
+            process.send_signal(signal.SIGTERM)
+            end = _when(process, log, "Checkpointed before stopping")
+    low = kafka.covered(settings)
+    assert sum(low.values()) + len(low) == messages, f"covered only up to {low}"
+    return Measured(events, end[0] - start[0], end[1] - start[1])
+
+
+@contextmanager
+def _worker(settings: Settings, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as out:
+        command = [sys.executable, "-m", "streams", "worker"]
+        process = subprocess.Popen(command, env=config.environment(settings), stdout=out, stderr=out)
+    try:
+        pin(process.pid)  # before it has threads
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _when(process: subprocess.Popen[bytes], log: Path, event: str) -> tuple[float, float]:
+    """Return the time, and the CPU-seconds of the process, when the worker's log says ``event``."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < end:
+        moment = time.monotonic(), cpu_of(process.pid)
+        if any(json.loads(line)["event"] == event for line in log.read_text().splitlines() if line.endswith("}")):
+            return moment
+        if process.poll() is not None:
+            break
+        time.sleep(0.01)
+    raise RuntimeError(f"the worker did not say {event!r}: {log.read_text()[-2000:]}")
+
+
+def _folded(port: int) -> int:
+    """Return how many messages the worker says it has folded."""
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        found = re.search(r"^rapport_messages_total (\S+)", answer.read().decode(), re.MULTILINE)
+    return int(float(found[1])) if found else 0
