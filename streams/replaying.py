@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -41,7 +41,7 @@ async def replay_embedded(request: Request, settings: Settings, directory: Path,
             summary = await plant.watched(_publish(source, plant.publisher, request.pace, bars))
             await plant.settle(_remaining(bars))
             outcome = terminal.outcome(plant.client, _accounts(source))
-    console.print(terminal.summary(summary, outcome))
+    _tell(summary, outcome, console)
 
 
 async def replay_into(request: Request, settings: Settings, console: Console) -> None:
@@ -65,7 +65,15 @@ async def replay_into(request: Request, settings: Settings, console: Console) ->
             await readers.folded(lambda rest: remaining("folding", rest))
             await readers.stored(lambda rest: remaining("storing", rest))
         outcome = terminal.outcome(client, _accounts(source))
+    _tell(summary, outcome, console)
+
+
+def _tell(summary: Summary, outcome: Mapping[str, int], console: Console) -> None:
+    """Say what was read and what came of it. Raises KeyboardInterrupt if that is why it is not all."""
     console.print(terminal.summary(summary, outcome))
+    if summary.events < summary.counts.events:
+        console.print(f"stopped early: {summary.events:,} of {summary.counts.events:,} events were published")
+        raise KeyboardInterrupt
 
 
 def _read(request: Request, bars: Progress) -> Replay:

@@ -75,6 +75,7 @@ def configure_logging(level: str = "INFO") -> None:
     root.setLevel(level)
     for chatty in ("aiokafka", "faust", "mode"):
         logging.getLogger(chatty).setLevel(max(logging.getLevelNamesMapping()[level], logging.WARNING))
+    logging.getLogger("mode.timers").setLevel(logging.ERROR)  # a timer that comes late is what a busy fold looks like
     for repeating in ("clickhouse_connect", "urllib3"):
         logging.getLogger(repeating).setLevel(logging.CRITICAL)  # they raise what they log
 
