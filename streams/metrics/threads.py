@@ -25,6 +25,9 @@ SILENCE_WITHOUT_CONVERSATION: Final = DAY
 NOBODY: Final = -1
 
 
+# gc=False below: none of these is ever part of a cycle, and the collector need not look at them.
+
+
 class Message(msgspec.Struct, array_like=True, gc=False):
     """One message, as far as turns depend on it."""
 
@@ -42,7 +45,7 @@ class Message(msgspec.Struct, array_like=True, gc=False):
     """Which thread of the strand it is in."""
 
 
-class Turn(msgspec.Struct, array_like=True):
+class Turn(msgspec.Struct, array_like=True, gc=False):
     """One turn. Times in ms."""
 
     id: str
@@ -65,7 +68,7 @@ class Turn(msgspec.Struct, array_like=True):
         return None if self.answered_at is None or self.skewed else self.answered_at - self.opened_at
 
 
-class Thread(msgspec.Struct, array_like=True):
+class Thread(msgspec.Struct, array_like=True, gc=False):
     """One thread, as far as it has come."""
 
     last_at: int
@@ -79,7 +82,7 @@ class Thread(msgspec.Struct, array_like=True):
     turns: list[Turn] = []
 
 
-class Strand(msgspec.Struct, array_like=True):
+class Strand(msgspec.Struct, array_like=True, gc=False):
     """The messages between the account and one contact under one conversation id, in the order of :func:`rank`."""
 
     conversation: str
