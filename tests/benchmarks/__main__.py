@@ -51,6 +51,10 @@ def main(
     stories_per_hour: Annotated[
         float, typer.Option(min=0.1, help="Threads that begin per account and hour: few make more facts an event.")
     ] = 600.0,
+    batch: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Events in a message; several times: several sizes.", show_default="300, 1"),
+    ] = None,
     embedded: Annotated[  # noqa: FBT002 - an option
         bool, typer.Option("--embedded", help="Use the in-memory broker although there is Kafka.")
     ] = False,
@@ -65,7 +69,7 @@ def main(
             if broker.crash is None and "in-memory" in broker.kind:
                 simulated = list(load.fitting(simulated, EMBEDDED_BYTES))
         console.print(f"Broker: {broker.kind}. {len(simulated):,} events of {accounts} accounts.", highlight=False)
-        for size in SIZES:
+        for size in batch or SIZES:
             _measure(table, broker.brokers, simulated[: len(simulated) // (1 if size > 1 else SMALL_SHARE)], size)
     console.print(table)
     console.print(NOTE, highlight=False)

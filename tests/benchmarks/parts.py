@@ -1,6 +1,7 @@
 """What is measured: each part of the pipeline by itself, and the ceiling that the worker cannot be above."""
 
 import asyncio
+import gc
 import json
 import re
 import signal
@@ -23,6 +24,7 @@ from schemas import codec
 from sinks.clickhouse.sink import Plan, run_sink
 from sinks.clickhouse.writer import Writer
 from streams import config, kafka
+from streams.app import GARBAGE_THRESHOLDS
 from streams.config import Settings
 from streams.envelope import Loaded
 from streams.intake import Message, Opened, open_message
@@ -85,6 +87,7 @@ def _consumer(settings: Settings) -> AIOKafkaConsumer:
 
 def folding(messages: Messages, size: int) -> Measured:
     """Measure decoding and folding: what the worker does between Kafka and Kafka, but for encoding what comes of it."""
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
     watch, events = Stopwatch(), 0
     for values in messages:
         partition = Partition(Fold(lambda _: DEFAULT_TARGETS), Loaded(), 0, 0)
@@ -99,6 +102,7 @@ def folding(messages: Messages, size: int) -> Measured:
 
 def folding_alone(messages: Messages) -> Measured:
     """Measure the fold without decoding."""
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
     watch, events = Stopwatch(), 0
     for values in messages:
         fold, clock = _Folded(), 0
