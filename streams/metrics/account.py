@@ -359,8 +359,11 @@ class Account:
         return (self._day(self.clock) + 1) * DAY - self._offset
 
     def _forget(self, now: int) -> None:
-        """Drop what can no longer change: messages older than expiry and lateness together, and their panes."""
-        horizon = now - self.targets.expiry - self.targets.lateness
+        """Drop what can no longer change, messages and panes.
+
+        A turn may be answered until its expiry, the answer withdrawn for as long again, and the news of that be late.
+        """
+        horizon = now - 2 * self.targets.expiry - self.targets.lateness
         gone: list[Message] = []
         for key, strand in list(self.strands.items()):
             gone += threads.forget(strand, horizon, self.targets)

@@ -157,3 +157,32 @@ def test_simulated_worlds_are_measured_as_they_were_meant(seed: int, messages: r
         actual = turns[key]
         for name in ("opened_at", "messages", "answered_at", "reply_id", "ordinal", "automated_at"):
             assert actual[name] == getattr(turn, name), (key, name)
+
+
+def test_an_answer_withdrawn_at_the_last_moment_is_taken_back() -> None:
+    """The turn is nearly nine days old by then: what it has counted must still be there to be taken back."""
+
+    def event(kind: str, name: str, hours: float, conversation: str, **fields: str) -> Record:
+        at = START + round(hours * HOUR)
+        author = "ann" if kind == "mention" else "brand"
+        return interaction(
+            kind=kind,
+            id=name,
+            account=ACCOUNTS[0],
+            author_id=author,
+            contact_id="ann",
+            conversation_id=conversation,
+            published_at=at,
+            received_at=at,
+            **fields,
+        )
+
+    events = [
+        event("mention", "question", 0, "c1"),
+        event("reply", "answer", 46, "c1", parent_id="question"),
+        *(event("mention", f"other{hours}", hours, "c2") for hours in (70, 120, 170, 194, 205, 213.5)),
+        event("withdrawal", "answer", 213.9, "c1"),
+    ]
+    found = run(events, random.Random(1), START + 214 * HOUR)
+    assert found["accounts"][ACCOUNTS[0]]["turns"]["question"]["status"] == "expired"
+    assert_true(found, measure(events, found["clock"]))
