@@ -7,7 +7,7 @@ from typing import Any
 from schemas.codec import Record
 from streams.metrics.account import Account
 from streams.metrics.counters import PANE_COUNTERS, WINDOW_COUNTERS
-from streams.metrics.fold import Fold, clocked
+from streams.metrics.fold import Fold
 from streams.metrics.model import Facts
 from streams.metrics.targets import DEFAULT_TARGETS, Targets
 
@@ -26,10 +26,10 @@ class Partition:
     def message(self, events: Sequence[Record]) -> None:
         before = self.clock
         groups: dict[str, list[Any]] = defaultdict(list)
-        for clock, event in clocked(events, before):
-            self.clock = clock
+        for event in events:
+            self.clock = max(self.clock, event["received_at"])
             if event["kind"] != "tick":
-                groups[event["account"]].append((clock, event))
+                groups[event["account"]].append((self.clock, event))
         for account, seen in groups.items():
             if account not in self.states:
                 self.states[account] = self.model.new(account)

@@ -3,12 +3,11 @@
 This is what the worker runs, what a backfill runs and what the tests' batch oracle runs: ``fold(state, events, …)``.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 
-from schemas.codec import Record
 from streams.metrics.account import Account
 from streams.metrics.counters import Counts
 from streams.metrics.model import Event, Facts
@@ -80,9 +79,8 @@ class Fold:
         if state.live and state.panes.now != minute:  # rows of the minute of its last event are still owed
             said = state.panes.now
             state.say_rolling(version, facts, also_empty=True)
-        if (
-            before > state.clock
-        ):  # what fell due in between has been said; an account read from a checkpoint does not know
+        if before > state.clock:
+            # What fell due in between has been said; an account that was read from a checkpoint does not know.
             live = state.live
             state.advance(before, version, Facts())
             state.say_changes(version, Facts())
@@ -104,12 +102,3 @@ class Fold:
     def pending(self, state: Account) -> bool:
         """Say whether rows are held back."""
         return state.owes()
-
-
-def clocked(events: Iterable[Record], clock: int) -> list[Event]:
-    """Pair each event with the clock at which it is seen: the largest ``received_at`` so far, ``clock`` to begin with."""
-    paired = []
-    for event in events:
-        clock = max(clock, event["received_at"])
-        paired.append((clock, event))
-    return paired
