@@ -6,7 +6,6 @@ message is folded and said once, as it stands at the end of it.
 """
 
 from bisect import insort
-from heapq import heapify, heappop, heappush
 from typing import Final
 from zlib import crc32
 
@@ -32,7 +31,6 @@ from streams.metrics.records import (
     pane_record,
     rolling_record,
     turn_record,
-    waiting_columns,
 )
 from streams.metrics.targets import DAY, MINUTE, Targets
 from streams.metrics.threads import (
@@ -46,6 +44,7 @@ from streams.metrics.threads import (
     Strand,
     Turn,
 )
+from streams.metrics.waiting import Waiting
 
 _KINDS: Final = {"mention": MENTION, "reply": REPLY, "broadcast": BROADCAST, "peer": PEER}
 _COUNTED_AS: Final = {
@@ -79,9 +78,7 @@ class Account:
         self.where: dict[str, tuple[Strand | None, Message]] = {}
         self.answers: dict[str, list[str]] = {}
         """Replies by the post that they answer, whether that is known here or not."""
-        self.open: dict[str, tuple[Strand, Turn]] = {}
-        self.agenda: list[tuple[int, str]] = []
-        """(when, turn) heap of what falls due; entries that no longer hold are skipped."""
+        self.waiting = Waiting(targets.expiry)
         # What has changed and has not been said.
         self.changed: dict[str, tuple[Strand, Turn, bool]] = {}
         self.alerts: dict[str, AlertChange] = {}
@@ -93,11 +90,11 @@ class Account:
         self.where = {message.id: (None, message) for message in self.loose.values()}
         for strand in self.strands.values():
             self.where.update((message.id, (strand, message)) for message in strand.messages)
-            self.open.update((turn.id, (strand, turn)) for turn in strand.turns() if _waits(turn))
+            for turn in strand.turns():
+                if _waits(turn):
+                    self.waiting.add(strand, turn)
         for _, message in self.where.values():
             self._note_answer(message)
-        self.agenda = [(next_at(turn, self.targets.expiry), turn.id) for _, turn in self.open.values()]
-        heapify(self.agenda)
 
     # -- events ----------------------------------------------------------------------------------------------------------
 
@@ -218,7 +215,7 @@ class Account:
             return
         if turn.id == message.id:
             count_turn(self.panes, turn, 1)
-            self._wait(strand, turn)
+            self.waiting.add(strand, turn)
         elif turn.reply_id == message.id:
             count_answer(self.panes, turn, 1)
             self._close(strand, turn, turn.answered_at or 0)
@@ -246,13 +243,13 @@ class Account:
                     turn.escalation, turn.expired = was.escalation, was.expired
                 if was == turn:
                     if _waits(turn):
-                        self.open[turn.id] = (strand, turn)
+                        self.waiting.add(strand, turn)
                     continue
                 count_turn(self.panes, was, -1)
             count_turn(self.panes, turn, 1)
             self.changed[turn.id] = (strand, turn, True)
             if _waits(turn):
-                self._wait(strand, turn)
+                self.waiting.add(strand, turn)
             else:
                 self._close(strand, was or turn, turn.answered_at or 0)
         for turn in old.values():
@@ -288,35 +285,18 @@ class Account:
 
     # -- waiting turns ---------------------------------------------------------------------------------------------------
 
-    def _wait(self, strand: Strand, turn: Turn) -> None:
-        self.open[turn.id] = (strand, turn)
-        heappush(self.agenda, (next_at(turn, self.targets.expiry), turn.id))
-
     def _close(self, strand: Strand, turn: Turn, at: int) -> None:
         """Note that a turn no longer waits, and resolve its alert if it had one."""
-        self.open.pop(turn.id, None)
+        self.waiting.discard(turn.id)
         if turn.escalation != NOBODY:
             self.alerts[turn.id] = AlertChange(strand, turn, turn.escalation, "resolved", at)
             if turn.answered_at is not None:
                 turn.escalation = NOBODY
 
-    def _due(self) -> tuple[int, str] | None:
-        """Return the head of the agenda, or None."""
-        while self.agenda:
-            when, turn_id = self.agenda[0]
-            entry = self.open.get(turn_id)
-            if entry is not None and next_at(entry[1], self.targets.expiry) == when:
-                return when, turn_id
-            heappop(self.agenda)
-        return None
-
     def _fall_due(self, clock: int) -> None:
         """Let every turn escalate or expire whose time has come."""
-        while (head := self._due()) is not None and head[0] <= clock:
-            heappop(self.agenda)
-            strand, turn = self.open[head[1]]
-            end = turn.opened_at + self.targets.expiry
-            when = head[0]
+        for strand, turn, due_at in self.waiting.due(clock):
+            end, when = turn.opened_at + self.targets.expiry, due_at
             while when <= clock and when < end:
                 turn.escalation += 1
                 self.alerts[turn.id] = AlertChange(
@@ -330,7 +310,7 @@ class Account:
                 self.changed[turn.id] = (strand, turn, True)
                 self._close(strand, turn, end)
             else:
-                heappush(self.agenda, (when, turn.id))
+                self.waiting.add(strand, turn)
 
     # -- time ------------------------------------------------------------------------------------------------------------
 
@@ -384,8 +364,8 @@ class Account:
 
     def wake(self) -> int:
         """Return the clock at which something falls due next; NEVER if nothing does."""
-        head = self._due()
-        wake = head[0] if head is not None else NEVER
+        due_at = self.waiting.next_at()
+        wake = NEVER if due_at is None else due_at
         minute = self.panes.now
         if self.panes.windows[-1] or self.panes.fresh or self.ahead // MINUTE > minute:
             wake = min(wake, (minute + 1) * MINUTE)
@@ -438,7 +418,7 @@ class Account:
     def say_rolling(self, version: int, facts: Facts, *, also_empty: bool) -> None:
         """Append the rolling rows as of the clock's minute, those of empty windows if asked for."""
         self.panes.merge()
-        waiting = waiting_columns([turn for _, turn in self.open.values()], version)
+        waiting = self.waiting.columns() | {"version": version}
         facts.rolling += [
             rolling_record(self.name, name, self.panes.now, counts, waiting)
             for (name, _), counts in zip(WINDOWS, self.panes.windows, strict=True)

@@ -7,7 +7,7 @@ from streams.metrics.alerts import ESCALATIONS, PAST_TARGET
 from streams.metrics.counters import FIRST_BUCKETS, NEXT_BUCKETS, PANE_COUNTERS, WINDOW_COUNTERS, Counts, add, histogram
 from streams.metrics.histogram import quantiles
 from streams.metrics.targets import MINUTE
-from streams.metrics.threads import NOBODY, Strand, Turn
+from streams.metrics.threads import Strand, Turn
 
 _PANE_COLUMNS: Final = tuple(enumerate(PANE_COUNTERS))
 _ROLLING_COLUMNS: Final = tuple(enumerate(PANE_COUNTERS + WINDOW_COUNTERS))
@@ -56,7 +56,7 @@ def pane_record(account: str, minute: int, counts: Counts, version: int) -> Reco
 
 
 def rolling_record(account: str, window: str, minute: int, counts: Counts, waiting: Record) -> Record:
-    """Return the ``rolling`` row of a window that ends with ``minute``; ``waiting`` holds what :func:`waiting_columns` gives."""
+    """Return the ``rolling`` row of a window that ends with ``minute``; ``waiting``: who waits, and the version."""
     record: Record = {name: counts.get(number, 0) for number, name in _ROLLING_COLUMNS}
     first, following = histogram(counts, FIRST_BUCKETS), histogram(counts, NEXT_BUCKETS)
     both = dict(first)
@@ -69,17 +69,6 @@ def rolling_record(account: str, window: str, minute: int, counts: Counts, waiti
     record["as_of"] = minute * MINUTE
     record.update(waiting)
     return record
-
-
-def waiting_columns(turns: list[Turn], version: int) -> Record:
-    """Return what every rolling row of one moment has in common: who is waiting, and the version."""
-    return {
-        "unanswered": len(turns),
-        "at_risk": sum(NOBODY < turn.escalation < PAST_TARGET for turn in turns),
-        "breached": sum(turn.escalation >= PAST_TARGET for turn in turns),
-        "oldest_opened_at": min((turn.opened_at for turn in turns), default=None),
-        "version": version,
-    }
 
 
 class AlertChange(NamedTuple):
