@@ -3,9 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import kafka_broker
 from tests.kafka_broker import Kafka
+
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")  # other tests run beside: how long an example takes says nothing
 
 USED: list[str] = []
 
@@ -28,6 +32,26 @@ def embedded_kafka() -> Iterator[Kafka]:
     USED.append(f"Kafka: {broker.kind}")
     yield broker
     broker.stop()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run side by side: those that share a Kafka in one process, faults in another, and the longest first."""
+    for item in items:
+        if item.get_closest_marker("kafka"):
+            item.add_marker(pytest.mark.xdist_group("faults" if item.path.parent.name == "faults" else "kafka"))
+    items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in ("kafka", "slow")])
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what is to be said to the process that writes to the terminal, where there are several."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["used"] = USED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: object) -> None:
+    """Take over what another process has to say; one that crashed says nothing."""
+    USED.extend(getattr(node, "workeroutput", {}).get("used", ()))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,5 +1,6 @@
 """A Kafka to test with, whichever this machine has; see :func:`start`."""
 
+import fcntl
 import os
 import shutil
 import socket
@@ -34,6 +35,8 @@ group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 auto.create.topics.enable=false
 """
+QUICK = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+"""A test's broker lives too short for the optimizing compiler to pay."""
 EMBEDDED = """\
 import sys
 from confluent_kafka import Producer
@@ -92,17 +95,12 @@ def _from_docker() -> Kafka | None:
 def _from_maven(directory: Path) -> Kafka | None:
     if shutil.which("java") is None:
         return None
-    if not any(JARS.glob("kafka_*.jar")):
-        if shutil.which("mvn") is None:
-            return None
-        pom = ROOT / "deploy" / "kafka" / "pom.xml"
-        fetch = ["mvn", "-q", "-B", "-f", pom, "dependency:copy-dependencies", f"-DoutputDirectory={JARS}"]
-        if subprocess.run(fetch, capture_output=True, check=False).returncode:
-            return None
+    if not JARS.exists() and not _fetch_jars():
+        return None
     port, controller = _free_port(), _free_port()
     properties = directory / "server.properties"
     properties.write_text(PROPERTIES.format(port=port, controller=controller, data=directory / "data"))
-    java = ["java", "-Xms256m", "-Xmx512m", "-cp", f"{JARS}/*"]
+    java = ["java", "-Xms256m", "-Xmx512m", *QUICK, "-cp", f"{JARS}/*"]
     cluster = "MkU3OEVBNTcwNTJENDM2Qk"
     subprocess.run(
         [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", properties, "--standalone"],
@@ -134,6 +132,24 @@ def _from_maven(directory: Path) -> Kafka | None:
         shutil.rmtree(directory, ignore_errors=True)
 
     return Kafka(brokers, "Apache Kafka from Maven's jars", stop, crash)
+
+
+def _fetch_jars() -> bool:
+    """Let Maven bring Kafka's jars, all of them or none; of several processes that want them, one fetches."""
+    if shutil.which("mvn") is None:
+        return False
+    JARS.parent.mkdir(exist_ok=True)
+    with (JARS.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if JARS.exists():
+            return True
+        part, pom = JARS.with_suffix(".part"), ROOT / "deploy" / "kafka" / "pom.xml"
+        shutil.rmtree(part, ignore_errors=True)
+        fetch = ["mvn", "-q", "-B", "-f", pom, "dependency:copy-dependencies", f"-DoutputDirectory={part}"]
+        if subprocess.run(fetch, capture_output=True, check=False).returncode:
+            return False
+        part.rename(JARS)
+        return True
 
 
 def _wait(brokers: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -21,10 +21,10 @@ def test_outputs_are_those_of_one_sequential_pass_through_kill_9_and_sigterm(kaf
     load.start()
     worker = Worker(settings, tmp_path / "1.log")
     for number in (2, 3):
-        time.sleep(6)
+        wait_until_covered(settings, dict.fromkeys(range(4), number * 30))  # so there is something to be recovered
         worker.kill()
         worker = Worker(settings, tmp_path / f"{number}.log")
-    time.sleep(9)
+    wait_until_covered(settings, dict.fromkeys(range(4), 200))
     load.enough.set()
     load.join()
     ends = {m.partition: m.offset for m in everything(settings, settings.topics.interactions.name)}
