@@ -133,7 +133,7 @@ class _World:
                 at = self._after(now, options.broadcasts_per_day / DAY)
             case "crisis":
                 at = self._after(now, options.crises_per_week / (7 * DAY))
-        if at <= self._end:
+        if at <= self._end and at < math.inf:  # at a rate of 0 never, even in a world without end
             heappush(self.plans, (int(at), index, what))
 
     def _after(self, now: float, rate: float) -> float:

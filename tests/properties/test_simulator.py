@@ -113,6 +113,11 @@ def test_every_event_is_sound_and_within_its_bounds(options: SimulatorOptions) -
     )
 
 
+def test_what_has_no_rate_never_happens() -> None:
+    options = SimulatorOptions(accounts=1, crises_per_week=0, broadcasts_per_day=0)
+    assert {event["kind"] for event in islice(simulate(options), 1_000)} <= {"mention", "reply", "peer", "withdrawal"}
+
+
 def test_a_week_has_everything_in_it() -> None:
     options = SimulatorOptions(seed=5, accounts=6, duration=7 * DAY, crises_per_week=2)
     truth = Truth()
