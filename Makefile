@@ -1,6 +1,7 @@
 # Rapport. `make` shows what there is. Every target does its own set-up: it needs Python 3.11 or later and nothing else.
 PYTHON ?= python3
 SECONDS ?=
+COUNT ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
@@ -40,6 +41,10 @@ lint: .venv/ready ## Check style, types and layers
 .PHONY: bench
 bench: .venv/ready ## Measure fold, worker and sink beside their ceiling
 	$(BIN)/python -m tests.benchmarks
+
+.PHONY: malformed
+malformed: .venv/ready ## Send malformed messages beside good ones through a worker (COUNT=1000000 of each)
+	$(BIN)/python -m tests.faults.malformed $(if $(COUNT),--count $(COUNT))
 
 .PHONY: clean
 clean: ## Remove what the other targets made

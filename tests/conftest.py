@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests run side by side: those that share a Kafka in one process, faults in another, and the longest first."""
     for item in items:
         if item.get_closest_marker("kafka"):
-            item.add_marker(pytest.mark.xdist_group("faults" if item.path.parent.name == "faults" else "kafka"))
+            item.add_marker(pytest.mark.xdist_group("faults" if item.path.name == "test_faults.py" else "kafka"))
     items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in ("kafka", "slow")])
 
 

@@ -97,7 +97,7 @@ def _from_maven(directory: Path) -> Kafka | None:
         return None
     if not JARS.exists() and not _fetch_jars():
         return None
-    port, controller = _free_port(), _free_port()
+    port, controller = free_port(), free_port()
     properties = directory / "server.properties"
     properties.write_text(PROPERTIES.format(port=port, controller=controller, data=directory / "data"))
     java = ["java", "-Xms256m", "-Xmx512m", *QUICK, "-cp", f"{JARS}/*"]
@@ -166,7 +166,7 @@ def _wait(brokers: str, process: subprocess.Popen[bytes], log: Path) -> None:
     raise RuntimeError("Kafka did not start within a minute")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with closing(socket.socket()) as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
+from schemas import codec
 from streams import kafka as streams_kafka
 from streams.config import load_settings
 from streams.errors import EXIT_USAGE
+from streams.interactions import interaction
 from tests.faults.trial import Load, Worker, everything, judge, settings_for, wait_until_covered
 from tests.kafka_broker import Kafka
 
@@ -66,16 +68,31 @@ def test_the_embedded_broker_carries_it_too(embedded_kafka: Kafka, tmp_path: Pat
     assert min(worker.lines("Recovered")[0]["offsets"].values()) >= 50
 
 
-def test_poison_alone_stops_the_worker_with_one_line(embedded_kafka: Kafka, tmp_path: Path) -> None:
+def test_poison_alone_stops_the_worker_with_one_line_and_nothing_is_passed_over(
+    embedded_kafka: Kafka, tmp_path: Path
+) -> None:
     settings = settings_for(embedded_kafka.brokers)
+    good = interaction(id="toy:1", account="toy:1", kind="mention", published_at=1, received_at=1)
     producer = Producer({"bootstrap.servers": settings.brokers, "log_level": 0})
-    for _ in range(50):
-        producer.produce(settings.topics.interactions.name, b"garbage", partition=1)
+    for value in [b"garbage"] * 50 + [codec.encode("interaction", [good])]:
+        producer.produce(settings.topics.interactions.name, value, partition=1)
     producer.flush()
     worker = Worker(settings, tmp_path / "log", RAPPORT_DEAD_LETTERS_PER_MINUTE="20")
     assert worker.process.wait(30) == EXIT_USAGE
     (line,) = [line for line in worker.lines() if line["level"] == "critical"]
     assert "more than 20 dead letters within a minute, of late: undecodable: see" in line["event"]
+    assert "raise RAPPORT_DEAD_LETTERS_PER_MINUTE" in line["event"]
+
+    again = Worker(settings, tmp_path / "again.log", RAPPORT_DEAD_LETTERS_PER_MINUTE="50")
+    wait_until_covered(settings, {1: 50})
+    assert again.stop() == 0
+    letters = [
+        letter["place"]
+        for message in everything(settings, settings.topics.dead_letters.name, 1)
+        for letter in codec.decode("dead_letter", message.value)
+    ]
+    assert {*letters} == {f"{settings.topics.interactions.name}/1/{offset}" for offset in range(50)}
+    assert everything(settings, settings.topics.turns.name), "what is good is measured"
 
 
 def test_a_worker_says_what_is_missing(embedded_kafka: Kafka, tmp_path: Path) -> None:
