@@ -230,7 +230,8 @@ def main(
 ) -> None:
     """Send good and malformed messages through the worker, and say what came of it."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
-        broker = kafka_broker.start(Path(place, "kafka"))
+        (home := Path(place, "kafka")).mkdir()
+        broker = kafka_broker.start(home)
         if broker is None:
             sys.exit("there is no Apache Kafka: give RAPPORT_TEST_BROKERS, or have Docker, or Java with Maven")
         try:
