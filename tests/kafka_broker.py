@@ -3,11 +3,12 @@
 import fcntl
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,25 +19,27 @@ ROOT = Path(__file__).parent.parent
 JARS = ROOT / ".kafka" / "libs"
 PROPERTIES = """\
 process.roles=broker,controller
-node.id=1
-controller.quorum.bootstrap.servers=127.0.0.1:{controller}
+node.id={number}
+controller.quorum.voters={voters}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
 advertised.listeners=PLAINTEXT://127.0.0.1:{port}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
 log.dirs={data}
-offsets.topic.replication.factor=1
+offsets.topic.replication.factor={copies}
 offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+min.insync.replicas={in_sync}
+transaction.state.log.replication.factor={copies}
+transaction.state.log.min.isr={in_sync}
+share.coordinator.state.topic.replication.factor={copies}
+share.coordinator.state.topic.min.isr={in_sync}
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 auto.create.topics.enable=false
 """
 QUICK = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 """A test's broker lives too short for the optimizing compiler to pay."""
+JAVA = ["java", "-Xms256m", "-Xmx512m", *QUICK, "-cp", f"{JARS}/*"]
 EMBEDDED = """\
 import sys
 from confluent_kafka import Producer
@@ -46,24 +49,70 @@ sys.stdin.read()
 """
 
 
+class Node:
+    """One broker of a cluster from Maven's jars, a process that can be killed, frozen and started again."""
+
+    def __init__(self, number: int, port: int, directory: Path) -> None:
+        """Start ``kafka.Kafka`` in ``directory``, where its ``server.properties`` are, and do not wait for it."""
+        self.number, self.address = number, f"127.0.0.1:{port}"
+        self._directory, self._log = directory, directory / "kafka.log"
+        self.start()
+
+    def start(self) -> None:
+        with self._log.open("ab") as out:
+            command = [*JAVA, "kafka.Kafka", "server.properties"]
+            self.process = subprocess.Popen(command, cwd=self._directory, stdout=out, stderr=out)
+
+    def wait(self) -> None:
+        """Return when it answers."""
+        admin = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
+        for _ in range(200):
+            if self.process.poll() is not None:
+                raise RuntimeError(f"Kafka ended: {self._log.read_text(errors='replace')[-2000:]}")
+            try:
+                admin.list_topics(timeout=1)
+            except Exception:  # noqa: BLE001 - not yet
+                time.sleep(0.2)
+            else:
+                return
+        raise RuntimeError("Kafka did not start within a minute")
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def crash(self, seconds: float) -> None:
+        """Kill it, and start it again after so long."""
+        self.kill()
+        time.sleep(seconds)
+        self.start()
+        self.wait()
+
+    def freeze(self, seconds: float) -> None:
+        """Let it stand still for so long."""
+        self.process.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        self.process.send_signal(signal.SIGCONT)
+
+
 @dataclass
 class Kafka:
-    """A broker that runs."""
+    """A cluster that runs."""
 
     brokers: str
     """Bootstrap servers."""
     kind: str
     """What it is, in words."""
     stop: Callable[[], None]
-    crash: Callable[[float], None] | None = None
-    """Kill it and start it again after so many seconds; None: it is not ours to kill."""
+    nodes: Sequence[Node] = ()
+    """Its brokers, if they are ours to kill."""
 
 
 def start(directory: Path) -> Kafka | None:
     """Return Apache Kafka: the one at RAPPORT_TEST_BROKERS, or by Docker, or from Maven's jars; None: there is none."""
     if address := os.environ.get("RAPPORT_TEST_BROKERS"):
         return Kafka(address, f"given, {address}", lambda: None)
-    return _from_docker() or _from_maven(directory)
+    return _from_docker() or start_own(directory)
 
 
 def start_embedded() -> Kafka:
@@ -92,46 +141,34 @@ def _from_docker() -> Kafka | None:
     return Kafka(container.get_bootstrap_server(), "Docker, apache/kafka:4.1.0", container.stop)
 
 
-def _from_maven(directory: Path) -> Kafka | None:
-    if shutil.which("java") is None:
+def start_own(directory: Path, brokers: int = 1) -> Kafka | None:
+    """Return a cluster from Maven's jars that may be broken at will, every topic on all of its brokers; None: no Java, or no jars.
+
+    Of three brokers, two have to have what is acknowledged.
+    """
+    if shutil.which("java") is None or (not JARS.exists() and not _fetch_jars()):
         return None
-    if not JARS.exists() and not _fetch_jars():
-        return None
-    port, controller = free_port(), free_port()
-    properties = directory / "server.properties"
-    properties.write_text(PROPERTIES.format(port=port, controller=controller, data=directory / "data"))
-    java = ["java", "-Xms256m", "-Xmx512m", *QUICK, "-cp", f"{JARS}/*"]
-    cluster = "MkU3OEVBNTcwNTJENDM2Qk"
-    subprocess.run(
-        [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", properties, "--standalone"],
-        check=True,
-        capture_output=True,
-    )
-    brokers, log = f"127.0.0.1:{port}", directory / "kafka.log"
-
-    def run() -> subprocess.Popen[bytes]:
-        with log.open("ab") as out:
-            process = subprocess.Popen([*java, "kafka.Kafka", properties], cwd=directory, stdout=out, stderr=out)
-        _wait(brokers, process, log)
-        return process
-
-    processes = [run()]
-
-    def kill() -> None:
-        process = processes.pop()
-        process.kill()
-        process.wait()
-
-    def crash(seconds: float) -> None:
-        kill()
-        time.sleep(seconds)
-        processes.append(run())
+    ports = {number: (free_port(), free_port()) for number in range(1, brokers + 1)}
+    voters = ",".join(f"{number}@127.0.0.1:{controller}" for number, (_, controller) in ports.items())
+    homes = {number: directory / f"kafka-{number}" for number in ports}
+    for number, (port, controller) in ports.items():
+        homes[number].mkdir(parents=True)
+        settings = {"number": number, "port": port, "controller": controller, "data": homes[number] / "data"}
+        properties = PROPERTIES.format(voters=voters, copies=brokers, in_sync=brokers // 2 + 1, **settings)
+        (homes[number] / "server.properties").write_text(properties)
+        form = [*JAVA, "kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "-c", "server.properties"]
+        subprocess.run(form, cwd=homes[number], check=True, capture_output=True)
+    nodes = [Node(number, port, homes[number]) for number, (port, _) in ports.items()]
+    for node in nodes:
+        node.wait()
 
     def stop() -> None:
-        kill()
+        for node in nodes:
+            node.kill()
         shutil.rmtree(directory, ignore_errors=True)
 
-    return Kafka(brokers, "Apache Kafka from Maven's jars", stop, crash)
+    kind = "Apache Kafka from Maven's jars" + (f", {brokers} brokers" if brokers > 1 else "")
+    return Kafka(",".join(node.address for node in nodes), kind, stop, nodes)
 
 
 def _fetch_jars() -> bool:
@@ -150,20 +187,6 @@ def _fetch_jars() -> bool:
             return False
         part.rename(JARS)
         return True
-
-
-def _wait(brokers: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    admin = AdminClient({"bootstrap.servers": brokers, "log_level": 0})
-    for _ in range(200):
-        if process.poll() is not None:
-            raise RuntimeError(f"Kafka ended: {log.read_text(errors='replace')[-2000:]}")
-        try:
-            admin.list_topics(timeout=1)
-        except Exception:  # noqa: BLE001 - not yet
-            time.sleep(0.2)
-        else:
-            return
-    raise RuntimeError("Kafka did not start within a minute")
 
 
 def free_port() -> int:

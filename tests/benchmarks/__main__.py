@@ -66,7 +66,7 @@ def main(
     with _broker(embedded=embedded) as broker:
         with console.status(f"Simulating {events:,} events of {accounts} accounts"):
             simulated = load.events(events, accounts, stories_per_hour)
-            if broker.crash is None and "in-memory" in broker.kind:
+            if "in-memory" in broker.kind:
                 simulated = list(load.fitting(simulated, EMBEDDED_BYTES))
         console.print(f"Broker: {broker.kind}. {len(simulated):,} events of {accounts} accounts.", highlight=False)
         for size in batch or SIZES:

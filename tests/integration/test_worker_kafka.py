@@ -11,8 +11,8 @@ from streams import kafka as streams_kafka
 from streams.config import load_settings
 from streams.errors import EXIT_USAGE
 from streams.interactions import interaction
-from tests.faults.trial import Load, Worker, everything, judge, settings_for, wait_until_covered
 from tests.kafka_broker import Kafka
+from tests.toy_trial import Load, Worker, everything, judge, settings_for, wait_until_covered
 
 
 @pytest.mark.kafka
