@@ -1,7 +1,13 @@
 # Rapport. `make` shows what there is. Every target does its own set-up: it needs Python 3.11 or later and nothing else.
 PYTHON ?= python3
 SECONDS ?=
+SEED ?=
+MINUTES ?=
+EVENTS ?=
+BROKERS ?=
 COUNT ?=
+MINUTES ?=
+RATE ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
@@ -42,10 +48,38 @@ lint: .venv/ready ## Check style, types and layers
 bench: .venv/ready ## Measure fold, worker and sink beside their ceiling
 	$(BIN)/python -m tests.benchmarks
 
+.PHONY: peers
+peers: .venv/ready ## Compare with Faust, Kafka Streams, Bytewax and Quix Streams (needs Docker, or Java with Maven)
+	$(BIN)/python -m tests.benchmarks.peers
+
 .PHONY: malformed
 malformed: .venv/ready ## Send malformed messages beside good ones through a worker (COUNT=1000000 of each)
 	$(BIN)/python -m tests.faults.malformed $(if $(COUNT),--count $(COUNT))
 
+.PHONY: soak
+soak: .venv/ready ## Keep worker and sink at work for long (MINUTES=30 RATE=5000)
+	$(BIN)/python -m tests.benchmarks.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RATE),--rate $(RATE))
+
+.PHONY: backpressure
+backpressure: .venv/ready ## Take ClickHouse away under load (MINUTES=10 RATE=10000)
+	$(BIN)/python -m tests.benchmarks.soak --away $(or $(MINUTES),10) --rate $(or $(RATE),10000)
+
+.PHONY: schemas
+schemas: .venv/ready ## Write schemas/rows.py anew, after a schema has changed
+	$(BIN)/python -m schemas.generate
+
+build/compiled/ready: .venv/ready setup.py pyproject.toml $(wildcard schemas/*.py streams/*.py streams/metrics/*.py sinks/clickhouse/*.py)
+	rm -rf build/compiled
+	RAPPORT_COMPILE=1 $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --target build/compiled .
+	@touch $@
+
+.PHONY: compiled
+compiled: build/compiled/ready ## Compile the pure modules into build/compiled (needs a C compiler)
+
+.PHONY: faults
+faults: .venv/ready ## Break a whole plant and judge every number (SEED=1 MINUTES=2 EVENTS=10000 BROKERS=1)
+	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(EVENTS),--events $(EVENTS)) $(if $(BROKERS),--brokers $(BROKERS))
+
 .PHONY: clean
 clean: ## Remove what the other targets made
-	rm -rf .venv .kafka build *.egg-info
+	rm -rf .venv .kafka .peers build *.egg-info

@@ -2,30 +2,27 @@
 
 A message is the marker ``C3 01``, the 8-byte little-endian CRC-64-AVRO fingerprint of its writer's schema and the body
 (Avro specification 1.11, "Single-object encoding"). The schema is an array of one record type, so a reader knows from the
-fingerprint alone which records, and which version of them, a message holds. Every version ever written stays in this
-folder; a message of an older one is resolved to the newest.
+fingerprint alone which records, and which version of them, a message holds.
 
 The array is written as one sized block (``-count, bytes, records…, 0``; Avro specification, "Arrays"), so that a sink can
 cut the records out without decoding them. Messages by other producers, with unsized or several blocks, are read as well.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from io import BytesIO
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 import fastavro
-from fastavro.schema import fingerprint as avro_fingerprint
-from fastavro.schema import to_parsing_canonical_form
 
-Record = dict[str, Any]
+from schemas import rows
+from schemas.binary import UnusualError, avro_long
+from schemas.versions import MARKER, RECORDS, Record, Schema, newest, versions
 
-MARKER: Final = b"\xc3\x01"
+__all__ = ["Block", "DecodeError", "Record", "Schema", "cut", "decode", "decode_folded", "encode", "newest", "versions"]
+
 HEADER_SIZE: Final = len(MARKER) + 8
-RECORDS: Final = "records"
 
 
 class DecodeError(ValueError):
@@ -36,72 +33,29 @@ class DecodeError(ValueError):
         self.reason = reason
 
 
-class Schema(NamedTuple):
-    """One version of one record type, as written in ``<name>.v<version>.avsc``."""
-
-    name: str
-    version: int
-    record: Record
-    """The schema as it stands in the file, logical types included: what ClickHouse is handed."""
-    message: Any
-    """The parsed array of the record without logical types: the same bytes and fingerprint, and times stay integers.
-
-    It is the one field of a record, :data:`RECORDS`, which adds no byte: fastavro parses a bare array anew for every message.
-    """
-    header: bytes
-    """Marker and fingerprint: the first ten bytes of every message."""
-
-
-def strip_logical_types(schema: Any) -> Any:  # noqa: ANN401 - a schema is any JSON
-    """Return the schema without ``logicalType``, ``doc`` and the like that change no byte."""
-    if isinstance(schema, dict):
-        return {key: strip_logical_types(value) for key, value in schema.items() if key not in ("logicalType", "doc")}
-    if isinstance(schema, list):
-        return [strip_logical_types(item) for item in schema]
-    return schema
-
-
-def _load(name: str, version: int, text: str) -> Schema:
-    record = json.loads(text)
-    bare = {"type": "array", "items": strip_logical_types(record)}
-    digest = bytes.fromhex(avro_fingerprint(to_parsing_canonical_form(bare), "CRC-64-AVRO"))
-    message = {"type": "record", "name": "rapport.Message", "fields": [{"name": RECORDS, "type": bare}]}
-    return Schema(name, version, record, fastavro.parse_schema(message), MARKER + digest)
-
-
-@cache
-def versions() -> Mapping[str, Sequence[Schema]]:
-    """Return every schema by record name, oldest version first."""
-    found: dict[str, list[Schema]] = {}
-    for path in resources.files(__package__).iterdir():
-        if path.name.endswith(".avsc"):
-            name, version, _ = path.name.split(".")
-            found.setdefault(name, []).append(_load(name, int(version[1:]), path.read_text("utf-8")))
-    return {name: sorted(schemas, key=lambda schema: schema.version) for name, schemas in sorted(found.items())}
-
-
-@cache
-def newest(name: str) -> Schema:
-    """Return the version of ``name`` that is written today."""
-    return versions()[name][-1]
-
-
 @cache
 def _by_header() -> Mapping[bytes, Schema]:
     return {schema.header: schema for schemas in versions().values() for schema in schemas}
 
 
-def encode(name: str, records: Sequence[Mapping[str, Any]]) -> bytes:
+_WRITERS: Final[Mapping[str, Callable[[list[Record]], bytes]]] = {
+    "alert": rows.write_alert,
+    "checkpoint": rows.write_checkpoint,
+    "dead_letter": rows.write_dead_letter,
+    "interaction": rows.write_interaction,
+    "pane": rows.write_pane,
+    "rolling": rows.write_rolling,
+    "turn": rows.write_turn,
+}
+
+
+def encode(name: str, records: Sequence[Record]) -> bytes:
     """Return one message holding ``records`` of the type ``name``."""
-    schema = newest(name)
+    header = newest(name).header
     if not records:
-        return schema.header + b"\x00"
-    buffer = BytesIO()
-    fastavro.schemaless_writer(buffer, schema.message, {RECORDS: records})
-    plain = buffer.getvalue()  # count, records…, 0
-    count, start = _read_long(plain, 0)
-    size = len(plain) - 1 - start
-    return b"".join((schema.header, avro_long(-count), avro_long(size), memoryview(plain)[start:]))
+        return header + b"\x00"
+    body = _WRITERS[name](list(records))
+    return b"".join((header, avro_long(-len(records)), avro_long(len(body)), body, b"\x00"))
 
 
 def decode(name: str, message: bytes) -> list[Record]:
@@ -117,6 +71,25 @@ def decode(name: str, message: bytes) -> list[Record]:
     if buffer.tell() != len(message):
         raise DecodeError("undecodable", f"{len(message) - buffer.tell()} bytes follow the array of {name}")
     return decoded[RECORDS]  # type: ignore[no-any-return]
+
+
+def decode_folded(message: bytes) -> list[Record]:
+    """Return the Interactions of a message, each at least with what the fold needs of it (``schemas/generate.py``).
+
+    As :func:`decode`, but text that nobody folds is not looked at. Raises :class:`DecodeError`.
+    """
+    end = len(message) - 1
+    if message.startswith(newest("interaction").header) and end > HEADER_SIZE and not message[end]:
+        count, at = _read_long(message, HEADER_SIZE)
+        size, at = _read_long(message, at)
+        if count < 0 and at + size == end:
+            try:
+                records, at = rows.read_interaction(message, at, -count)
+            except (IndexError, UnicodeDecodeError, UnusualError):
+                return decode("interaction", message)
+            if at == end:
+                return records
+    return decode("interaction", message)
 
 
 def schema_of(name: str, message: bytes) -> Schema:
@@ -156,21 +129,6 @@ def cut(name: str, message: bytes) -> Block:
         return Block(schema, 0, memoryview(b""))
     records = decode(name, message)
     return cut(name, encode(name, records))
-
-
-def avro_long(value: int) -> bytes:
-    """Return an Avro long: zigzag, then a :func:`varint`."""
-    return varint((value << 1) ^ (value >> 63))
-
-
-def varint(value: int) -> bytes:
-    """Return a number of any size, not negative, in base 128 with the least significant group first."""
-    out = bytearray()
-    while value > 0x7F:  # noqa: PLR2004 - seven bits a byte
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
 
 
 def _read_long(data: bytes, position: int) -> tuple[int, int]:

@@ -46,14 +46,14 @@ def open_message(message: Message, clock: int) -> Opened:
     letters: list[Record] = []
     kinds: dict[str, int] = {}
     try:
-        events = codec.decode("interaction", message.value)
+        events = codec.decode_folded(message.value)
     except codec.DecodeError as error:
         letters.append(_letter(message, "", (Reason(error.reason), str(error)), message.value))
         return Opened(by_account, clock, letters, kinds)
     for index, event in enumerate(events):
         wrong = fault(event, message.timestamp)
         if wrong is not None:
-            letters.append(_letter(message, f"#{index}", wrong, codec.encode("interaction", [event])))
+            letters.append(_letter(message, f"#{index}", wrong, _whole(message.value, index)))
             continue
         if event["received_at"] > clock:  # noqa: PLR1730 - half the time of max(), for every event
             clock = event["received_at"]
@@ -67,6 +67,14 @@ def open_message(message: Message, clock: int) -> Opened:
         else:
             known.append((clock, event))
     return Opened(by_account, clock, letters, kinds)
+
+
+def _whole(value: bytes, index: int) -> bytes:
+    """Return a message of the one event at ``index``, with all that it says; all of ``value`` if that cannot be decoded."""
+    try:
+        return codec.encode("interaction", [codec.decode("interaction", value)[index]])
+    except codec.DecodeError:
+        return value
 
 
 def _letter(message: Message, index: str, wrong: tuple[Reason, str], payload: bytes) -> Record:

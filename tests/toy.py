@@ -1,6 +1,6 @@
 """A small model with everything that can go wrong in it: order, time, rows held back, what falls due. And its truth.
 
-A mention opens a turn that falls due after ``likes`` ms and is over :data:`GRACE` later; a reply answers the turn
+A mention opens a turn that falls due after ``revision`` ms and is over :data:`GRACE` later; a reply answers the turn
 ``parent_id``. A pane counts, per second of the turn's opening, what was opened, what answered, and what fell due or was
 over; it and the rolling row are held back until they are settled.
 """
@@ -20,6 +20,17 @@ from streams.metrics.model import NEVER, Event, Facts
 GRACE = 10_000  # ms
 PANE = 1_000  # ms
 PRIME = (1 << 61) - 1
+
+
+DEFAULTS = {
+    name: {field["name"]: field["default"] for field in codec.newest(name).record["fields"] if "default" in field}
+    for name in ("turn", "pane", "rolling", "alert")
+}
+
+
+def whole(record: str, row: Record) -> Record:
+    """Return a row of the toy's with the defaults of the fields that it knows nothing of."""
+    return {**DEFAULTS[record], **row}
 
 
 @dataclass
@@ -77,7 +88,7 @@ class Toy:
             state.hash = (state.hash * 1_000_003 + sum(event["id"].encode())) % PRIME
             state.held_rolling = True
             if event["kind"] == "mention" and event["id"] not in state.turns:
-                state.turns[event["id"]] = [now, now + event["likes"], 0]
+                state.turns[event["id"]] = [now, now + event["revision"], 0]
                 changed[event["id"]] = self._turn(state, event["id"], "open", version)
                 self._count(state, now, 0)
             elif event["kind"] == "reply" and event["parent_id"] in state.turns:
@@ -108,7 +119,7 @@ class Toy:
     def _alert(state: Account, name: str, version: int) -> Record:
         due = state.turns[name][1]
         row = {"account": state.account, "alert_id": name, "kind": "due", "severity": "warning", "state": "firing"}
-        return row | {"subject": name, "due_at": due, "fired_at": due, "version": version}
+        return whole("alert", row | {"subject": name, "due_at": due, "fired_at": due, "version": version})
 
     @staticmethod
     def _count(state: Account, opened: int, column: int, *, held: bool = True) -> None:
@@ -121,16 +132,16 @@ class Toy:
     def _turn(state: Account, name: str, status: str, version: int) -> Record:
         opened, due, _ = state.turns[name]
         row: Record = {"account": state.account, "turn_id": name, "contact_id": "", "opened_at": opened}
-        return row | {"status": status, "due_at": due, "sla": "pending", "version": version}
+        return whole("turn", row | {"status": status, "due_at": due, "sla": "pending", "version": version})
 
     def settle(self, state: Account, version: int, facts: Facts) -> None:
         for start in state.held_panes:
             opened, answered, late = state.panes[start]
             row: Record = {"account": state.account, "minute": start, "mentions": opened, "replies": answered}
-            facts.panes.append(row | {"clock_skew": late, "version": version})
+            facts.panes.append(whole("pane", row | {"clock_skew": late, "version": version}))
         if state.held_rolling:
             row = {"account": state.account, "window": "1h", "as_of": state.clock, "mentions": state.count}
-            facts.rolling.append(row | {"replies": state.hash, "version": version})
+            facts.rolling.append(whole("rolling", row | {"replies": state.hash, "version": version}))
         state.held_panes, state.held_rolling = {}, False
 
     def pending(self, state: Account) -> bool:
@@ -230,17 +241,3 @@ class Truth:
                 break
             found = entry
         return found
-
-
-def rows_of(record: str, message: bytes) -> list[Record]:
-    """Return a message's rows with the columns that the toy sets."""
-    names = {
-        "turn": ("account", "turn_id", "contact_id", "opened_at", "status", "due_at", "sla", "version"),
-        "alert": (
-            *("account", "alert_id", "kind", "severity", "state"),
-            *("subject", "due_at", "fired_at", "version"),
-        ),
-        "pane": ("account", "minute", "mentions", "replies", "clock_skew", "version"),
-        "rolling": ("account", "window", "as_of", "mentions", "replies", "version"),
-    }
-    return [{name: row[name] for name in names[record]} for row in codec.decode(record, message)]

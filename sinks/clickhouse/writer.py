@@ -18,7 +18,8 @@ import urllib3
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
 
-from schemas.codec import Block, Schema, avro_long, varint
+from schemas.binary import avro_long, varint
+from schemas.codec import Block, Schema
 
 TABLES: Final[Mapping[str, str]] = {
     "interaction": "interactions_landing",

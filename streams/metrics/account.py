@@ -110,7 +110,7 @@ class Account:
         at = event["published_at"]
         if at < clock - self.targets.lateness:
             if not event["revision"]:  # an edit may come whenever it likes
-                self.panes.count(clock, TOO_LATE)
+                self.panes.fresh[clock // MINUTE][TOO_LATE] += 1
                 self.live = True
             return
         if event["id"] in self.where:
@@ -123,7 +123,7 @@ class Account:
         message = Message(event["id"], at, number, event["parent_id"], place=at)
         self.live = True
         self.ahead = max(self.ahead, at)
-        self.panes.count(at, _COUNTED_AS[number])
+        self.panes.fresh[at // MINUTE][_COUNTED_AS[number]] += 1
         if number == MENTION:
             self._count_contact(event["author_id"], at // MINUTE)
             self._place(message, self._strand(event["conversation_id"], event["author_id"]))
@@ -209,15 +209,15 @@ class Account:
         turn = threads.extend(thread, message, self.targets)
         after = standing(thread)
         if before != after:
-            count_thread(self.panes, before, -1)
-            count_thread(self.panes, after, 1)
+            count_thread(self.panes.fresh, before, -1)
+            count_thread(self.panes.fresh, after, 1)
         if turn is None:
             return
         if turn.id == message.id:
-            count_turn(self.panes, turn, 1)
+            count_turn(self.panes.fresh, turn, 1)
             self.waiting.add(strand, turn)
         elif turn.reply_id == message.id:
-            count_answer(self.panes, turn, 1)
+            count_answer(self.panes.fresh, turn, 1)
             self._close(strand, turn, turn.answered_at or 0)
         self.changed[turn.id] = (strand, turn, True)
 
@@ -231,10 +231,10 @@ class Account:
     def _retake_one(self, strand: Strand) -> None:
         old = {turn.id: turn for turn in strand.turns()}
         for thread in strand.threads:
-            count_thread(self.panes, standing(thread), -1)
+            count_thread(self.panes.fresh, standing(thread), -1)
         threads.rebuild(strand, self.targets)
         for thread in strand.threads:
-            count_thread(self.panes, standing(thread), 1)
+            count_thread(self.panes.fresh, standing(thread), 1)
         for turn in strand.turns():
             was = old.pop(turn.id, None)
             if was is not None:
@@ -245,15 +245,15 @@ class Account:
                     if _waits(turn):
                         self.waiting.add(strand, turn)
                     continue
-                count_turn(self.panes, was, -1)
-            count_turn(self.panes, turn, 1)
+                count_turn(self.panes.fresh, was, -1)
+            count_turn(self.panes.fresh, turn, 1)
             self.changed[turn.id] = (strand, turn, True)
             if _waits(turn):
                 self.waiting.add(strand, turn)
             else:
                 self._close(strand, was or turn, turn.answered_at or 0)
         for turn in old.values():
-            count_turn(self.panes, turn, -1)
+            count_turn(self.panes.fresh, turn, -1)
             self._close(strand, turn, self.clock)
             self.changed[turn.id] = (strand, turn, False)
 
@@ -271,7 +271,7 @@ class Account:
         if message is None or not self._undoes(at, message.at):
             return
         del self.where[post]
-        self.panes.count(message.at, _COUNTED_AS[message.kind], -1)
+        self.panes.fresh[message.at // MINUTE][_COUNTED_AS[message.kind]] -= 1
         if message.kind == MENTION and strand is not None:
             self._count_contact(strand.contact, message.at // MINUTE, withdrawn=True)
         self._forget_answer(message)
@@ -386,9 +386,9 @@ class Account:
         after = minutes[-1] if minutes else None
         if before != after:
             if before is not None:
-                self.panes.count(before * MINUTE, CONTACTS, -1)
+                self.panes.fresh[before][CONTACTS] -= 1
             if after is not None:
-                self.panes.count(after * MINUTE, CONTACTS)
+                self.panes.fresh[after][CONTACTS] += 1
         if not minutes:
             del self.contacts[contact]
         elif len(minutes) > 1 and minutes[0] < minutes[-1] - _CONTACT_MINUTES:

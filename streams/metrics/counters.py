@@ -4,9 +4,12 @@ Counts are sparse: ``{number: amount}`` without zeros. Adding them is associativ
 adding the negative, so panes sum to windows and an event's effect is a difference.
 """
 
+from collections import defaultdict
 from typing import Final
 
 Counts = dict[int, int]
+CountsByMinute = defaultdict[int, defaultdict[int, int]]
+"""Counts by minute since 1970, to be added to with ``+=``; zeros may stand in them."""
 
 PANE_COUNTERS: Final = (
     "mentions",
@@ -66,6 +69,11 @@ NEXT_BUCKETS: Final = 1 << 17
 """Histogram of next response times, likewise."""
 
 _PANE_ONLY: Final = len(PANE_COUNTERS)
+
+
+def counts_by_minute() -> CountsByMinute:
+    """Return counts that nothing has been added to."""
+    return defaultdict(lambda: defaultdict(int))
 
 
 def in_pane(number: int) -> bool:

@@ -6,8 +6,7 @@ it. No window is ever summed anew: what enters is added and what leaves is taken
 
 from typing import Final
 
-from streams.metrics.counters import Counts, add, in_pane
-from streams.metrics.targets import MINUTE
+from streams.metrics.counters import Counts, CountsByMinute, add, counts_by_minute, in_pane
 
 WINDOWS: Final = (("5m", 5), ("1h", 60), ("24h", 1440))
 """Name and minutes of each rolling window."""
@@ -21,21 +20,13 @@ class Panes:
     def __init__(self, by_minute: dict[int, Counts], now: int) -> None:
         self.by_minute = by_minute
         self.now = now
-        self.fresh: dict[int, Counts] = {}
+        self.fresh: CountsByMinute = counts_by_minute()
+        """What has been counted since the last look. It may lie ahead, as a missed deadline does until an answer takes it back."""
         self.dirty: set[int] = set()
         """Minutes up to ``now`` whose record has changed since it was last taken."""
         self.windows: list[Counts] = [{} for _ in WINDOWS]
         for minute, counts in by_minute.items():
             self._into_windows(minute, counts)
-
-    def count(self, at: int, number: int, amount: int = 1) -> None:
-        """Count something at a time (ms). It may lie ahead, as a missed deadline does until an answer takes it back."""
-        minute = at // MINUTE
-        counts = self.fresh.get(minute)
-        if counts is None:
-            self.fresh[minute] = {number: amount}
-        else:
-            counts[number] = counts.get(number, 0) + amount
 
     def merge(self) -> None:
         """Bring what has been counted into panes and windows."""

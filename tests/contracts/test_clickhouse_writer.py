@@ -2,12 +2,14 @@
 
 import json
 import os
+from io import BytesIO
 
+import fastavro
 import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
 
-from schemas import codec
+from schemas import versions
 from schemas.codec import Block, newest
 from sinks.clickhouse.writer import SETTINGS, RefusedError, UnavailableError, Writer, container
 from tests.clickhouse_server import DAY, MINUTE, NOON, block, record, rows
@@ -41,10 +43,10 @@ def test_a_message_of_an_older_schema_gets_the_defaults_of_what_it_lacks(clickho
     later = ("likes", "hashtags", "automated", "source")
     definition = dict(newest("interaction").record)
     definition["fields"] = [field for field in definition["fields"] if field["name"] not in later]
-    old = codec._load("interaction", 0, json.dumps(definition))  # noqa: SLF001 - a version that the project does not have
+    old = versions._load("interaction", 0, json.dumps(definition))  # noqa: SLF001 - a version that the project does not have
     values = record("interaction", id="n:old", text="hello")
-    plain = codec.BytesIO()
-    codec.fastavro.schemaless_writer(plain, old.message, {codec.RECORDS: [values]})
+    plain = BytesIO()
+    fastavro.schemaless_writer(plain, old.message, {versions.RECORDS: [values]})
     older = Block(old, 1, memoryview(plain.getvalue())[1:-1])
     now = block("interaction", record("interaction", id="n:new", likes=3, hashtags=["a"]))
     assert Writer(clickhouse).insert("interaction", [now, older], "mixed") == 2

@@ -24,7 +24,7 @@ from schemas import codec
 from streams.intake import Message
 from streams.interactions import interaction, tick
 from tests.faults.rules import RULES, Rule, load
-from tests.toy import Toy, Truth, key_of, rows_of
+from tests.toy import Toy, Truth, key_of
 
 ACCOUNTS = ("a", "b", "c", "d")
 FOREVER = 1 << 62
@@ -59,7 +59,7 @@ def some_messages(rnd: random.Random) -> list[Message]:
                 else:
                     last[account].append(f"{ids}")
                     delay = rnd.choice((0, rnd.randrange(500, 20_000), rnd.randrange(500, 20_000)))
-                    events.append(interaction(kind="mention", likes=delay, **fields))
+                    events.append(interaction(kind="mention", revision=delay, **fields))
         messages.append(Message("in", 0, offset, now + 60_000, codec.encode("interaction", events)))
     return messages
 
@@ -154,7 +154,7 @@ class World:
         if sent.record == "checkpoint":
             self.log.append(sent)
             return
-        for row in rows_of(sent.record, sent.value):
+        for row in codec.decode(sent.record, sent.value):
             key, version = key_of(sent.record, row), row["version"]
             if row != self.truth.row(sent.record, key, version):
                 raise Wrong(f"untrue {sent.record}")

@@ -1,0 +1,122 @@
+"""Avro's binary form of single values (specification 1.11, "Binary Encoding"): what ``rows.py`` is made of.
+
+Compiled where that is done (docs/performance.md); the code is plain Python all the same. Reading raises IndexError where the
+bytes end too early, UnicodeDecodeError, and :class:`UnusualError`; the caller then leaves the message to fastavro, which says
+what is wrong.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mypy_extensions import i64
+
+DOUBLE: Final = struct.Struct("<d")
+FLOAT: Final = struct.Struct("<f")
+_LONG_BITS: Final = 64
+_TWO_GROUPS: Final = 1 << 14
+
+
+class UnusualError(Exception):
+    """The bytes are not what a writer of these would have written."""
+
+
+def varint(value: int) -> bytes:
+    """Return a number of any size, not negative, in base 128 with the least significant group first."""
+    out = bytearray()
+    while value > 0x7F:  # noqa: PLR2004 - seven bits a byte
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+_LAST: Final = [varint(number) for number in range(_TWO_GROUPS)]
+"""The bytes of one or two groups that nothing follows."""
+_FOLLOWED: Final = [bytes((number & 0x7F | 0x80, number >> 7 | 0x80)) for number in range(_TWO_GROUPS)]
+"""The bytes of two groups that others follow."""
+
+
+def avro_long(value: int) -> bytes:
+    """Return a long: zigzag, then a :func:`varint`, two groups at a time. Raises OverflowError."""
+    number = value << 1 if value >= 0 else ~(value << 1)
+    if number < _TWO_GROUPS:
+        return _LAST[number]
+    if number >> _LONG_BITS:
+        raise OverflowError(f"{value} does not fit in 64 bits")
+    out = b""
+    while number >= _TWO_GROUPS:
+        out += _FOLLOWED[number & (_TWO_GROUPS - 1)]
+        number >>= 14
+    return out + _LAST[number]
+
+
+def avro_sized(data: bytes) -> bytes:
+    """Return bytes, as Avro has them."""
+    return avro_long(len(data)) + data
+
+
+def avro_string(text: str) -> bytes:
+    """Return a string. Raises UnicodeEncodeError."""
+    data = text.encode()
+    return avro_long(len(data)) + data
+
+
+def avro_longs(values: Sequence[int]) -> bytes:
+    """Return an array of int or long."""
+    if not values:
+        return b"\x00"
+    return avro_long(len(values)) + b"".join([avro_long(value) for value in values]) + b"\x00"
+
+
+def avro_strings(values: Sequence[str]) -> bytes:
+    """Return an array of strings. Raises UnicodeEncodeError."""
+    if not values:
+        return b"\x00"
+    return avro_long(len(values)) + b"".join([avro_string(value) for value in values]) + b"\x00"
+
+
+def read_long(data: bytes, at: i64) -> tuple[i64, i64]:
+    """Return the long at ``at`` and the position after it."""
+    value: i64 = 0
+    shift: i64 = 0
+    while True:
+        byte: i64 = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte <= 0x7F:  # noqa: PLR2004 - the last group has its top bit clear
+            return (value >> 1) ^ -(value & 1), at
+        shift += 7
+        if shift > _LONG_BITS - 8:  # the last group of a number this large is fastavro's affair
+            raise UnusualError
+
+
+def read_size(data: bytes, at: i64) -> tuple[i64, i64]:
+    """Return twice the size that stands at ``at``, and the position after it."""
+    size, at = read_long(data, at)
+    if size < 0:
+        raise UnusualError
+    return size << 1, at
+
+
+def read_array_of_strings(data: bytes, at: i64) -> tuple[list[str], i64]:
+    """Return the array of strings at ``at``, in one block or none, and the position after it."""
+    values: list[str] = []
+    count, at = read_long(data, at)
+    if count < 0:
+        raise UnusualError
+    if not count:
+        return values, at
+    for _ in range(count):
+        size, at = read_long(data, at)
+        if size < 0:
+            raise UnusualError
+        values.append(data[at : at + size].decode())
+        at += size
+    if data[at]:
+        raise UnusualError
+    return values, at + 1

@@ -1,0 +1,24 @@
+"""Compiles the pure modules with mypyc, where RAPPORT_COMPILE=1 asks for it; the rest of the build is in pyproject.toml.
+
+The same source either way: compiled, the fold and the reading and writing of records take a fraction of the time
+(docs/performance.md). It needs a C compiler, mypy and mypy's C library.
+"""
+
+import os
+from glob import glob
+
+from setuptools import setup
+
+COMPILED = [
+    "schemas/binary.py",
+    "schemas/rows.py",
+    *sorted(set(glob("streams/metrics/*.py")) - {"streams/metrics/__init__.py", "streams/metrics/threads.py"}),
+]
+
+extensions = []
+if os.environ.get("RAPPORT_COMPILE"):
+    from mypyc.build import mypycify
+
+    extensions = mypycify(["--follow-imports=silent", *COMPILED], opt_level="3")
+
+setup(ext_modules=extensions)
