@@ -7,6 +7,7 @@ import sys
 from collections.abc import Coroutine
 from enum import StrEnum
 from pathlib import Path
+from threading import Timer
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -26,6 +27,9 @@ from streams.config import Settings, load_brands, load_settings
 from streams.errors import EXIT_INTERRUPTED, EXIT_RESTART, EXIT_USAGE, RapportError, SettingsError
 from streams.metrics.fold import Fold
 from streams.replaying import Request, replay_embedded, replay_into
+
+STOP_SECONDS = 9.0
+"""A sink that is asked to stop takes no longer: what is not committed then is read again by the next one."""
 
 app = typer.Typer(
     name="rapport",
@@ -131,8 +135,15 @@ def sink() -> None:
 
 async def _sink(settings: Settings, client: Any) -> None:  # noqa: ANN401 - clickhouse_connect's
     stop, ready = asyncio.Event(), asyncio.Event()
+
+    def end() -> None:
+        stop.set()
+        give_up = Timer(STOP_SECONDS, os._exit, (EXIT_RESTART,))  # Kafka is away, or an insert takes long
+        give_up.daemon = True
+        give_up.start()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, end)
     telemetry.serve(settings.metrics_host, settings.metrics_port, ready.is_set)
     plan = Plan(settings.topics, settings.sink_rows, settings.sink_seconds)
     try:
