@@ -135,7 +135,7 @@ def everything(settings: Settings, topic: str, partitions: int = PARTITIONS) -> 
     consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in range(partitions)])
     found, ended = [], set()
     while len(ended) < partitions:
-        for message in consumer.consume(5000, 1.0):
+        for message in consumer.consume(5000, 0.05):
             if message.error():
                 ended.add(message.partition())
             else:
@@ -236,7 +236,7 @@ def _judge_checkpoints(settings: Settings, truths: dict[int, Truth], verdict: Ve
     consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in range(PARTITIONS)])
     ended = set()
     while len(ended) < PARTITIONS:
-        for message in consumer.consume(5000, 1.0):
+        for message in consumer.consume(5000, 0.05):
             if message.error():
                 ended.add(message.partition())
             elif message.value() is not None:
