@@ -3,14 +3,14 @@
 import asyncio
 import gc
 from pathlib import Path
-from typing import Any
 
 import faust
 
 from streams import kafka, pipeline, telemetry
 from streams.checkpoint import Checkpoints
 from streams.config import Settings
-from streams.errors import EXIT_RESTART
+from streams.connection import faust_credentials, kafka_options
+from streams.errors import EXIT_RESTART, broker_refusal
 from streams.faust_repairs import App, Worker
 from streams.metrics.model import Model, State
 
@@ -32,7 +32,7 @@ def run_worker(settings: Settings, model: Model[State]) -> None:
     restart and its replay can make things right, with exit 2 when the user has to mend something.
     """
     telemetry.configure_logging(settings.log_level)
-    kafka.require_topics(settings)
+    kafka.require_access(settings, settings.topics.all, settings.topics.worker_group)
     gc.set_threshold(*GARBAGE_THRESHOLDS)
     loop = _new_loop()
     asyncio.set_event_loop(loop)
@@ -43,6 +43,8 @@ def run_worker(settings: Settings, model: Model[State]) -> None:
         worker.execute_from_commandline()
     except SystemExit as end:  # Faust's way to return
         if end.code:  # it has crashed, and has logged why
+            if refusal := broker_refusal(worker.crash_reason):
+                raise refusal from None
             raise SystemExit(EXIT_RESTART) from end
 
 
@@ -50,7 +52,7 @@ def _build(settings: Settings, model: Model[State]) -> tuple[App, Checkpoints[St
     app = App(
         settings.topics.worker_group,
         broker=[f"kafka://{server}" for server in settings.bootstrap_servers],
-        broker_credentials=_credentials(settings),
+        broker_credentials=faust_credentials(kafka_options(settings)),
         datadir=Path("/nonexistent"),  # nothing is kept on disk
         store="memory://",
         web_enabled=False,
@@ -77,18 +79,6 @@ def _build(settings: Settings, model: Model[State]) -> tuple[App, Checkpoints[St
         producer_max_request_size=16 * MEBIBYTE,
     )
     return app, pipeline.define(app, settings, model)
-
-
-def _credentials(settings: Settings) -> Any:  # noqa: ANN401 - Faust's
-    context = kafka.ssl_context(settings)
-    if settings.security_protocol.startswith("SASL"):
-        return faust.SASLCredentials(
-            username=settings.sasl_username,
-            password=settings.sasl_password.get_secret_value(),
-            mechanism=settings.sasl_mechanism,
-            ssl_context=context,
-        )
-    return None if context is None else faust.SSLCredentials(context)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

@@ -14,6 +14,7 @@ import typer
 from aiokafka.errors import KafkaError
 from rich.console import Console
 
+from schemas.access import Role, commands
 from sinks.clickhouse.connection import connect
 from sinks.clickhouse.migrate import migrate as migrate_tables
 from sinks.clickhouse.migrate import pending
@@ -24,7 +25,8 @@ from streams import embedded as plant
 from streams import kafka, telemetry, terminal
 from streams.app import run_worker
 from streams.config import Settings, load_brands, load_settings
-from streams.errors import EXIT_INTERRUPTED, EXIT_RESTART, EXIT_USAGE, RapportError, SettingsError
+from streams.connection import kafka_options
+from streams.errors import EXIT_INTERRUPTED, EXIT_RESTART, EXIT_USAGE, RapportError, SettingsError, broker_refusal
 from streams.metrics.fold import Fold
 from streams.replaying import Request, replay_embedded, replay_into
 
@@ -126,8 +128,8 @@ def sink() -> None:
     """Carry facts from Kafka to ClickHouse."""
     settings = load_settings()
     telemetry.configure_logging(settings.log_level)
-    kafka.require_topics(settings)
-    client = connect(settings.clickhouse.get_secret_value())
+    kafka.require_access(settings, settings.topics.facts, settings.topics.sink_group)
+    client = _server(settings)
     if pending(client):
         raise SettingsError(f"ClickHouse lacks {', '.join(pending(client))}", "run `rapport migrate`")
     _run(_sink(settings, client))
@@ -147,8 +149,10 @@ async def _sink(settings: Settings, client: Any) -> None:  # noqa: ANN401 - clic
     telemetry.serve(settings.metrics_host, settings.metrics_port, ready.is_set)
     plan = Plan(settings.topics, settings.sink_rows, settings.sink_seconds)
     try:
-        await run_sink(kafka.kafka_options(settings), client, plan, stop, ready.set)
+        await run_sink(kafka_options(settings), client, plan, stop, ready.set)
     except KafkaError as error:  # what was not committed is read again after a restart
+        if refusal := broker_refusal(error):
+            raise refusal from None
         telemetry.log("sink").error("Kafka failed for good", error=f"{type(error).__name__}: {error}")
         raise typer.Exit(EXIT_RESTART) from None
 
@@ -164,6 +168,19 @@ def topics_apply() -> None:
 def topics_check() -> None:
     """Say what is wrong with the topics; exit 2 if anything is."""
     _findings(kafka.check_topics(load_settings()), "the topics are as they should be")
+
+
+@topics_app.command("acls")
+def topics_acls(
+    role: Annotated[Role, typer.Argument(help="Who connects to Kafka.")],
+    principal: Annotated[str, typer.Option(metavar="User:NAME", help="As whom.")],
+) -> None:
+    """List the rights that a process needs in Kafka, as a shell script of kafka-acls.sh.
+
+    It hands its arguments on: rapport topics acls sink --principal User:sink | sh -s -- --bootstrap-server HOST:PORT
+    """
+    for line in commands(role, load_settings().topics, principal):
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -210,7 +227,7 @@ def check() -> None:
         return []
 
     def tables() -> list[str]:
-        missing = pending(connect(settings.clickhouse.get_secret_value()))
+        missing = pending(_server(settings))
         return [f"ClickHouse lacks {name}: run `rapport migrate`" for name in missing]
 
     for examine in (brands, lambda: kafka.check_topics(settings), tables):
@@ -221,7 +238,20 @@ def check() -> None:
     _findings(problems, "settings, brokers, topics and tables are as they should be")
 
 
+def _server(settings: Settings) -> Any:  # noqa: ANN401 - clickhouse_connect's
+    return connect(
+        settings.clickhouse.get_secret_value(),
+        settings.clickhouse_password.get_secret_value(),
+        settings.clickhouse_ca_file,
+    )
+
+
 def _settings(brokers: str | None, clickhouse: str | None) -> Settings:
+    if clickhouse and "@" in clickhouse and ":" in clickhouse.rpartition("@")[0].partition("://")[2]:
+        raise SettingsError(
+            "a password in --clickhouse can be read by everybody on this machine",
+            "leave it out, and set RAPPORT_CLICKHOUSE_PASSWORD",
+        )
     given = {"brokers": brokers, "clickhouse": clickhouse}
     return load_settings(**{name: value for name, value in given.items() if value is not None})
 
@@ -230,7 +260,7 @@ def _client(embedded: Path | None, clickhouse: str | None) -> Any:  # noqa: ANN4
     if embedded and clickhouse:
         raise SettingsError("--embedded and --clickhouse name two places", "leave one out")
     if embedded is None:
-        return connect(_settings(None, clickhouse).clickhouse.get_secret_value())
+        return _server(_settings(None, clickhouse))
     if not embedded.exists():
         raise SettingsError(f"there is nothing in {embedded}", "fill it with `rapport replay … --embedded DIR`")
     return connect(plant.target(embedded))

@@ -1,16 +1,18 @@
 """All settings, read in one place: ``RAPPORT_*`` from the environment for the plant, ``rapport.toml`` for the brands.
 
-Nothing else in Rapport reads the environment. README.md has the table of settings; a test keeps it true.
+Nothing else in Rapport reads the environment. README.md has the table of settings; a test keeps it true. A secret may stand in
+a file instead, as Docker and Kubernetes hand them over: ``RAPPORT_<NAME>_FILE`` names it.
 """
 
 import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from schemas.topics import Catalogue
 from streams.errors import SettingsError
@@ -28,12 +30,26 @@ class Settings(BaseSettings):
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="how to speak to Kafka"
     )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = Field(
         "PLAIN", description="how to log in to Kafka"
     )
-    sasl_username: str = Field("", description="Kafka user")
-    sasl_password: SecretStr = Field(SecretStr(""), description="Kafka password")
-    ssl_ca_file: Path | None = Field(None, description="PEM file with the authorities that sign Kafka's certificate")
+    sasl_username: str = Field("", description="Kafka user; of OAUTHBEARER the client id")
+    sasl_password: SecretStr = Field(SecretStr(""), description="Kafka password; of OAUTHBEARER the client secret")
+    oauth_token_url: str | None = Field(
+        None,
+        pattern=r"^(https://|http://(localhost|127\.0\.0\.1)[:/])",
+        description="https address of the token server, which OAUTHBEARER asks with its client credentials",
+    )
+    oauth_scope: str = Field("", description="scope to ask for there")
+    oauth_token_file: Path | None = Field(
+        None, description="a file with the token instead of a token server; read again for each connection"
+    )
+    ssl_ca_file: Path | None = Field(
+        None, description="PEM file with the authorities that sign Kafka's certificate; without it, the system's"
+    )
+    ssl_certificate_file: Path | None = Field(None, description="PEM file with our certificate, for mutual TLS")
+    ssl_key_file: Path | None = Field(None, description="PEM file with its key, unless that is in the same file")
+    ssl_key_password: SecretStr = Field(SecretStr(""), description="password of an encrypted key")
     topic_prefix: str = Field(
         "rapport", pattern=r"^[A-Za-z0-9._-]{1,60}$", description="prefix of every topic and group"
     )
@@ -42,6 +58,10 @@ class Settings(BaseSettings):
     clickhouse: SecretStr = Field(
         SecretStr("http://localhost:8123/default"),
         description="ClickHouse, http(s)://user:password@host:port/database",
+    )
+    clickhouse_password: SecretStr = Field(SecretStr(""), description="ClickHouse password, rather than in the address")
+    clickhouse_ca_file: Path | None = Field(
+        None, description="PEM file with the authorities that sign ClickHouse's certificate; without it, the usual ones"
     )
     accounts_file: Path | None = Field(None, description="rapport.toml: targets per account")
     generation: int = Field(
@@ -67,6 +87,18 @@ class Settings(BaseSettings):
     metrics_port: Port = Field(0, description="port of /metrics, /healthz and /readyz; 0: off")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severe line in the log")
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - there is none
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - ours name each file
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what is given in code, then the environment, then the files that the environment names."""
+        return init_settings, env_settings, _SecretFiles(settings_cls)
+
     @property
     def topics(self) -> Catalogue:
         """The catalogue of topics under this plant's prefix."""
@@ -78,6 +110,35 @@ class Settings(BaseSettings):
         return [server.strip() for server in self.brokers.split(",") if server.strip()]
 
 
+SECRETS: Final = {
+    f"RAPPORT_{name.upper()}_FILE": name
+    for name, field in Settings.model_fields.items()
+    if field.annotation is SecretStr
+}
+"""The variables that name a file with a secret, and the setting that each stands for."""
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """Reads the secrets that the environment gives as files."""
+
+    def __call__(self) -> dict[str, Any]:
+        return {name: _secret(variable, name) for variable, name in SECRETS.items() if os.environ.get(variable)}
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - not asked
+        return None, field_name, False
+
+
+def _secret(variable: str, name: str) -> str:
+    """Return what is in the file that ``variable`` names, without the line's end that editors put there."""
+    if os.environ.get(f"RAPPORT_{name.upper()}"):
+        raise SettingsError(f"{variable} and RAPPORT_{name.upper()} are both set", "leave one out")
+    try:
+        return Path(os.environ[variable]).read_text("utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise SettingsError(f"{variable} cannot be read ({why})", "name a file that has the secret") from None
+
+
 def environment(settings: Settings) -> dict[str, str]:
     """Return this process's environment with ``settings`` in it, for a process that is to run with them."""
     own: dict[str, str] = {}
@@ -85,7 +146,7 @@ def environment(settings: Settings) -> dict[str, str]:
         value = getattr(settings, name)
         if value is not None:
             own[f"RAPPORT_{name.upper()}"] = str(value.get_secret_value() if isinstance(value, SecretStr) else value)
-    return {**os.environ, **own}
+    return {**{name: value for name, value in os.environ.items() if name not in SECRETS}, **own}
 
 
 class AccountTargets(BaseModel):

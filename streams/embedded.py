@@ -18,10 +18,10 @@ from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.sink import Plan, run_sink
 from streams import config
 from streams.config import Settings
+from streams.connection import kafka_options
 from streams.connectors.publisher import Publisher
 from streams.envelope import GENERATION_BITS
 from streams.errors import EXIT_USAGE, BrokerError, SettingsError
-from streams.kafka import kafka_options
 from streams.progress import Progress
 
 if TYPE_CHECKING:

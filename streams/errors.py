@@ -12,6 +12,8 @@ The command line shows one as one line, "what is wrong: what to do", and ends wi
 from enum import StrEnum
 from typing import Final
 
+from aiokafka import errors as kafka
+
 EXIT_USAGE: Final = 2
 """The user can mend it: a wrong argument, a missing file, a server that is not there."""
 EXIT_INTERRUPTED: Final = 130
@@ -39,6 +41,35 @@ class InputError(RapportError):
 
 class BrokerError(RapportError):
     """Kafka cannot be reached, or is not set up as needed."""
+
+
+_RIGHTS: Final = {
+    kafka.TopicAuthorizationFailedError: "the topic",
+    kafka.GroupAuthorizationFailedError: "the group",
+    kafka.ClusterAuthorizationFailedError: "to produce: it may write to no topic",
+}
+GRANT: Final = "grant what `rapport topics acls` lists"
+
+
+def broker_refusal(error: BaseException | None) -> BrokerError | None:
+    """Return what it means if Kafka refuses a login or a right; None: ``error`` is something else."""
+    if isinstance(error, (kafka.SaslAuthenticationFailed, kafka.AuthenticationFailedError)):
+        words = " ".join(str(word) for word in error.args) or "no reason given"
+        return BrokerError(
+            f"Kafka refuses the login ({words})", "check RAPPORT_SASL_USERNAME and what proves who it is"
+        )
+    if isinstance(error, kafka.UnsupportedSaslMechanismError):
+        return BrokerError("Kafka does not know this way to log in", "set RAPPORT_SASL_MECHANISM to one that it has")
+    for refusal, what in _RIGHTS.items():
+        if isinstance(error, refusal):
+            return BrokerError(f"Kafka denies this user {what}{_names(error.args)}", GRANT)
+    return None
+
+
+def _names(named: tuple[object, ...]) -> str:
+    """Return what an error of aiokafka's names: a topic or group, or a set of them."""
+    names = [name for one in named for name in (sorted(one) if isinstance(one, (set, list, tuple)) else [one])]
+    return "".join(f" {name}" for name in names)
 
 
 class ClickHouseError(RapportError):

@@ -15,7 +15,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 import faust
 from faust.transport.drivers import aiokafka as driver
 
-from streams.errors import EXIT_RESTART, EXIT_USAGE, RapportError
+from streams.errors import EXIT_RESTART, EXIT_USAGE, RapportError, broker_refusal
 from streams.telemetry import log
 
 FAUST_LOG: Final = logging.getLogger("faust")
@@ -37,6 +37,7 @@ def end_process(error: BaseException) -> None:
 
     Not by raising: Faust logs what an agent, a timer or a recovery raises and goes on, with a hole in its data.
     """
+    error = broker_refusal(error) or error
     if isinstance(error, RapportError):
         _log.critical(str(error))
         os._exit(EXIT_USAGE)

@@ -1,60 +1,32 @@
-"""Kafka apart from Faust: how to speak to it, its topics, and the checkpoint topic read as a whole."""
+"""Kafka apart from Faust: its topics, and the checkpoint topic read as a whole."""
 
 import asyncio
-import logging
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, Final, NamedTuple, TypeVar
+from contextlib import asynccontextmanager, suppress
+from typing import Final, NamedTuple, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAlreadyExistsError, for_code
 
 from schemas.topics import MEBIBYTE, Topic
 from streams import envelope
 from streams.config import Settings
-from streams.errors import BrokerError, SettingsError
+from streams.connection import explained, kafka_options
+from streams.errors import GRANT, BrokerError
 
 CONNECT_SECONDS: Final = 10.0
 """A broker that has not answered for so long is not there."""
 ANSWER_SECONDS: Final = 60.0
 """A command to Kafka takes no longer."""
+CLOSE_SECONDS: Final = 0.5
+"""Under uvloop a TLS connection that is closed waits 30 s for a farewell that Kafka does not say: each recovery would."""
 TAIL: Final = 2_000
 """Records at the end of a checkpoint partition among which there is a claim, unless a new owner is still rewriting."""
 APPLY: Final = "run rapport topics apply"
 
 Result = TypeVar("Result")
-
-
-def ssl_context(settings: Settings) -> ssl.SSLContext | None:
-    """Return how to check Kafka's certificate, or None where the connection is not encrypted."""
-    if "SSL" not in settings.security_protocol:
-        return None
-    try:
-        return ssl.create_default_context(cafile=None if settings.ssl_ca_file is None else str(settings.ssl_ca_file))
-    except OSError as error:  # ssl.SSLError is one
-        raise SettingsError(
-            f"{settings.ssl_ca_file} cannot be used ({error.strerror or error})",
-            "set RAPPORT_SSL_CA_FILE to a PEM file",
-        ) from None
-
-
-def kafka_options(settings: Settings) -> dict[str, Any]:
-    """Return the arguments that every aiokafka client of this plant is made with."""
-    options: dict[str, Any] = {
-        "bootstrap_servers": settings.bootstrap_servers,
-        "security_protocol": settings.security_protocol,
-        "ssl_context": ssl_context(settings),
-    }
-    if settings.security_protocol.startswith("SASL"):
-        options |= {
-            "sasl_mechanism": settings.sasl_mechanism,
-            "sasl_plain_username": settings.sasl_username,
-            "sasl_plain_password": settings.sasl_password.get_secret_value(),
-        }
-    return options
 
 
 # -- topics ---------------------------------------------------------------------------------------------------------------
@@ -78,20 +50,39 @@ def check_topics(settings: Settings) -> list[str]:
     return _run(settings, _check)
 
 
-def require_topics(settings: Settings) -> None:
-    """Raise :class:`BrokerError` unless every topic is there, and all that are partitioned by account alike."""
+def require_access(settings: Settings, topics: Iterable[Topic], group: str | None = None) -> None:
+    """Raise :class:`BrokerError` unless ``topics`` are there, those partitioned by account alike, and we may be in ``group``.
 
-    async def counts(admin: AIOKafkaAdminClient, _: Settings) -> dict[str, int]:
-        return await _partitions(admin)
+    Without the right to its group, a consumer of aiokafka's would wait for ever and say nothing.
+    """
 
-    known = _run(settings, counts)
-    missing = [topic.name for topic in settings.topics.all if topic.name not in known]
+    async def look(admin: AIOKafkaAdminClient, _: Settings) -> dict[str, int]:
+        partitions = await _partitions(admin)
+        if group is not None and needed[0].name in partitions:
+            await _ask_about(admin, group, needed[0])
+        return partitions
+
+    needed = list(topics)
+    known = _run(settings, look)
+    missing = [topic.name for topic in needed if topic.name not in known]
     if missing:
-        raise BrokerError(f"there is no topic {', '.join(missing)}", APPLY)
-    alike = {topic.name: known[topic.name] for topic in settings.topics.all if topic.partitions is None}
+        # of a topic that somebody may not even see, Kafka says that it is not there
+        or_grant = "" if settings.security_protocol == "PLAINTEXT" else f", or {GRANT}"
+        raise BrokerError(f"there is no topic {', '.join(missing)}", APPLY + or_grant)
+    alike = {topic.name: known[topic.name] for topic in needed if topic.partitions is None}
     if len(set(alike.values())) > 1:
         found = ", ".join(f"{name} {count}" for name, count in alike.items())
         raise BrokerError(f"topics differ in partitions ({found})", f"delete those that are wrong and {APPLY}")
+
+
+async def _ask_about(admin: AIOKafkaAdminClient, group: str, topic: Topic) -> None:
+    """Raise ``GroupAuthorizationFailedError`` if we may not know what the group has committed, so may not be in it."""
+    try:
+        await admin.list_consumer_group_offsets(group, partitions=[TopicPartition(topic.name, 0)])
+    except GroupAuthorizationFailedError:
+        raise GroupAuthorizationFailedError(group) from None
+    except KafkaError:  # such as a broker so new that it has no coordinators yet
+        pass
 
 
 async def _apply(admin: AIOKafkaAdminClient, settings: Settings) -> list[str]:
@@ -159,6 +150,8 @@ async def _found(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, 
         resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
         for answer in await admin.describe_configs(resources):
             for row in answer.to_object()["resources"]:
+                if row["error_code"]:
+                    raise for_code(row["error_code"])(row["resource_name"])
                 entries = row["config_entries"]
                 configs[row["resource_name"]] = {entry["config_names"]: entry["config_value"] for entry in entries}
     return {name: Found(partitions[name], configs.get(name, {})) for name in names}
@@ -233,7 +226,8 @@ async def _reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
     try:
         yield consumer
     finally:
-        await consumer.stop()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(consumer.stop(), CLOSE_SECONDS)
 
 
 def _run(settings: Settings, function: Callable[[AIOKafkaAdminClient, Settings], Awaitable[Result]]) -> Result:
@@ -247,17 +241,5 @@ def _run(settings: Settings, function: Callable[[AIOKafkaAdminClient, Settings],
         finally:
             await admin.close()
 
-    chatty = logging.getLogger("aiokafka")
-    level = chatty.level
-    chatty.setLevel(logging.CRITICAL)  # what it says about a broker that is not there stands in the error below, once
-    try:
+    with explained(settings):
         return asyncio.run(run())
-    except (KafkaError, OSError, TimeoutError) as error:
-        silent = isinstance(error, (KafkaConnectionError, TimeoutError))  # which have nothing to add
-        what = "" if silent else f" ({error or type(error).__name__})"
-        raise BrokerError(
-            f"Kafka does not answer at {settings.brokers}{what}",
-            "start it, or set RAPPORT_BROKERS and its security settings",
-        ) from None
-    finally:
-        chatty.setLevel(level)

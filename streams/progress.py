@@ -10,8 +10,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from schemas.topics import Topic
 from streams.config import Settings
+from streams.connection import kafka_options
 from streams.errors import BrokerError
-from streams.kafka import covered, kafka_options
+from streams.kafka import covered
 
 POLL_SECONDS: Final = 0.2
 STALLED_SECONDS: Final = 60.0

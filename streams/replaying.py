@@ -13,12 +13,13 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from sinks.clickhouse.connection import connect
 from streams import progress, telemetry, terminal
 from streams.config import Settings
+from streams.connection import kafka_options
 from streams.connectors.publisher import Publisher
 from streams.connectors.replay import Replay, open_replay
 from streams.connectors.runner import Pace, Summary, run
 from streams.embedded import Embedded
 from streams.errors import RapportError
-from streams.kafka import kafka_options, require_topics
+from streams.kafka import require_access
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -47,8 +48,13 @@ async def replay_embedded(request: Request, settings: Settings, directory: Path,
 async def replay_into(request: Request, settings: Settings, console: Console) -> None:
     """Replay into Kafka, and wait until worker and sink have brought all of it to ClickHouse."""
     telemetry.serve(settings.metrics_host, settings.metrics_port, lambda: True)
-    await asyncio.to_thread(require_topics, settings)
-    client: Client = await asyncio.to_thread(connect, settings.clickhouse.get_secret_value())
+    await asyncio.to_thread(require_access, settings, settings.topics.all)
+    client: Client = await asyncio.to_thread(
+        connect,
+        settings.clickhouse.get_secret_value(),
+        settings.clickhouse_password.get_secret_value(),
+        settings.clickhouse_ca_file,
+    )
     with _bars(console) as bars:
         source = _read(request, bars)
         publisher = Publisher(

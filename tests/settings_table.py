@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from streams.config import Settings
+from streams.config import SECRETS, Settings
 
 BOUNDS = (
     ("minimum", "at least {}"),
@@ -19,8 +19,9 @@ def settings_table() -> str:
     allowed = Settings.model_json_schema()["properties"]
     lines = ["| variable | default | what it does |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        default, limits = _code(field.default), _limits(allowed[name])
-        lines.append(f"| `RAPPORT_{name.upper()}` | {default} | {field.description}{limits} |")
+        default, limits, variable = _code(field.default), _limits(allowed[name]), f"RAPPORT_{name.upper()}"
+        instead = f"; or `{variable}_FILE`, a file that has it" if f"{variable}_FILE" in SECRETS else ""
+        lines.append(f"| `{variable}` | {default} | {field.description}{limits}{instead} |")
     return "\n".join(lines)
 
 

@@ -18,9 +18,11 @@ ANSWER_SECONDS: Final = 300
 """An insert or query that says nothing for this long has failed."""
 
 
-def connect(target: str) -> Client:
+def connect(target: str, password: str = "", ca_file: Path | None = None) -> Client:
     """Return a client of the ClickHouse at ``target``: ``http(s)://user:password@host:port/database`` or ``chdb:DIR``.
 
+    ``password``: instead of one in the address. ``ca_file``: the authorities that sign the server's certificate, None: those
+    that everybody knows; certificate and host name are always checked.
     A database that is not there is created. Times come back with their zone, UTC. Several threads may use the client:
     over HTTP side by side, embedded one after the other (it has a lock; a second ``connect`` to the same DIR in the
     same process runs beside it). Only one process can hold a DIR. Raises :class:`ClickHouseError` and
@@ -35,7 +37,7 @@ def connect(target: str) -> Client:
         valid = False
     if not valid:
         raise SettingsError("the address of ClickHouse is not one", ALLOWED)
-    return _server(url)
+    return _server(url, password or unquote(url.password or ""), ca_file)
 
 
 def _embedded(directory: str) -> Client:
@@ -51,8 +53,8 @@ def _embedded(directory: str) -> Client:
         raise ClickHouseError(wrong, "end the process that holds it, or name another directory") from None
 
 
-def _server(url: SplitResult) -> Client:
-    password, database = unquote(url.password or ""), unquote(url.path.strip("/")) or "default"
+def _server(url: SplitResult, password: str, ca_file: Path | None) -> Client:
+    database = unquote(url.path.strip("/")) or "default"
     port = url.port or (8443 if url.scheme == "https" else 8123)
     try:
         client = clickhouse_connect.get_client(
@@ -61,6 +63,7 @@ def _server(url: SplitResult) -> Client:
             port=port,
             username=unquote(url.username or "default"),
             password=password,
+            ca_cert=str(ca_file) if ca_file else None,
             connect_timeout=CONNECT_SECONDS,
             send_receive_timeout=ANSWER_SECONDS,
             autogenerate_session_id=False,  # a session takes one query at a time

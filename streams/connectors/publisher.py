@@ -24,7 +24,7 @@ from aiokafka.structs import TopicPartition
 from schemas.codec import Record, encode, newest
 from schemas.topics import MEBIBYTE, Catalogue
 from streams.connectors.base import Rejected
-from streams.errors import BrokerError
+from streams.errors import BrokerError, broker_refusal
 from streams.interactions import tick, unfit
 from streams.telemetry import DEAD_LETTERS, PUBLISHED_BATCHES, PUBLISHED_EVENTS, log
 
@@ -158,7 +158,7 @@ class Publisher:
                 found = len(await self._producer.partitions_for(self._topics.interactions.name))
         except (KafkaError, OSError, TimeoutError) as error:
             await self._close()
-            raise self._unreachable(f"{type(error).__name__}") from None
+            raise broker_refusal(error) or self._unreachable(f"{type(error).__name__}") from None
         except BaseException:
             await self._close()
             raise
@@ -264,15 +264,17 @@ class Publisher:
             async with asyncio.timeout(self._timeout):
                 future: asyncio.Future[Any] = await self._producer.send(topic, message, key, number)
         except (KafkaError, TimeoutError) as error:
-            self._failure = self._unreachable(type(error).__name__)
+            self._failure = broker_refusal(error) or self._unreachable(type(error).__name__)
             raise self._failure from None
         partition.bytes_in_flight += len(message)
         self._unacknowledged.add(future)
 
         def acknowledge(done: asyncio.Future[Any]) -> None:
             self._unacknowledged.discard(done)
-            if done.cancelled() or (error := done.exception()):
-                self._failure = self._failure or self._unreachable("cancelled" if done.cancelled() else repr(error))
+            if done.cancelled():
+                self._failure = self._failure or self._unreachable("cancelled")
+            elif error := done.exception():
+                self._failure = self._failure or broker_refusal(error) or self._unreachable(repr(error))
             else:
                 partition.acknowledged.append((done.result().offset, len(message)))
                 on_acknowledged()
@@ -316,6 +318,9 @@ class Publisher:
                             committed[place] = min(committed[place], offsets[place].offset)
             except (KafkaError, TimeoutError) as error:  # a coordinator that moves is found again; a dead broker is not
                 self._polled_at = time.monotonic()
+                if refusal := broker_refusal(error):
+                    self._failure = refusal
+                    raise refusal from None
                 if self._polled_at - self._answered_at > self._timeout:
                     self._failure = self._unreachable(f"it does not tell what was read: {type(error).__name__}")
                     raise self._failure from None

@@ -17,10 +17,11 @@ from clickhouse_connect.driver.client import Client
 from sinks.clickhouse.sink import Plan, run_sink
 from streams import config
 from streams.config import Settings, load_settings
+from streams.connection import kafka_options
 from streams.connectors.base import Rejected
 from streams.connectors.publisher import Publisher
 from streams.connectors.replay import open_replay
-from streams.kafka import apply_topics, covered, kafka_options
+from streams.kafka import apply_topics, covered
 from streams.progress import Progress
 from tests import figures
 from tests.clickhouse_server import embedded

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from streams import kafka
 from streams.app import build_app
 from streams.config import load_settings
+from streams.connection import kafka_options
 from streams.errors import SettingsError
 from tests.toy import Toy
 
@@ -27,7 +27,7 @@ def test_faust_and_the_other_clients_speak_alike(protocol: str) -> None:
     settings = load_settings(
         security_protocol=protocol, sasl_mechanism="SCRAM-SHA-512", sasl_username="u", sasl_password="p"
     )
-    options = kafka.kafka_options(settings)
+    options = kafka_options(settings)
     credentials = build_app(settings, Toy()).conf.broker_credentials
     assert options["security_protocol"] == protocol
     assert (options["ssl_context"] is not None) == ("SSL" in protocol)
@@ -41,4 +41,4 @@ def test_faust_and_the_other_clients_speak_alike(protocol: str) -> None:
 
 def test_a_wrong_certificate_file_is_said() -> None:
     with pytest.raises(SettingsError, match="RAPPORT_SSL_CA_FILE"):
-        kafka.kafka_options(load_settings(security_protocol="SSL", ssl_ca_file=Path("/nowhere")))
+        kafka_options(load_settings(security_protocol="SSL", ssl_ca_file=Path("/nowhere")))
