@@ -6,6 +6,7 @@ needs a right over the cluster: producers are idempotent, which Kafka 3 and late
 
 from collections.abc import Iterator
 from enum import StrEnum
+from shlex import quote
 from typing import Literal, NamedTuple
 
 from schemas.topics import Catalogue, Topic
@@ -74,5 +75,5 @@ def commands(role: Role, topics: Catalogue, principal: str) -> list[str]:
     for operation, resource in sorted({(grant.operation, grant.resource) for grant in wanted}):
         names = [grant.name for grant in wanted if grant[:2] == (operation, resource)]
         named = " ".join(f"--{resource} {name}" for name in names)
-        lines.append(f"kafka-acls.sh \"$@\" --add --allow-principal '{principal}' --operation {operation} {named}")
+        lines.append(f'kafka-acls.sh "$@" --add --allow-principal {quote(principal)} --operation {operation} {named}')
     return lines
