@@ -101,7 +101,7 @@ PROGRAMS: Final = (
     Program(
         "Rapport, this work only",
         version("rapport"),
-        "its protocol with this work as its model; sends an account's counts when they have settled, not for each event",
+        "its protocol and decoder with this work as its model; an account's counts go out when settled, not for each event",
         _ours,
         "rapport_small",
         results="rolling",
