@@ -12,7 +12,7 @@ from setuptools import setup
 COMPILED = [
     "schemas/binary.py",
     "schemas/rows.py",
-    *sorted(set(glob("streams/metrics/*.py")) - {"streams/metrics/__init__.py", "streams/metrics/threads.py"}),
+    *sorted(set(glob("streams/metrics/*.py")) - {"streams/metrics/__init__.py"}),
 ]
 
 extensions = []

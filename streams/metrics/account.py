@@ -21,7 +21,7 @@ from streams.metrics.counters import (
     PEER_ANSWERS,
     REPLIES,
     TOO_LATE,
-    Counts,
+    Tally,
 )
 from streams.metrics.model import NEVER, Facts
 from streams.metrics.panes import WINDOWS, Panes
@@ -60,7 +60,7 @@ _CONTACT_MINUTES: Final = WINDOWS[-1][1]
 class Account:
     """The live state of one account. Times in ms unless a name says minute."""
 
-    def __init__(self, name: str, targets: Targets, clock: int = 0, panes: dict[int, Counts] | None = None) -> None:
+    def __init__(self, name: str, targets: Targets, clock: int = 0, panes: dict[int, Tally] | None = None) -> None:
         self.name = name
         self.targets = targets
         self.clock = clock
@@ -91,7 +91,7 @@ class Account:
         for strand in self.strands.values():
             self.where.update((message.id, (strand, message)) for message in strand.messages)
             for turn in strand.turns():
-                if _waits(turn):
+                if turn.waits:
                     self.waiting.add(strand, turn)
         for _, message in self.where.values():
             self._note_answer(message)
@@ -110,7 +110,7 @@ class Account:
         at = event["published_at"]
         if at < clock - self.targets.lateness:
             if not event["revision"]:  # an edit may come whenever it likes
-                self.panes.fresh[clock // MINUTE][TOO_LATE] += 1
+                self.panes.at(clock // MINUTE).counters[TOO_LATE] += 1
                 self.live = True
             return
         if event["id"] in self.where:
@@ -120,10 +120,10 @@ class Account:
             return
         if number == REPLY and event["automated"]:
             number = AUTOMATED_REPLY
-        message = Message(event["id"], at, number, event["parent_id"], place=at)
+        message = Message(event["id"], at, number, event["parent_id"])
         self.live = True
         self.ahead = max(self.ahead, at)
-        self.panes.fresh[at // MINUTE][_COUNTED_AS[number]] += 1
+        self.panes.at(at // MINUTE).counters[_COUNTED_AS[number]] += 1
         if number == MENTION:
             self._count_contact(event["author_id"], at // MINUTE)
             self._place(message, self._strand(event["conversation_id"], event["author_id"]))
@@ -148,7 +148,7 @@ class Account:
         key = (conversation, contact)
         strand = self.strands.get(key)
         if strand is None:
-            strand = self.strands[key] = Strand(conversation, contact, messages=[], threads=[], base=[])
+            strand = self.strands[key] = Strand(conversation, contact)
         return strand
 
     def _place(self, message: Message, strand: Strand | None) -> None:
@@ -209,15 +209,15 @@ class Account:
         turn = threads.extend(thread, message, self.targets)
         after = standing(thread)
         if before != after:
-            count_thread(self.panes.fresh, before, -1)
-            count_thread(self.panes.fresh, after, 1)
+            count_thread(self.panes, before, -1)
+            count_thread(self.panes, after, 1)
         if turn is None:
             return
         if turn.id == message.id:
-            count_turn(self.panes.fresh, turn, 1)
+            count_turn(self.panes, turn, 1)
             self.waiting.add(strand, turn)
         elif turn.reply_id == message.id:
-            count_answer(self.panes.fresh, turn, 1)
+            count_answer(self.panes, turn, 1)
             self._close(strand, turn, turn.answered_at or 0)
         self.changed[turn.id] = (strand, turn, True)
 
@@ -231,29 +231,29 @@ class Account:
     def _retake_one(self, strand: Strand) -> None:
         old = {turn.id: turn for turn in strand.turns()}
         for thread in strand.threads:
-            count_thread(self.panes.fresh, standing(thread), -1)
+            count_thread(self.panes, standing(thread), -1)
         threads.rebuild(strand, self.targets)
         for thread in strand.threads:
-            count_thread(self.panes.fresh, standing(thread), 1)
+            count_thread(self.panes, standing(thread), 1)
         for turn in strand.turns():
             was = old.pop(turn.id, None)
             if was is not None:
                 turn.due_at = was.due_at
                 if turn.answered_at is None and was.answered_at is None:
                     turn.escalation, turn.expired = was.escalation, was.expired
-                if was == turn:
-                    if _waits(turn):
+                if was.says_the_same(turn):
+                    if turn.waits:
                         self.waiting.add(strand, turn)
                     continue
-                count_turn(self.panes.fresh, was, -1)
-            count_turn(self.panes.fresh, turn, 1)
+                count_turn(self.panes, was, -1)
+            count_turn(self.panes, turn, 1)
             self.changed[turn.id] = (strand, turn, True)
-            if _waits(turn):
+            if turn.waits:
                 self.waiting.add(strand, turn)
             else:
                 self._close(strand, was or turn, turn.answered_at or 0)
         for turn in old.values():
-            count_turn(self.panes.fresh, turn, -1)
+            count_turn(self.panes, turn, -1)
             self._close(strand, turn, self.clock)
             self.changed[turn.id] = (strand, turn, False)
 
@@ -271,7 +271,7 @@ class Account:
         if message is None or not self._undoes(at, message.at):
             return
         del self.where[post]
-        self.panes.fresh[message.at // MINUTE][_COUNTED_AS[message.kind]] -= 1
+        self.panes.at(message.at // MINUTE).counters[_COUNTED_AS[message.kind]] -= 1
         if message.kind == MENTION and strand is not None:
             self._count_contact(strand.contact, message.at // MINUTE, withdrawn=True)
         self._forget_answer(message)
@@ -289,7 +289,7 @@ class Account:
         """Note that a turn no longer waits, and resolve its alert if it had one."""
         self.waiting.discard(turn.id)
         if turn.escalation != NOBODY:
-            self.alerts[turn.id] = AlertChange(strand, turn, turn.escalation, "resolved", at)
+            self.alerts[turn.id] = AlertChange(strand, turn, "resolved", at)
             if turn.answered_at is not None:
                 turn.escalation = NOBODY
 
@@ -299,9 +299,7 @@ class Account:
             end, when = turn.opened_at + self.targets.expiry, due_at
             while when <= clock and when < end:
                 turn.escalation += 1
-                self.alerts[turn.id] = AlertChange(
-                    strand, turn, turn.escalation, "firing", reached_at(turn, turn.escalation)
-                )
+                self.alerts[turn.id] = AlertChange(strand, turn, "firing", reached_at(turn, turn.escalation))
                 if turn.escalation == PAST_TARGET:
                     self.changed[turn.id] = (strand, turn, True)
                 when = next_at(turn, self.targets.expiry)
@@ -386,9 +384,9 @@ class Account:
         after = minutes[-1] if minutes else None
         if before != after:
             if before is not None:
-                self.panes.fresh[before][CONTACTS] -= 1
+                self.panes.at(before).counters[CONTACTS] -= 1
             if after is not None:
-                self.panes.fresh[after][CONTACTS] += 1
+                self.panes.at(after).counters[CONTACTS] += 1
         if not minutes:
             del self.contacts[contact]
         elif len(minutes) > 1 and minutes[0] < minutes[-1] - _CONTACT_MINUTES:
@@ -412,7 +410,8 @@ class Account:
         """Append the panes that have changed."""
         by_minute = self.panes.by_minute
         facts.panes += [
-            pane_record(self.name, minute, by_minute.get(minute, {}), version) for minute in self.panes.take_dirty()
+            pane_record(self.name, minute, by_minute.get(minute) or Tally(), version)
+            for minute in self.panes.take_dirty()
         ]
 
     def say_rolling(self, version: int, facts: Facts, *, also_empty: bool) -> None:
@@ -429,7 +428,3 @@ class Account:
     def owes(self) -> bool:
         """Say whether rows are held back."""
         return self.live or bool(self.panes.dirty) or bool(self.panes.fresh)
-
-
-def _waits(turn: Turn) -> bool:
-    return turn.answered_at is None and not turn.expired

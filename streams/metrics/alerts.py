@@ -4,16 +4,17 @@ from typing import Final
 
 from streams.metrics.threads import Turn
 
-ESCALATIONS: Final = ((0.8, "warning"), (1, "critical"), (2, "critical"), (4, "critical"))
-"""Share of the SLA target at which an unanswered turn's alert fires or escalates, and its severity."""
+ESCALATIONS: Final = [800, 1000, 2000, 4000]
+"""Thousandths of the SLA target at which an unanswered turn's alert fires or escalates."""
+SEVERITIES: Final = ["warning", "critical", "critical", "critical"]
+"""Its severity there."""
 PAST_TARGET: Final = 1
 """The escalation at which the target is missed."""
 
 
 def reached_at(turn: Turn, escalation: int) -> int:
     """Return when the turn reaches an escalation, ms."""
-    share, _ = ESCALATIONS[escalation]
-    return turn.opened_at + round((turn.due_at - turn.opened_at) * share)
+    return turn.opened_at + (turn.due_at - turn.opened_at) * ESCALATIONS[escalation] // 1000
 
 
 def next_at(turn: Turn, expiry: int) -> int:

@@ -21,65 +21,65 @@ from streams.metrics.counters import (
     TURNS,
     TURNS_ANSWERED,
     WITHIN,
-    CountsByMinute,
+    add_one,
 )
 from streams.metrics.histogram import bucket_of
+from streams.metrics.panes import Panes
 from streams.metrics.targets import MINUTE
 from streams.metrics.threads import Thread, Turn
 
 
-def count_thread(fresh: CountsByMinute, counted: tuple[int, int] | None, sign: int) -> None:
+def count_thread(panes: Panes, counted: tuple[int, int] | None, sign: int) -> None:
     """Count a thread in the pane of its latest message, and in no other."""
     if counted is None:
         return
     minute, alternations = counted
-    counts = fresh[minute]
-    counts[CONVERSATIONS] += sign
+    counters = panes.at(minute).counters
+    counters[CONVERSATIONS] += sign
     if alternations:
-        counts[ALTERNATIONS] += sign * alternations
+        counters[ALTERNATIONS] += sign * alternations
         for depth, number in REACH:
-            if alternations < depth:
-                break
-            counts[number] += sign
+            if alternations >= depth:
+                counters[number] += sign
 
 
-def count_turn(fresh: CountsByMinute, turn: Turn, sign: int) -> None:
+def count_turn(panes: Panes, turn: Turn, sign: int) -> None:
     """Count a turn: as opened, as missed at every deadline ahead of it, and as answered if it is."""
-    opened_at = turn.opened_at
-    opened = fresh[opened_at // MINUTE]
+    opened = panes.at(turn.opened_at // MINUTE).counters
     opened[TURNS] += sign
     if turn.ordinal > 1:
         opened[REOPENED] += sign
     for limit, _, misses in WITHIN:
-        fresh[(opened_at + limit) // MINUTE][misses] += sign
-    fresh[turn.due_at // MINUTE][SLA_MISSED] += sign
+        panes.at((turn.opened_at + limit) // MINUTE).counters[misses] += sign
+    panes.at(turn.due_at // MINUTE).counters[SLA_MISSED] += sign
     if turn.answered_at is not None:
-        count_answer(fresh, turn, sign)
+        count_answer(panes, turn, sign)
 
 
-def count_answer(fresh: CountsByMinute, turn: Turn, sign: int) -> None:
+def count_answer(panes: Panes, turn: Turn, sign: int) -> None:
     """Count what the answer changes: the answer itself, and a hit in place of each miss that it came in time for."""
     opened_at, answered_at = turn.opened_at, turn.answered_at or 0
-    fresh[opened_at // MINUTE][TURNS_ANSWERED] += sign
-    answered = fresh[answered_at // MINUTE]
+    panes.at(opened_at // MINUTE).counters[TURNS_ANSWERED] += sign
+    tally = panes.at(answered_at // MINUTE)
+    answered = tally.counters
     answered[ANSWERED] += sign
-    first = turn.ordinal == 1
-    if first:
+    if turn.ordinal == 1:
         answered[FIRST_ANSWERED] += sign
-    if turn.skewed:
+    response = turn.response
+    if response is None:
         answered[CLOCK_SKEW] += sign
     else:
-        response = answered_at - opened_at
         answered[RESPONSE_SAMPLES] += sign
         answered[RESPONSE_MILLISECONDS] += sign * response
-        answered[(FIRST_BUCKETS if first else NEXT_BUCKETS) + bucket_of(response)] += sign
+        base = FIRST_BUCKETS if turn.ordinal == 1 else NEXT_BUCKETS
+        add_one(tally.buckets, base + bucket_of(response), sign)
     for limit, hits, misses in WITHIN:
         if answered_at - opened_at <= limit:
             answered[hits] += sign
-            fresh[(opened_at + limit) // MINUTE][misses] -= sign
+            panes.at((opened_at + limit) // MINUTE).counters[misses] -= sign
     if answered_at <= turn.due_at:
         answered[SLA_MET] += sign
-        fresh[turn.due_at // MINUTE][SLA_MISSED] -= sign
+        panes.at(turn.due_at // MINUTE).counters[SLA_MISSED] -= sign
 
 
 def standing(thread: Thread) -> tuple[int, int] | None:

@@ -1,15 +1,10 @@
 """What a pane counts, each under one number, and how counts are added. The names are columns of ``pane`` and ``rolling``.
 
-Counts are sparse: ``{number: amount}`` without zeros. Adding them is associative and commutative, and subtracting is
-adding the negative, so panes sum to windows and an event's effect is a difference.
+Adding tallies is associative and commutative, and subtracting is adding the negative, so panes sum to windows and an event's
+effect is a difference.
 """
 
-from collections import defaultdict
 from typing import Final
-
-Counts = dict[int, int]
-CountsByMinute = defaultdict[int, defaultdict[int, int]]
-"""Counts by minute since 1970, to be added to with ``+=``; zeros may stand in them."""
 
 PANE_COUNTERS: Final = (
     "mentions",
@@ -68,30 +63,49 @@ FIRST_BUCKETS: Final = 1 << 16
 NEXT_BUCKETS: Final = 1 << 17
 """Histogram of next response times, likewise."""
 
-_PANE_ONLY: Final = len(PANE_COUNTERS)
+Buckets = dict[int, int]
+"""Counts of histograms' buckets, without zeros."""
 
 
-def counts_by_minute() -> CountsByMinute:
-    """Return counts that nothing has been added to."""
-    return defaultdict(lambda: defaultdict(int))
+class Tally:
+    """What one minute or one window has counted."""
+
+    __slots__ = ("buckets", "counters")
+
+    def __init__(self) -> None:
+        self.counters = [0] * (len(PANE_COUNTERS) + len(WINDOW_COUNTERS))
+        """By the numbers above."""
+        self.buckets: Buckets = {}
+        """By FIRST_BUCKETS or NEXT_BUCKETS and the bucket."""
+
+    def __bool__(self) -> bool:
+        """Say whether anything is counted."""
+        return any(self.counters) or bool(self.buckets)
+
+    def in_pane(self) -> bool:
+        """Say whether anything is counted that is part of a pane's record, and not of windows alone."""
+        return any(self.counters[: len(PANE_COUNTERS)]) or bool(self.buckets)
+
+    def add(self, other: "Tally", sign: int) -> None:
+        """Add what ``other`` has counted, or take it away with sign -1."""
+        counters = self.counters
+        for number, amount in enumerate(other.counters):
+            if amount:
+                counters[number] += sign * amount
+        for bucket, amount in other.buckets.items():
+            add_one(self.buckets, bucket, sign * amount)
 
 
-def in_pane(number: int) -> bool:
-    """Say whether a counter is part of a pane's record, and not of windows alone."""
-    return number < _PANE_ONLY or number >= FIRST_BUCKETS
+def add_one(into: Buckets, bucket: int, amount: int) -> None:
+    """Add to one bucket; a count that comes to zero is dropped."""
+    total = into.get(bucket, 0) + amount
+    if total:
+        into[bucket] = total
+    else:
+        into.pop(bucket, None)
 
 
-def add(into: Counts, counts: Counts, sign: int = 1) -> None:
-    """Add ``counts`` to ``into``, or take them away with sign -1; a count that comes to zero is dropped."""
-    for number, amount in counts.items():
-        total = into.get(number, 0) + sign * amount
-        if total:
-            into[number] = total
-        else:
-            into.pop(number, None)
-
-
-def histogram(counts: Counts, base: int) -> Counts:
+def histogram(buckets: Buckets, base: int) -> Buckets:
     """Return one histogram's {bucket: count} in the order of buckets."""
     end = base << 1
-    return {number - base: counts[number] for number in sorted(counts) if base <= number < end}
+    return {number - base: buckets[number] for number in sorted(buckets) if base <= number < end}

@@ -4,33 +4,11 @@ This is what the worker runs, what a backfill runs and what the tests' batch ora
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final
-
-import msgspec
 
 from streams.metrics.account import Account
-from streams.metrics.counters import Counts
+from streams.metrics.kept import LAYOUT, pack, unpack
 from streams.metrics.model import Event, Facts
 from streams.metrics.targets import MINUTE, Targets
-from streams.metrics.threads import Message, Strand
-
-LAYOUT: Final = 1
-
-
-class Kept(msgspec.Struct, array_like=True):
-    """What of an account's state is kept; the rest is found again from it."""
-
-    clock: int
-    ahead: int
-    strands: list[Strand]
-    loose: list[Message]
-    withdrawn: dict[str, int]
-    contacts: dict[str, list[int]]
-    panes: dict[int, Counts]
-
-
-_encode: Final = msgspec.msgpack.Encoder().encode
-_decode: Final = msgspec.msgpack.Decoder(Kept).decode
 
 
 class Fold:
@@ -49,29 +27,11 @@ class Fold:
         """Return the state that :meth:`dumps` wrote. Raises ValueError for a layout that it cannot read."""
         if layout != LAYOUT:
             raise ValueError(f"state of {account} has layout {layout}; this release reads layout {LAYOUT}")
-        kept = _decode(data)
-        state = Account(account, self._targets_of(account), kept.clock, kept.panes)
-        state.ahead = kept.ahead
-        state.strands = {(strand.conversation, strand.contact): strand for strand in kept.strands}
-        state.loose = {message.id: message for message in kept.loose}
-        state.withdrawn = kept.withdrawn
-        state.contacts = kept.contacts
-        state.index()
-        return state
+        return unpack(account, self._targets_of(account), data)
 
     def dumps(self, state: Account) -> bytes:
         """Return the state as bytes; nothing may be pending."""
-        return _encode(
-            Kept(
-                state.clock,
-                state.ahead,
-                list(state.strands.values()),
-                list(state.loose.values()),
-                state.withdrawn,
-                state.contacts,
-                state.panes.by_minute,
-            )
-        )
+        return pack(state)
 
     def fold(self, state: Account, events: Sequence[Event], before: int, clock: int, version: int, facts: Facts) -> int:  # noqa: PLR0913, PLR0917 - the contract's
         """Take in one message of the account; see :meth:`streams.metrics.model.Model.fold`."""

@@ -6,7 +6,7 @@ it. No window is ever summed anew: what enters is added and what leaves is taken
 
 from typing import Final
 
-from streams.metrics.counters import Counts, CountsByMinute, add, counts_by_minute, in_pane
+from streams.metrics.counters import Tally
 
 WINDOWS: Final = (("5m", 5), ("1h", 60), ("24h", 1440))
 """Name and minutes of each rolling window."""
@@ -15,46 +15,62 @@ WINDOWS: Final = (("5m", 5), ("1h", 60), ("24h", 1440))
 class Panes:
     """The panes of one account, by minute since 1970, and its windows as of the minute ``now``."""
 
-    __slots__ = ("by_minute", "dirty", "fresh", "now", "windows")
+    __slots__ = ("_longest_first", "by_minute", "dirty", "fresh", "now", "windows")
 
-    def __init__(self, by_minute: dict[int, Counts], now: int) -> None:
+    def __init__(self, by_minute: dict[int, Tally], now: int) -> None:
         self.by_minute = by_minute
         self.now = now
-        self.fresh: CountsByMinute = counts_by_minute()
+        self.fresh: dict[int, Tally] = {}
         """What has been counted since the last look. It may lie ahead, as a missed deadline does until an answer takes it back."""
         self.dirty: set[int] = set()
         """Minutes up to ``now`` whose record has changed since it was last taken."""
-        self.windows: list[Counts] = [{} for _ in WINDOWS]
-        for minute, counts in by_minute.items():
-            self._into_windows(minute, counts)
+        self.windows = [Tally() for _ in WINDOWS]
+        self._longest_first = [(window, length) for window, (_, length) in zip(self.windows, WINDOWS, strict=True)][
+            ::-1
+        ]
+        for minute, pane in by_minute.items():
+            self._into_windows(minute, pane)
+
+    def at(self, minute: int) -> Tally:
+        """Return where to count what happens in a minute."""
+        tally = self.fresh.get(minute)
+        if tally is None:
+            tally = self.fresh[minute] = Tally()
+        return tally
 
     def merge(self) -> None:
         """Bring what has been counted into panes and windows."""
-        for minute, counts in self.fresh.items():
-            pane = self.by_minute.setdefault(minute, {})
-            add(pane, counts)
-            if not pane:
-                del self.by_minute[minute]
-            if minute <= self.now:
-                self._into_windows(minute, counts)
-                if any(map(in_pane, counts)):  # also where it came to nothing: an earlier record may say otherwise
+        by_minute, now = self.by_minute, self.now
+        for minute, tally in self.fresh.items():
+            if not tally:
+                continue
+            pane = by_minute.get(minute)
+            if pane is None:
+                by_minute[minute] = tally
+            else:
+                pane.add(tally, 1)
+                if not pane:
+                    del by_minute[minute]
+            if minute <= now:
+                self._into_windows(minute, tally)
+                if tally.in_pane():
                     self.dirty.add(minute)
         self.fresh.clear()
 
     def advance(self, now: int) -> bool:
         """Move the windows on to the minute ``now``; say whether one of them has become empty."""
         self.merge()
-        held = [bool(counts) for counts in self.windows]
+        held = [bool(window) for window in self.windows]
         before, self.now = self.now, now
         entering = self._held_between(before, now)
-        for counts, (_, length) in zip(self.windows, WINDOWS, strict=True):
+        for window, length in self._longest_first:
             for minute in self._held_between(before - length, min(now - length, before)):
-                add(counts, self.by_minute[minute], -1)
+                window.add(self.by_minute[minute], -1)
             for minute in entering:
                 if minute > now - length:
-                    add(counts, self.by_minute[minute])
-        self.dirty.update(minute for minute in entering if any(map(in_pane, self.by_minute[minute])))
-        return any(was and not counts for was, counts in zip(held, self.windows, strict=True))
+                    window.add(self.by_minute[minute], 1)
+        self.dirty.update([minute for minute in entering if self.by_minute[minute].in_pane()])
+        return any(was and not window for was, window in zip(held, self.windows, strict=True))
 
     def take_dirty(self) -> list[int]:
         """Return the minutes whose record has changed, in order; they count as taken."""
@@ -68,10 +84,13 @@ class Panes:
         for old in [held for held in self.by_minute if held < minute]:
             del self.by_minute[old]
 
-    def _into_windows(self, minute: int, counts: Counts) -> None:
-        for window, (_, length) in zip(self.windows, WINDOWS, strict=True):
-            if self.now - length < minute <= self.now:
-                add(window, counts)
+    def _into_windows(self, minute: int, tally: Tally) -> None:
+        if minute > self.now:
+            return
+        for window, length in self._longest_first:
+            if minute <= self.now - length:
+                break
+            window.add(tally, 1)
 
     def _held_between(self, after: int, upto: int) -> list[int]:
         """Return the minutes in (after, upto] that have a pane, looking at whichever is fewer."""

@@ -1,16 +1,23 @@
 """The records that go out: one builder for each schema."""
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from schemas.codec import Record
-from streams.metrics.alerts import ESCALATIONS, PAST_TARGET
-from streams.metrics.counters import FIRST_BUCKETS, NEXT_BUCKETS, PANE_COUNTERS, WINDOW_COUNTERS, Counts, add, histogram
+from streams.metrics.alerts import PAST_TARGET, SEVERITIES
+from streams.metrics.counters import (
+    FIRST_BUCKETS,
+    NEXT_BUCKETS,
+    PANE_COUNTERS,
+    WINDOW_COUNTERS,
+    Tally,
+    add_one,
+    histogram,
+)
 from streams.metrics.histogram import quantiles
 from streams.metrics.targets import MINUTE
 from streams.metrics.threads import Strand, Turn
 
-_PANE_COLUMNS: Final = tuple(enumerate(PANE_COUNTERS))
-_ROLLING_COLUMNS: Final = tuple(enumerate(PANE_COUNTERS + WINDOW_COUNTERS))
+_ROLLING_COUNTERS: Final = PANE_COUNTERS + WINDOW_COUNTERS
 
 
 def turn_record(account: str, strand: Strand, turn: Turn, version: int) -> Record:
@@ -43,10 +50,10 @@ def turn_record(account: str, strand: Strand, turn: Turn, version: int) -> Recor
     }
 
 
-def pane_record(account: str, minute: int, counts: Counts, version: int) -> Record:
+def pane_record(account: str, minute: int, tally: Tally, version: int) -> Record:
     """Return the ``pane`` of a minute since 1970; without counts, one that says that nothing stands there any more."""
-    record: Record = {name: counts.get(number, 0) for number, name in _PANE_COLUMNS}
-    first, following = histogram(counts, FIRST_BUCKETS), histogram(counts, NEXT_BUCKETS)
+    record: Record = dict(zip(PANE_COUNTERS, tally.counters, strict=False))  # the rest belongs to windows
+    first, following = histogram(tally.buckets, FIRST_BUCKETS), histogram(tally.buckets, NEXT_BUCKETS)
     record["account"] = account
     record["minute"] = minute * MINUTE
     record["first_buckets"], record["first_counts"] = list(first), list(first.values())
@@ -55,12 +62,13 @@ def pane_record(account: str, minute: int, counts: Counts, version: int) -> Reco
     return record
 
 
-def rolling_record(account: str, window: str, minute: int, counts: Counts, waiting: Record) -> Record:
+def rolling_record(account: str, window: str, minute: int, tally: Tally, waiting: Record) -> Record:
     """Return the ``rolling`` row of a window that ends with ``minute``; ``waiting``: who waits, and the version."""
-    record: Record = {name: counts.get(number, 0) for number, name in _ROLLING_COLUMNS}
-    first, following = histogram(counts, FIRST_BUCKETS), histogram(counts, NEXT_BUCKETS)
+    record: Record = dict(zip(_ROLLING_COUNTERS, tally.counters, strict=True))
+    first, following = histogram(tally.buckets, FIRST_BUCKETS), histogram(tally.buckets, NEXT_BUCKETS)
     both = dict(first)
-    add(both, following)
+    for bucket, amount in following.items():
+        add_one(both, bucket, amount)
     record["response_p50"], record["response_p90"], record["response_p99"] = quantiles(both, (0.5, 0.9, 0.99))
     (record["first_response_p50"],) = quantiles(first, (0.5,))
     (record["next_response_p50"],) = quantiles(following, (0.5,))
@@ -71,14 +79,17 @@ def rolling_record(account: str, window: str, minute: int, counts: Counts, waiti
     return record
 
 
-class AlertChange(NamedTuple):
+class AlertChange:
     """What has become of a turn's alert: its escalation, and since when (ms) it is firing there or is resolved."""
 
-    strand: Strand
-    turn: Turn
-    escalation: int
-    state: str
-    at: int
+    __slots__ = ("at", "escalation", "state", "strand", "turn")
+
+    def __init__(self, strand: Strand, turn: Turn, state: str, at: int) -> None:
+        self.strand = strand
+        self.turn = turn
+        self.escalation = turn.escalation
+        self.state = state
+        self.at = at
 
 
 def alert_record(account: str, change: AlertChange, version: int) -> Record:
@@ -88,7 +99,7 @@ def alert_record(account: str, change: AlertChange, version: int) -> Record:
         "account": account,
         "alert_id": f"unanswered:{turn.id}",
         "kind": "unanswered",
-        "severity": ESCALATIONS[change.escalation][1],
+        "severity": SEVERITIES[change.escalation],
         "state": change.state,
         "subject": turn.id,
         "contact_id": change.strand.contact,

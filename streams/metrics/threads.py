@@ -6,10 +6,7 @@ so any order of arrival gives the same turns (docs/metrics.md). A message that c
 step of :func:`thread_of` and :func:`extend`; any other makes :func:`rebuild` take all the steps again.
 """
 
-from collections.abc import Iterator
 from typing import Final
-
-import msgspec
 
 from streams.metrics.targets import DAY, Targets
 
@@ -25,76 +22,117 @@ SILENCE_WITHOUT_CONVERSATION: Final = DAY
 NOBODY: Final = -1
 
 
-# gc=False below: none of these is ever part of a cycle, and the collector need not look at them.
-
-
-class Message(msgspec.Struct, array_like=True, gc=False):
+class Message:
     """One message, as far as turns depend on it."""
 
-    id: str
-    at: int
-    """published_at, ms."""
-    kind: int
-    parent: str = ""
-    homed: bool = True
-    """The event itself says which strand it belongs to; else its parent does, and while that is not known, ``contact``."""
-    contact: str = ""
-    place: int = 0
-    """Its time in the thread, ms: its own, or that of the contact's message it answers if that is later."""
-    thread: int = 0
-    """Which thread of the strand it is in."""
+    __slots__ = ("at", "contact", "homed", "id", "kind", "parent", "place", "thread")
+
+    def __init__(self, post: str, at: int, kind: int, parent: str) -> None:
+        self.id = post
+        self.at = at
+        """published_at, ms."""
+        self.kind = kind
+        self.parent = parent
+        self.homed = True
+        """The event itself says which strand it belongs to; else its parent does, and while that is not known, ``contact``."""
+        self.contact = ""
+        self.place = at
+        """Its time in the thread, ms: its own, or that of the contact's message it answers if that is later."""
+        self.thread = 0
+        """Which thread of the strand it is in."""
 
 
-class Turn(msgspec.Struct, array_like=True, gc=False):
+class Turn:
     """One turn. Times in ms."""
 
-    id: str
-    ordinal: int
-    opened_at: int
-    due_at: int
-    messages: int = 1
-    answered_at: int | None = None
-    reply_id: str = ""
-    skewed: bool = False
-    automated_at: int | None = None
-    expired: bool = False
-    """Its age has passed the expiry: nothing answers it any more. Set by the account, which has the clock."""
-    escalation: int = NOBODY
-    """How far its alert has gone: -1 silent, 0 warned, 1 past the target, 2 past twice and 3 past four times the target."""
+    __slots__ = (
+        *("answered_at", "automated_at", "due_at", "escalation", "expired", "id", "messages", "opened_at", "ordinal"),
+        *("reply_id", "skewed"),
+    )
+
+    def __init__(self, first: str, ordinal: int, opened_at: int, due_at: int) -> None:
+        self.id = first
+        self.ordinal = ordinal
+        self.opened_at = opened_at
+        self.due_at = due_at
+        self.messages = 1
+        self.answered_at: int | None = None
+        self.reply_id = ""
+        self.skewed = False
+        self.automated_at: int | None = None
+        self.expired = False
+        """Its age has passed the expiry: nothing answers it any more. Set by the account, which has the clock."""
+        self.escalation = NOBODY
+        """How far its alert has gone: -1 silent, 0 warned, 1 past the target, 2 past twice and 3 past four times the target."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether it still needs an answer."""
+        return self.answered_at is None and not self.expired
 
     @property
     def response(self) -> int | None:
         """Response time in ms; None if unanswered or if the clocks disagree."""
         return None if self.answered_at is None or self.skewed else self.answered_at - self.opened_at
 
+    def copy(self) -> "Turn":
+        """Return another turn that says the same."""
+        turn = Turn(self.id, self.ordinal, self.opened_at, self.due_at)
+        turn.messages, turn.answered_at, turn.reply_id = self.messages, self.answered_at, self.reply_id
+        turn.skewed, turn.automated_at = self.skewed, self.automated_at
+        turn.expired, turn.escalation = self.expired, self.escalation
+        return turn
 
-class Thread(msgspec.Struct, array_like=True, gc=False):
+    def says_the_same(self, other: "Turn") -> bool:
+        """Say whether there is no difference to another turn of the same first message."""
+        return (
+            (self.ordinal, self.opened_at, self.due_at) == (other.ordinal, other.opened_at, other.due_at)
+            and (self.messages, self.answered_at, self.reply_id) == (other.messages, other.answered_at, other.reply_id)
+            and (self.skewed, self.automated_at) == (other.skewed, other.automated_at)
+            and (self.expired, self.escalation) == (other.expired, other.escalation)
+        )
+
+
+class Thread:
     """One thread, as far as it has come."""
 
-    last_at: int
-    alternations: int = 0
-    """Changes of side between contact and brand."""
-    side: int = NOBODY
-    """Who spoke last: MENTION or REPLY."""
-    has_contact: bool = False
-    turns_before: int = 0
-    """Turns that have been forgotten."""
-    turns: list[Turn] = []
+    __slots__ = ("alternations", "has_contact", "last_at", "side", "turns", "turns_before")
+
+    def __init__(self, last_at: int) -> None:
+        self.last_at = last_at
+        self.alternations = 0
+        """Changes of side between contact and brand."""
+        self.side = NOBODY
+        """Who spoke last: MENTION or REPLY."""
+        self.has_contact = False
+        self.turns_before = 0
+        """Turns that have been forgotten."""
+        self.turns: list[Turn] = []
+
+    def copy(self) -> "Thread":
+        """Return another thread that has come as far."""
+        thread = Thread(self.last_at)
+        thread.alternations, thread.side, thread.has_contact = self.alternations, self.side, self.has_contact
+        thread.turns_before, thread.turns = self.turns_before, [turn.copy() for turn in self.turns]
+        return thread
 
 
-class Strand(msgspec.Struct, array_like=True, gc=False):
+class Strand:
     """The messages between the account and one contact under one conversation id, in the order of :func:`rank`."""
 
-    conversation: str
-    contact: str
-    messages: list[Message] = []
-    threads: list[Thread] = []
-    base: list[Thread] = []
-    """The threads as they were before the first message held: what the forgotten messages had come to."""
+    __slots__ = ("base", "contact", "conversation", "messages", "threads")
 
-    def turns(self) -> Iterator[Turn]:
+    def __init__(self, conversation: str, contact: str) -> None:
+        self.conversation = conversation
+        self.contact = contact
+        self.messages: list[Message] = []
+        self.threads: list[Thread] = []
+        self.base: list[Thread] = []
+        """The threads as they were before the first message held: what the forgotten messages had come to."""
+
+    def turns(self) -> list[Turn]:
         """Return every turn that is held, oldest thread first."""
-        return (turn for thread in self.threads for turn in thread.turns)
+        return [turn for thread in self.threads for turn in thread.turns]
 
 
 def rank(message: Message) -> tuple[int, int, str]:
@@ -115,7 +153,7 @@ def thread_of(strand: Strand, message: Message, parent: Message | None, targets:
         message.thread = len(threads) - 1
     else:
         message.thread = len(threads)
-        threads.append(Thread(message.place, turns=[]))
+        threads.append(Thread(message.place))
     return threads[message.thread]
 
 
@@ -163,7 +201,7 @@ def rebuild(strand: Strand, targets: Targets) -> None:
     for message in strand.messages:
         place(message, by_id.get(message.parent))
     strand.messages.sort(key=rank)
-    strand.threads = _copy(strand.base)
+    strand.threads = [thread.copy() for thread in strand.base]
     before: dict[str, Message] = {}
     for message in strand.messages:
         extend(thread_of(strand, message, before.get(message.parent), targets), message, targets)
@@ -196,10 +234,3 @@ def forget(strand: Strand, horizon: int, targets: Targets) -> list[Message]:
         for message in kept:
             message.thread -= 1
     return gone
-
-
-_threads_codec: Final = (msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(list[Thread]))
-
-
-def _copy(threads: list[Thread]) -> list[Thread]:
-    return _threads_codec[1].decode(_threads_codec[0].encode(threads)) if threads else []

@@ -5,7 +5,6 @@ counts change as turns come, escalate and go, and two heaps know the next and th
 holds is dropped when it comes to the top.
 """
 
-from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 
 from schemas.codec import Record
@@ -68,12 +67,16 @@ class Waiting:
             heappop(agenda)
         return None
 
-    def due(self, clock: int) -> Iterator[tuple[Strand, Turn, int]]:
+    def due(self, clock: int) -> list[tuple[Strand, Turn, int]]:
         """Take out the turns that have fallen due by ``clock``, each with the time at which it did."""
-        while (when := self.next_at()) is not None and when <= clock:
-            entry = self._turns[self._agenda[0][1]]
-            self.discard(entry[1].id)
-            yield entry
+        agenda, turns, found = self._agenda, self._turns, []
+        while agenda and agenda[0][0] <= clock:
+            when, turn_id = heappop(agenda)
+            entry = turns.get(turn_id)
+            if entry is not None and entry[2] == when:
+                self.discard(turn_id)
+                found.append(entry)
+        return found
 
     def columns(self) -> Record:
         """Return what every rolling row says of those who wait."""
