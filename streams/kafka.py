@@ -226,8 +226,8 @@ async def _reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
     try:
         yield consumer
     finally:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(consumer.stop(), CLOSE_SECONDS)
+        with suppress(TimeoutError):  # and what aiokafka cancels of its own, as if it were we who are cancelled
+            await asyncio.wait_for(asyncio.gather(consumer.stop(), return_exceptions=True), CLOSE_SECONDS)
 
 
 def _run(settings: Settings, function: Callable[[AIOKafkaAdminClient, Settings], Awaitable[Result]]) -> Result:

@@ -94,8 +94,8 @@ async def run_sink(
             on_ready()
         await sink.run()
     finally:
-        await consumer.stop()
-        await producer.stop()
+        # aiokafka cancels a fetch that waits to be tried again, and passes that on as if it were we who are cancelled
+        await asyncio.gather(consumer.stop(), producer.stop(), return_exceptions=True)
 
 
 class _Sink(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types

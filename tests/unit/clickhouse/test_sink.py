@@ -10,7 +10,7 @@ from aiokafka.errors import CommitFailedError
 
 from schemas.codec import encode
 from schemas.topics import Catalogue
-from sinks.clickhouse.sink import Plan, _Sink
+from sinks.clickhouse.sink import Plan, _Sink, run_sink
 from sinks.clickhouse.writer import UnavailableError
 from tests.clickhouse_server import record
 
@@ -155,3 +155,27 @@ def test_after_a_refused_commit_nothing_is_committed_until_the_group_is_joined_a
 
     consumer, writer = play(script)
     assert (consumer.committed, writer.rows) == ([2], 3)
+
+
+def test_a_fetch_that_is_cancelled_when_the_consumer_stops_does_not_cancel_the_sink(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stopped = []
+
+    class Client:
+        def __init__(self, **_: object) -> None: ...
+
+        def subscribe(self, *_: object, **__: object) -> None: ...
+
+        async def start(self) -> None: ...
+
+        async def stop(self) -> None:
+            stopped.append(self)
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr("sinks.clickhouse.sink.AIOKafkaConsumer", Client)
+    monkeypatch.setattr("sinks.clickhouse.sink.AIOKafkaProducer", Client)
+    stop = asyncio.Event()
+    stop.set()
+    asyncio.run(run_sink({}, None, Plan(Catalogue()), stop))  # type: ignore[arg-type]
+    assert len(stopped) == 2
