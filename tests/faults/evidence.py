@@ -86,8 +86,8 @@ class Left:
         verdict.counts["turns that were meant"] = len(turns)
         verdict.differ("turns by the simulation's truth", (ExpectedTurn(*row) for row in rows), turns)
 
-    def sink_is_at_the_end(self) -> bool:
-        """Say whether the sink has committed the end of every topic of facts."""
+    def rest_of_sink(self) -> int:
+        """Return how many messages of facts the sink has not committed."""
         consumer = _consumer(self._settings, self._settings.topics.sink_group)
         ends = {
             place: end
@@ -96,7 +96,10 @@ class Left:
         }
         committed = consumer.committed(list(ends), timeout=30)
         consumer.close()
-        return all(max(place.offset, 0) == ends[place] for place in committed)
+        return sum(ends[place] - max(place.offset, 0) for place in committed)
+
+    def close(self) -> None:
+        self._consumer.close()
 
     def _rows(self, query: str) -> Iterator[list[object]]:
         answer = self._client.raw_query(query, fmt="JSONCompactEachRow")

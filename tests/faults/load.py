@@ -4,6 +4,7 @@ import asyncio
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
@@ -89,7 +90,9 @@ class Load(threading.Thread):
         self.letters: set[Letter] = set()
         """What has to be set aside, and nothing else."""
         self.hurry = threading.Event()
-        self.published = self.again = self.failures = self.bad = self.reached = 0
+        self.published = self.again = self.bad = self.reached = 0
+        self.failures: Counter[str] = Counter()
+        """Of the publisher, by what it said."""
         self.told = False
         self.failure: BaseException | None = None
 
@@ -114,8 +117,8 @@ class Load(threading.Thread):
                     await self._publish_all(publisher, events, unsure)
                     await publisher.tick(self.reached)
                 self.told = True
-            except BrokerError:  # what is not acknowledged for sure is published again
-                self.failures += 1
+            except BrokerError as error:  # what is not acknowledged for sure is published again
+                self.failures[error.wrong] += 1
         await asyncio.to_thread(beside.join)
 
     async def _publish_all(self, publisher: Publisher, items: AsyncIterator[Item], unsure: list[Item]) -> None:

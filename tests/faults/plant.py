@@ -19,8 +19,8 @@ from tests.kafka_broker import ROOT, Kafka
 
 WORKER = (sys.executable, "-m", "tests.faults.worker")
 SINK = (sys.executable, "-m", "streams", "sink")
-STOP_SECONDS = 10.0
-"""A process that is asked to stop has to end within this time."""
+STOP_SECONDS = 15.0
+"""A process that is asked to stop has to end within this time, whatever else is the matter; else within ten seconds."""
 RESTART_SECONDS = 1.0
 """The supervisor waits so long before it starts again what has ended."""
 
@@ -40,6 +40,10 @@ class Process:
     def stop(self, seconds: float = STOP_SECONDS) -> int | None:
         """Ask it to stop and return its exit code; None: it had to be killed."""
         self.popen.terminate()
+        return self.wait(seconds)
+
+    def wait(self, seconds: float = STOP_SECONDS) -> int | None:
+        """Return the exit code of a process that ends; None: it had to be killed."""
         try:
             return self.popen.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -117,7 +121,7 @@ class Plant:
             stopped, processes[:] = processes[:], []
         for process in stopped:
             process.popen.terminate()
-        return [process.stop() for process in stopped]
+        return [process.wait() for process in stopped]
 
     def close(self) -> None:
         """End everything at once."""

@@ -19,7 +19,7 @@ from tests.faults.actions import Action, lanes
 from tests.faults.evidence import Left, input_ends
 from tests.faults.lapse import Lapse
 from tests.faults.load import Load
-from tests.faults.plant import Plant
+from tests.faults.plant import Plant, Process
 from tests.faults.verdict import Verdict, judge
 from tests.kafka_broker import Kafka, free_port
 
@@ -31,7 +31,8 @@ EVENTS_PER_STORY = 5.0
 """About, for it depends on what falls into the trial."""
 ORDERLY = {0, EXIT_USAGE, EXIT_RESTART, -15}
 """How a process may end: as asked, because a server is not there, because a restart makes it right, or asked before it listened."""
-CATCH_UP_SECONDS = 240.0
+STALLED_SECONDS = 90.0
+"""What makes no progress for so long has come to a stop; then nothing else is waited for."""
 TARGETS = """\
 [defaults]
 target_minutes = 30
@@ -144,60 +145,64 @@ def _lane(trial: Trial, options: Options, name: str, actions: Sequence[Action], 
 
 def finish(trial: Trial) -> Verdict:
     """Let everything arrive, stop every process in order, and judge."""
-    plant, settings, verdict = trial.plant, trial.plant.settings, Verdict()
-    trial.load.hurry.set()
-    trial.load.join()
-    if trial.load.failure is not None:
-        trial.broken.append(f"load: {trial.load.failure!r}")
-    trial.say(
-        f"{trial.load.published} events published, {trial.load.again} of them again; waiting until all are covered"
-    )
+    plant, load, settings, verdict = trial.plant, trial.load, trial.plant.settings, Verdict()
+    load.hurry.set()
+    load.join()
+    again = f", {load.again:,} of them again after {dict(load.failures)}" if load.failures else ""
+    trial.say(f"{load.published:,} events published{again}")
     _wait_until_covered(settings, verdict)
-    for code in plant.stop(plant.workers):
-        if code != 0:
-            verdict.fault("a worker that was asked to stop", code)
+    _wait(lambda: sum(not worker.said("Recovered") for worker in plant.workers), "workers do not recover", verdict)
+    _stop(plant, plant.workers, verdict)
     client = connect(plant.front.url)
     left = Left(settings, client)
     left.judge_rest(verdict, kafka.covered(settings))
-    last = plant.worker(ticks=False)  # it folds only what the last ticks left
-    _wait(lambda: last.said("Recovered"), "the last worker does not recover", verdict)
+    plant.workers.append(plant.worker(ticks=False))  # it folds only what the last ticks left
+    _wait(lambda: not plant.workers[0].said("Recovered"), "the last worker does not recover", verdict)
     covered = _wait_until_covered(settings, verdict)
-    if last.stop() != 0:
-        verdict.fault("the last worker", last.popen.returncode)
+    _stop(plant, plant.workers, verdict)
     trial.say(f"covered up to {covered}")
-    _wait(left.sink_is_at_the_end, "the sink does not reach the end", verdict)
-    for code in plant.stop(plant.sinks):
-        if code != 0:
-            verdict.fault("a sink that was asked to stop", code)
+    _wait(left.rest_of_sink, "the sink gets no further", verdict)
+    _stop(plant, plant.sinks, verdict)
     for (kind, code), times in plant.exits.items():
         if code not in ORDERLY:
             verdict.fault(f"a {kind} ended by itself with {code}", times)
-    for what in trial.broken:
+    for what in trial.broken + [f"load: {load.failure!r}"] * (load.failure is not None):
         verdict.fault("the harness", what)
     trial.say("judging")
-    judge(left, trial.load.letters, load_brands(settings.accounts_file).targets, verdict)
+    judge(left, load.letters, load_brands(settings.accounts_file).targets, verdict)
     left.judge_interactions(verdict)
-    left.judge_turns(verdict, trial.load.truth)
+    left.judge_turns(verdict, load.truth)
+    left.close()
+    client.close()
     return verdict
+
+
+def _stop(plant: Plant, processes: list[Process], verdict: Verdict) -> None:
+    for code in plant.stop(processes):
+        if code != 0:
+            verdict.fault("a process that was asked to stop, and nothing else was the matter", code)
 
 
 def _wait_until_covered(settings: Settings, verdict: Verdict) -> dict[int, int]:
     """Wait until checkpoints cover what is in the input now, and return how far they go."""
     ends, covered = input_ends(settings), dict[int, int]()
 
-    def done() -> bool:
+    def rest() -> int:
         with suppress(RapportError):  # a broker that is only just there
             covered.update(kafka.covered(settings))
-        return all(covered.get(partition, -1) >= end - 1 for partition, end in ends.items())
+        return sum(max(0, end - 1 - covered.get(partition, -1)) for partition, end in ends.items())
 
-    _wait(done, "the input is not covered", verdict)
+    _wait(rest, "checkpoints get no further", verdict)
     return covered
 
 
-def _wait(until: Callable[[], bool], what: str, verdict: Verdict) -> None:
-    end = time.monotonic() + CATCH_UP_SECONDS
-    while not until():
-        if time.monotonic() > end:
-            verdict.fault(what, f"within {CATCH_UP_SECONDS:.0f} s")
-            return
+def _wait(rest: Callable[[], int], what: str, verdict: Verdict) -> None:
+    """Return when nothing is left to be done, or no progress has been made for a long time."""
+    least, since = None, time.monotonic()
+    while not verdict.stalled and (remaining := rest()):
+        if least is None or remaining < least:
+            least, since = remaining, time.monotonic()
+        if time.monotonic() - since > STALLED_SECONDS:
+            verdict.fault(what, remaining)
+            verdict.stalled = True
         time.sleep(0.5)

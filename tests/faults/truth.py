@@ -1,6 +1,6 @@
 """What has to be written: one sequential pass of the product's own fold over a partition's input, nothing lazy and nothing lost."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from schemas.codec import Record
@@ -50,9 +50,13 @@ class Pass:
         self._clock = 0
         self.letters: list[Record] = []
 
-    def take(self, message: Message) -> Iterator[Touch]:
-        """Fold a message in, and yield what comes of it, account by account."""
-        before, opened = self._clock, open_message(message, self._clock)
+    def take(self, message: Message, besides: Collection[str] = ()) -> Iterator[Touch]:
+        """Fold a message in, and yield what comes of it, account by account.
+
+        ``besides``: accounts that are yielded although nothing happens to them. When an account is looked at next depends a
+        little on when its rows went out last: an owner may look in vain, and say again what was true before, of a later version.
+        """
+        before, opened, looked = self._clock, open_message(message, self._clock), set(besides)
         self._clock = opened.clock
         self.letters += opened.letters
         due: Iterable[str] = ()
@@ -64,18 +68,24 @@ class Pass:
             state, facts, events = self._states[account], Facts(), opened.events.get(account, ())
             self._wakes[account] = self._model.fold(state, events, before, self._clock, message.offset, facts)
             self._versions[account] = message.offset
-            yield Touch(account, message.offset, facts, lambda account=account: self._settle(account))  # type: ignore[misc]
+            yield self._touch(account, message.offset, facts)
+            looked.discard(account)
+        for account in sorted(looked & self._states.keys()):
+            yield self._touch(account, message.offset, Facts())
 
     def end(self) -> Iterator[Touch]:
         """Yield every account once more, with what it may still hold back."""
         for account, version in self._versions.items():
-            yield Touch(account, version, self._settle(account), Facts)
+            yield Touch(account, version, self._settle(account, version), Facts)
 
-    def _settle(self, account: str) -> Facts:
+    def _touch(self, account: str, version: int, facts: Facts) -> Touch:
+        return Touch(account, version, facts, lambda: self._settle(account, version))
+
+    def _settle(self, account: str, version: int) -> Facts:
         """Return the rows that an owner might hold back now; rolling rows stay owed, for some owner may not have said them yet."""
         facts, state = Facts(), self._states[account]
         live = state.live
-        self._model.settle(state, self._versions[account], facts)
+        self._model.settle(state, version, facts)
         state.live = live
         return facts
 

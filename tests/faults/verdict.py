@@ -1,7 +1,7 @@
 """The verdict on a trial: is everything that was written what one sequential pass over the input writes, and is all of it there?"""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -9,7 +9,7 @@ from schemas.codec import Record
 from streams.intake import Message
 from streams.metrics.targets import Targets
 from tests.faults.load import Letter
-from tests.faults.truth import HELD, KEYS, Key, Pass, key_of, rows
+from tests.faults.truth import HELD, KEYS, Key, Pass, Touch, key_of, rows
 
 EXAMPLES = 3
 """Faults of each kind that are shown."""
@@ -48,6 +48,8 @@ class Verdict:
     faults: Counter[str] = field(default_factory=Counter)
     """How many of each kind."""
     examples: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
+    stalled: bool = False
+    """Something came to a stop before the end: more is missing than what is wrong."""
 
     def fault(self, kind: str, example: object) -> None:
         self.faults[kind] += 1
@@ -92,8 +94,8 @@ class _Judgement:
 
     def __init__(self, verdict: Verdict, evidence: Evidence, partition: int, covered: int) -> None:
         self._verdict, self._evidence, self._partition, self._covered = verdict, evidence, partition, covered
-        self._waiting: dict[tuple[str, int], dict[Key, Record]] = defaultdict(dict)
-        """Rows that were written and are not judged yet, by account and version."""
+        self._waiting: dict[int, dict[str, dict[Key, Record]]] = defaultdict(lambda: defaultdict(dict))
+        """Rows that were written and are not judged yet, by version and account."""
         self._newest: dict[Key, Record] = {}
         """The row of the highest version of each key that was written."""
         self._contents: dict[tuple[Key, int], int] = {}
@@ -109,17 +111,19 @@ class _Judgement:
             end += 1
             if message.offset != end:
                 self._verdict.fault("input: a gap", (self._partition, end, message.offset))
-            for touch in one.take(message):
-                self._judge(touch.account, touch.version, rows(touch.facts), lambda touch=touch: rows(touch.settle()))  # type: ignore[misc]
+            written = self._waiting.pop(message.offset, {})
+            for touch in one.take(message, written.keys()):
+                self._judge(touch, written.pop(touch.account, {}))
+            if written:
+                self._verdict.fault("rows of accounts that there are not yet", written)
         self._verdict.counts["input messages"] += end + 1
         if self._covered != end:
             self._verdict.fault("checkpoints do not cover the end of the input", (self._partition, self._covered, end))
         for touch in one.end():
             for key, row in rows(touch.facts):
                 self._true[key] = row
-        for left in self._waiting.values():
-            for key, row in left.items():
-                self._verdict.fault(f"{key[0]}: written at a version at which nothing happens", row)
+        for version, left in self._waiting.items():
+            self._verdict.fault("rows of a version that there is not", (version, left))
         self._judge_newest()
         self._judge_stored(sorted({str(key[1]) for key in self._true.keys() | self._newest.keys()}))
         return one.letters
@@ -133,31 +137,25 @@ class _Judgement:
             if again and self._contents[key, version] != content:
                 self._verdict.fault(f"{record}: one version, two contents", row)
             self._contents[key, version] = content
-            self._waiting[row["account"], version][key] = row
+            self._waiting[version][row["account"]][key] = row
             if key not in self._newest or self._newest[key]["version"] <= version:
                 self._newest[key] = row
 
-    def _judge(
-        self,
-        account: str,
-        version: int,
-        said: Iterator[tuple[Key, Record]],
-        held: Callable[[], Iterator[tuple[Key, Record]]],
-    ) -> None:
+    def _judge(self, touch: Touch, written: Mapping[Key, Record]) -> None:
         """Judge the rows of an account at a version."""
-        written, wanted = self._waiting.pop((account, version), {}), dict(said)
+        wanted = dict(rows(touch.facts))
         for key, row in wanted.items():
             self._true[key] = row
             if key[0] not in HELD and key not in written:
                 self._verdict.fault(f"{key[0]}: missing", row)
         if written:
-            now = dict(held())
+            now = dict(rows(touch.settle()))
             self._true.update(now)
             wanted |= now
         for key, row in written.items():
             true = wanted.get(key)
             if true is None and key[0] == "pane" and key in self._true:  # as it was said at an earlier version
-                true = self._true[key] | {"version": version}
+                true = self._true[key] | {"version": touch.version}
             if true != row:
                 self._verdict.fault(f"{key[0]}: untrue", {"row": row, "truth": true})
 
