@@ -34,6 +34,7 @@ def embedded_kafka() -> Iterator[Kafka]:
     broker.stop()
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests run side by side: those that share a Kafka in one process, faults in another, and the longest first."""
     for item in items:
