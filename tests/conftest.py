@@ -34,12 +34,8 @@ def embedded_kafka() -> Iterator[Kafka]:
     broker.stop()
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run side by side: those that share a Kafka in one process, faults in another, and the longest first."""
-    for item in items:
-        if item.get_closest_marker("kafka"):
-            item.add_marker(pytest.mark.xdist_group("faults" if item.path.name == "test_faults.py" else "kafka"))
+    """Begin with what takes longest: files that run side by side (`make test`) are handed out in this order."""
     items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in ("kafka", "slow")])
 
 

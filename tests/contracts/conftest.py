@@ -23,7 +23,7 @@ def clickhouse_address() -> Iterator[str]:
         container.stop()
 
 
-@pytest.fixture(params=["chDB", pytest.param("server", marks=pytest.mark.xdist_group("clickhouse"))])
+@pytest.fixture(params=["chDB", "server"])
 def clickhouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Client]:
     """ClickHouse with every table, empty: the engine in this process, then a real server."""
     if request.param == "chDB":
