@@ -271,6 +271,7 @@ class Account:
         if message is None or not self._undoes(at, message.at):
             return
         del self.where[post]
+        self.live = True  # although no turn may change: what was counted is not any more
         self.panes.at(message.at // MINUTE).counters[_COUNTED_AS[message.kind]] -= 1
         if message.kind == MENTION and strand is not None:
             self._count_contact(strand.contact, message.at // MINUTE, withdrawn=True)

@@ -186,3 +186,15 @@ def test_an_answer_withdrawn_at_the_last_moment_is_taken_back() -> None:
     found = run(events, random.Random(1), START + 214 * HOUR)
     assert found["accounts"][ACCOUNTS[0]]["turns"]["question"]["status"] == "expired"
     assert_true(found, measure(events, found["clock"]))
+
+
+def test_what_is_taken_back_after_its_rows_went_out_is_said_again() -> None:
+    """A broadcast changes no turn: without a word of its own the windows would count it until their minute ends, or for ever."""
+    post = {"id": "p", "account": "net:one", "published_at": START}
+    partition = Partition()
+    partition.message([interaction(kind="broadcast", received_at=START, **post)])
+    partition.settle()
+    assert [row["broadcasts"] for row in partition.facts.rolling[-3:]] == [1, 1, 1]
+    partition.message([interaction(kind="withdrawal", received_at=START + 2000, **post)])
+    partition.settle()
+    assert [row["broadcasts"] for row in partition.facts.rolling[-3:]] == [0, 0, 0]
