@@ -22,7 +22,7 @@ from streams.config import Settings, load_settings
 from streams.intake import Message
 from streams.interactions import interaction
 from tests.kafka_broker import ROOT
-from tests.toy import Truth, key_of, rows_of
+from tests.toy import Truth, key_of
 
 PARTITIONS = 4
 FACTS = ("turn", "pane", "rolling", "alert")
@@ -87,7 +87,7 @@ class Load(threading.Thread):
                 events.append(interaction(kind="reply", parent_id=rnd.choice(self.ids[account][-50:]), **fields))
             else:
                 self.ids[account].append(name)
-                events.append(interaction(kind="mention", likes=rnd.choice((0, rnd.randrange(300, 9_000))), **fields))
+                events.append(interaction(kind="mention", revision=rnd.choice((0, rnd.randrange(300, 9_000))), **fields))
         return codec.encode("interaction", events)
 
 
@@ -197,7 +197,7 @@ def _judge_facts(settings: Settings, truths: dict[int, Truth], low: dict[int, in
     for record, topic in zip(FACTS, settings.topics.facts[1:5], strict=True):
         assert topic.record == record
         for message in everything(settings, topic.name):
-            for row in rows_of(record, message.value):
+            for row in codec.decode(record, message.value):
                 verdict.rows[record] += 1
                 key, version = key_of(record, row), row["version"]
                 if sent.setdefault((key, version), row) != row:

@@ -30,9 +30,10 @@ CEILING: Final = "ceiling"
 FOLD: Final = "decode + fold"
 FOLD_ALONE: Final = "fold alone"
 WORKER: Final = "worker"
+COMPILED: Final = "worker, compiled"
 WRITER: Final = "writer"
 SINK: Final = "whole sink"
-IN_EVENTS: Final = (CEILING, FOLD, FOLD_ALONE, WORKER)
+IN_EVENTS: Final = (CEILING, FOLD, FOLD_ALONE, WORKER, COMPILED)
 NOTE: Final = (
     "batch: events in a message. rows: events, for the writer facts, for the sink both. ceiling: aiokafka and fastavro read "
     "and decode the worker's input, and no more; ÷ ceiling compares rows per CPU-second, for the wall's clock also counts "
@@ -73,6 +74,8 @@ def main(
             _measure(table, broker.brokers, simulated[: len(simulated) // (1 if size > 1 else SMALL_SHARE)], size)
     console.print(table)
     console.print(NOTE, highlight=False)
+    if not parts.compiled():
+        console.print("The pure modules are not compiled; `make compiled` does that, given a C compiler.", highlight=False)
 
 
 def _measure(table: Table, brokers: str, events: list[load.Record], size: int) -> None:
@@ -99,6 +102,10 @@ def _measure(table: Table, brokers: str, events: list[load.Record], size: int) -
     line(FOLD, lambda: alone(parts.folding, messages, size))
     line(FOLD_ALONE, lambda: alone(parts.folding_alone, messages))
     line(WORKER, lambda: parts.working(settings, count, len(events)))
+    if parts.compiled():
+        again = _plant(brokers)  # the first worker's checkpoints are not to be taken over
+        parts.produce(again, messages)
+        line(COMPILED, lambda: parts.working(again, count, len(events), parts.COMPILED))
     facts = line(WRITER, lambda: alone(parts.writing, settings)).count
     line(SINK, lambda: alone(parts.storing, settings, facts + len(events)))
     table.add_section()

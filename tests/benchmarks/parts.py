@@ -36,7 +36,9 @@ from streams.telemetry import SINK_ROWS, configure_logging
 from tests.benchmarks.load import PARTITIONS, Messages
 from tests.benchmarks.measuring import Measured, Stopwatch, cpu_of, pin
 from tests.clickhouse_server import embedded
+from tests.kafka_broker import ROOT
 
+COMPILED: Final = ROOT / "build" / "compiled"
 CYCLE_EVENTS: Final = 3_000
 """Events between two snapshots: about what a busy worker folds in a cycle."""
 PATIENCE_SECONDS: Final = 120.0
@@ -187,15 +189,23 @@ def _stored() -> int:
 # -- the worker, which is a process already -------------------------------------------------------------------------------
 
 
-def working(settings: Settings, messages: int, events: int) -> Measured:
-    """Measure `rapport worker`: from its recovery, with nothing folded, until every event is checkpointed."""
+def compiled() -> bool:
+    """Say whether the pure modules have been compiled (`make compiled`)."""
+    return any(COMPILED.glob("schemas/rows.*.so"))
+
+
+def working(settings: Settings, messages: int, events: int, source: Path = ROOT) -> Measured:
+    """Measure `rapport worker`: from its recovery, with nothing folded, until every event is checkpointed.
+
+    ``source``: where its code is, :data:`COMPILED` for the compiled one.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     settings = settings.model_copy(update={"metrics_port": port})
     with tempfile.TemporaryDirectory() as directory:
         log = Path(directory, "worker.log")
-        with _worker(settings, log) as process:
+        with _worker(settings, log, source) as process:
             start = _when(process, log, "Recovered")
             while _folded(port) < messages:
                 time.sleep(0.1)
@@ -207,10 +217,10 @@ def working(settings: Settings, messages: int, events: int) -> Measured:
 
 
 @contextmanager
-def _worker(settings: Settings, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _worker(settings: Settings, log: Path, source: Path) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("wb") as out:
         command = [sys.executable, "-m", "streams", "worker"]
-        process = subprocess.Popen(command, env=config.environment(settings), stdout=out, stderr=out)
+        process = subprocess.Popen(command, cwd=source, env=config.environment(settings), stdout=out, stderr=out)
     try:
         pin(process.pid)  # before it has threads
         yield process
