@@ -316,7 +316,9 @@ class Publisher:
                         )
                         for place in places:
                             committed[place] = min(committed[place], offsets[place].offset)
-            except (KafkaError, TimeoutError) as error:  # a coordinator that moves is found again; a dead broker is not
+            # A coordinator that moves, or still loads, is found again; a dead broker is not. KeyError: aiokafka does not
+            # look at the error of such an answer, only at its partitions, and there are none.
+            except (KafkaError, KeyError, TimeoutError) as error:
                 self._polled_at = time.monotonic()
                 if refusal := broker_refusal(error):
                     self._failure = refusal

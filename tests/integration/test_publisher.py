@@ -232,6 +232,27 @@ def test_without_readers_the_publisher_waits(broker: Broker) -> None:
     assert asyncio.run(scenario()) <= 100_000
 
 
+def test_an_answer_without_partitions_is_none(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So aiokafka passes on that a group's coordinator, after a crash of its broker, still loads."""
+    answers: list[object] = []
+
+    async def loading(*_: object, **__: object) -> dict[TopicPartition, object]:
+        answers.append(None)
+        return {}
+
+    async def scenario() -> None:
+        async with publisher(broker, max_bytes_in_flight=1) as it:
+            monkeypatch.setattr(it._admin, "list_consumer_group_offsets", loading)  # noqa: SLF001
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1.5):
+                    for event in simulate(SimulatorOptions(accounts=1, events=2_000)):
+                        await it.publish(event)
+            it._max_bytes_in_flight = None  # noqa: SLF001 - so that it ends
+
+    asyncio.run(scenario())
+    assert answers
+
+
 def test_dead_letters_wait_for_the_sink_alone(broker: Broker) -> None:
     rejected = Rejected(Reason.MALFORMED_RECORD, "", "", bytes(900))
 
