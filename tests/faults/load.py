@@ -24,6 +24,8 @@ from streams.kafka import kafka_options
 from tests.faults.lapse import Lapse
 
 SOURCE = "simulator"
+MOST_IN_FLIGHT = 256 << 20
+"""Bytes in each partition."""
 FLUSH_SECONDS = 1.0
 BAD_EVERY = 0.5
 """Mean seconds between two things that cannot be used."""
@@ -110,7 +112,7 @@ class Load(threading.Thread):
         unsure: list[Item] = []
         while not self.told:
             try:
-                async with Publisher(kafka_options(self._settings), self._settings.topics, source=SOURCE) as publisher:
+                async with self._publisher() as publisher:
                     for item in unsure:
                         self.again += 1
                         await self._publish(publisher, item)
@@ -120,6 +122,11 @@ class Load(threading.Thread):
             except BrokerError as error:  # what is not acknowledged for sure is published again
                 self.failures[error.wrong] += 1
         await asyncio.to_thread(beside.join)
+
+    def _publisher(self) -> Publisher:
+        """Return one that does not wait for readers that are being killed all the time, unless they are far behind."""
+        connection, topics = kafka_options(self._settings), self._settings.topics
+        return Publisher(connection, topics, source=SOURCE, max_bytes_in_flight=MOST_IN_FLIGHT)
 
     async def _publish_all(self, publisher: Publisher, items: AsyncIterator[Item], unsure: list[Item]) -> None:
         """Publish the items; ``unsure`` holds those that Kafka may not have."""
