@@ -14,7 +14,7 @@ BIN := .venv/bin
 
 .PHONY: help
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Rapport needs Python 3.11 or later: set PYTHON=/path/to/python3.11"; exit 2; }
@@ -79,6 +79,10 @@ compiled: build/compiled/ready ## Compile the pure modules into build/compiled (
 .PHONY: faults
 faults: .venv/ready ## Break a whole plant and judge every number (SEED=1 MINUTES=2 EVENTS=10000 BROKERS=1)
 	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(EVENTS),--events $(EVENTS)) $(if $(BROKERS),--brokers $(BROKERS))
+
+.PHONY: test-compiled
+test-compiled: compiled ## Run the tests of the pure modules on what is compiled of them
+	$(BIN)/pytest -o pythonpath="build/compiled ." tests/properties tests/unit/test_schemas.py tests/unit/test_partition.py
 
 .PHONY: clean
 clean: ## Remove what the other targets made

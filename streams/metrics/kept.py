@@ -3,6 +3,7 @@
 A change of what is kept, or of the order in which it stands, is a new :data:`LAYOUT`.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -14,7 +15,8 @@ from streams.metrics.threads import Message, Strand, Thread, Turn
 
 LAYOUT: Final = 2
 
-_Row = tuple[Any, ...]
+_Row = Sequence[Any]
+"""Written as a tuple, read as a list."""
 _Kept = tuple[
     int, int, list[_Row], list[_Row], dict[str, int], dict[str, list[int]], dict[int, tuple[list[int], Buckets]]
 ]
