@@ -75,7 +75,9 @@ def main(
     console.print(table)
     console.print(NOTE, highlight=False)
     if not parts.compiled():
-        console.print("The pure modules are not compiled; `make compiled` does that, given a C compiler.", highlight=False)
+        console.print(
+            "The pure modules are not compiled; `make compiled` does that, given a C compiler.", highlight=False
+        )
 
 
 def _measure(table: Table, brokers: str, events: list[load.Record], size: int) -> None:

@@ -208,7 +208,7 @@ def working(settings: Settings, messages: int, events: int, source: Path = ROOT)
         with _worker(settings, log, source) as process:
             start = _when(process, log, "Recovered")
             while _folded(port) < messages:
-                time.sleep(0.1)
+                time.sleep(0.5)  # to be asked costs the worker some milliseconds
             process.send_signal(signal.SIGTERM)
             end = _when(process, log, "Checkpointed before stopping")
     low = kafka.covered(settings)
