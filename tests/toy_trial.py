@@ -87,7 +87,9 @@ class Load(threading.Thread):
                 events.append(interaction(kind="reply", parent_id=rnd.choice(self.ids[account][-50:]), **fields))
             else:
                 self.ids[account].append(name)
-                events.append(interaction(kind="mention", revision=rnd.choice((0, rnd.randrange(300, 9_000))), **fields))
+                events.append(
+                    interaction(kind="mention", revision=rnd.choice((0, rnd.randrange(300, 9_000))), **fields)
+                )
         return codec.encode("interaction", events)
 
 

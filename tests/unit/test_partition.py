@@ -17,7 +17,14 @@ ALL = Quota(float("-inf"), 1000)
 
 
 def mention(name: str, at: int, account: str = "a", **fields: object) -> Record:
-    event = {"kind": "mention", "revision": 5_000, "id": name, "account": account, "published_at": at, "received_at": at}
+    event = {
+        "kind": "mention",
+        "revision": 5_000,
+        "id": name,
+        "account": account,
+        "published_at": at,
+        "received_at": at,
+    }
     return interaction(**event | fields)
 
 
