@@ -70,7 +70,7 @@ schemas: .venv/ready ## Write schemas/rows.py anew, after a schema has changed
 
 build/compiled/ready: .venv/ready setup.py pyproject.toml $(wildcard schemas/*.py streams/*.py streams/metrics/*.py sinks/clickhouse/*.py)
 	rm -rf build/compiled
-	RAPPORT_COMPILE=1 $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --target build/compiled .
+	WITH_MYPYC=1 $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --target build/compiled .
 	@touch $@
 
 .PHONY: compiled

@@ -1,4 +1,4 @@
-"""Compiles the pure modules with mypyc, where RAPPORT_COMPILE=1 asks for it; the rest of the build is in pyproject.toml.
+"""Compiles the pure modules with mypyc, where WITH_MYPYC=1 asks for it; the rest of the build is in pyproject.toml.
 
 The same source either way: compiled, the fold and the reading and writing of records take a third of the time or less
 (docs/performance.md). It needs a C compiler, setuptools and mypy, and no build isolation, as in deploy/Dockerfile.
@@ -16,7 +16,7 @@ COMPILED = [
 ]
 
 extensions = []
-if os.environ.get("RAPPORT_COMPILE"):
+if os.environ.get("WITH_MYPYC"):
     from mypyc.build import mypycify
 
     options = ["--config-file=", "--follow-imports=silent", "--ignore-missing-imports"]  # types are checked elsewhere
