@@ -65,7 +65,7 @@ class ExpectedTurn(NamedTuple):
     reply_id: str
     """That reply; empty if none."""
     automated_at: int | None
-    """When the first automated reply since the turn opened came, before the next turn; None: never."""
+    """When the first automated reply came while it waited; None: never."""
 
 
 @dataclass
@@ -114,7 +114,8 @@ def _turns(story: Story) -> Iterator[ExpectedTurn]:
     for ordinal, run in enumerate(runs, 1):
         first = run[0]
         answer = next((post for post in run if post.kind == "reply" and not post.automated), None)
-        automatic = next((post for post in run if post.kind == "reply" and post.automated), None)
+        waited = run if answer is None else run[: run.index(answer)]
+        automatic = next((post for post in waited if post.kind == "reply" and post.automated), None)
         yield ExpectedTurn(
             account=story.account,
             turn_id=first.post_id,

@@ -42,7 +42,9 @@ class Panes:
         """Bring what has been counted into panes and windows."""
         by_minute, now = self.by_minute, self.now
         for minute, tally in self.fresh.items():
-            if not tally:
+            if not tally:  # it came to nothing, but an owner before this one may have said otherwise in between
+                if minute <= now:
+                    self.dirty.add(minute)
                 continue
             pane = by_minute.get(minute)
             if pane is None:

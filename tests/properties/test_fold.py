@@ -198,3 +198,15 @@ def test_what_is_taken_back_after_its_rows_went_out_is_said_again() -> None:
     partition.message([interaction(kind="withdrawal", received_at=START + 2000, **post)])
     partition.settle()
     assert [row["broadcasts"] for row in partition.facts.rolling[-3:]] == [0, 0, 0]
+
+
+def test_a_pane_that_came_to_nothing_is_said() -> None:
+    """An owner before this one may have written the row in between: without another, that would stand for ever."""
+    post = {"id": "p", "account": "net:one", "author_id": "ann", "published_at": START}
+    partition = Partition()
+    partition.message([interaction(id="b", account="net:one", kind="broadcast", published_at=START, received_at=START)])
+    partition.settle()
+    partition.message([interaction(kind="mention", received_at=START + 1000, **post)])
+    partition.message([interaction(kind="withdrawal", received_at=START + 2000, **post)])
+    partition.settle()
+    assert [(row["minute"], row["mentions"]) for row in partition.facts.panes] == [(START // MINUTE * MINUTE, 0)] * 2

@@ -60,7 +60,8 @@ def recomputed(events: list[Event]) -> list[ExpectedTurn]:
             elif current is None:
                 continue
             elif post["automated"]:
-                change = {"automated_at": at} if current.automated_at is None else {}
+                waits = current.answered_at is None and current.automated_at is None
+                change = {"automated_at": at} if waits else {}
             else:
                 change = {"answered_at": at, "reply_id": post["id"]} if current.answered_at is None else {}
             turns[turns.index(current)] = current = current._replace(**change)
