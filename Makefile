@@ -52,6 +52,22 @@ bench: .venv/ready ## Measure fold, worker and sink beside their ceiling
 peers: .venv/ready ## Compare with Faust, Kafka Streams, Bytewax and Quix Streams (needs Docker, or Java with Maven)
 	$(BIN)/python -m tests.benchmarks.peers
 
+.PHONY: ingest
+ingest: .venv/ready ## Measure how fast posts become messages, beside encoding alone
+	$(BIN)/python -m tests.benchmarks.ingest
+
+.PHONY: latency
+latency: .venv/ready ## Measure how long a post takes to be visible in ClickHouse (RATE=1000)
+	$(BIN)/python -m tests.benchmarks.latency $(if $(RATE),--rate $(RATE))
+
+.PHONY: recovery
+recovery: .venv/ready ## Measure how soon a worker takes over 1,000,000 turns that wait, and its memory
+	$(BIN)/python -m tests.benchmarks.recovery
+
+.PHONY: growth
+growth: .venv/ready ## Measure what an event costs beside more and more accounts, and draw it
+	$(BIN)/python -m tests.benchmarks.growth --svg docs/growth.svg
+
 .PHONY: malformed
 malformed: .venv/ready ## Send malformed messages beside good ones through a worker (COUNT=1000000 of each)
 	$(BIN)/python -m tests.faults.malformed $(if $(COUNT),--count $(COUNT))

@@ -26,13 +26,13 @@ GROUP_TRIES = 60
 class Process:
     """A process of Rapport's."""
 
-    def __init__(self, command: str, settings: Settings, directory: Path) -> None:
-        """Start ``rapport`` with ``command``; its log is added to in ``directory``."""
+    def __init__(self, command: str, settings: Settings, directory: Path, source: Path = ROOT) -> None:
+        """Start ``rapport`` with ``command``; its log is added to in ``directory``. ``source``: where its code is."""
         self.command, self.log, self._port = command, directory / f"{command}.log", free_port()
         environment = config.environment(settings.model_copy(update={"metrics_port": self._port}))
         with self.log.open("ab") as out:
             self.popen = subprocess.Popen(
-                [sys.executable, "-m", "streams", command], cwd=ROOT, env=environment, stdout=out, stderr=out
+                [sys.executable, "-m", "streams", command], cwd=source, env=environment, stdout=out, stderr=out
             )
 
     def resident(self) -> float:
