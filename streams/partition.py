@@ -20,6 +20,9 @@ from streams.metrics.model import NEVER, Event, Facts, Model, State
 
 SETTLE_SECONDS: Final = 1.0
 """An account's held-back rows go out at most this often, unless they must."""
+WAKES: Final = 50
+"""Accounts in which what fell due happens in one step. Each takes up to some milliseconds: as many as that when a thousand who
+wait in it have to be read from its checkpoint first."""
 _BEFORE_ALL: Final = -1
 """An offset before the first."""
 
@@ -76,6 +79,8 @@ class Partition(Generic[State]):
         """Last input offset folded."""
         self.clock = claim.clock if claim is not None else 0
         """The partition's clock there, ms."""
+        self._under_way: int | None = None
+        """The clock before the last message, ms, while that has not been folded wholly; then None."""
         # -- what it knows of each account
         self.states: dict[str, State | Stored] = {account: row.state for account, row in accounts.items()}
         self.offsets = {account: max(row.version - self._base, _BEFORE_ALL) for account, row in accounts.items()}
@@ -108,14 +113,23 @@ class Partition(Generic[State]):
     # -- input ------------------------------------------------------------------------------------------------------------
 
     def apply(self, message: Message, now: float) -> None:
-        """Fold one message. Raises :class:`BrokenRuleError` if it is not the next one."""
+        """Fold one message in one go; as :meth:`begin` and :meth:`go_on`."""
+        more = self.begin(message, now)
+        while more:
+            more = self.go_on()
+
+    def begin(self, message: Message, now: float) -> bool:
+        """Fold one message: take in its events, and the first step of :meth:`go_on`; say whether there are more.
+
+        Raises :class:`BrokenRuleError` if it is not the next one, or the one before it is not done with.
+        """
         offset, before = message.offset, self.clock
         if offset <= self.last:
-            return  # fetched before the seek
-        if offset != self.last + 1:
+            return False  # fetched before the seek
+        if offset != self.last + 1 or self._under_way is not None:
             raise BrokenRuleError(f"{message.topic}/{message.partition}: offset {offset} came after {self.last}")
         opened = open_message(message, before)
-        self.last, self.clock = offset, opened.clock
+        self.last, self.clock, self._under_way = offset, opened.clock, before
         self._letters += opened.letters
         for kind, events_of_kind in opened.kinds.items():
             self.kinds[kind] += events_of_kind
@@ -127,11 +141,17 @@ class Partition(Generic[State]):
                     self._settle((account,), now)
                 self.dirty[account] = Change(offset, before, now)
             self._touch(account, events, before)
-        self._wake(before)
+        return self.go_on()
 
-    def _wake(self, before: int) -> None:
-        """Let everything happen that fell due by this message in accounts that it does not mention."""
-        while self._heap and self._heap[0][0] <= self.clock:
+    def go_on(self) -> bool:
+        """Let happen what fell due by the last message in accounts that it does not mention, :data:`WAKES` of them in a step.
+
+        Returns whether there are more. Snapshots may be taken in between: they do not cover this message.
+        """
+        before, left = self._under_way, WAKES
+        while before is not None and self._heap and self._heap[0][0] <= self.clock:
+            if not left:
+                return True
             wake, account = heappop(self._heap)
             if self.wakes[account] != wake:
                 continue  # an older entry
@@ -140,6 +160,9 @@ class Partition(Generic[State]):
                     f"{account} is due at {wake}, but its checkpoint of offset {self.offsets[account]} is past that"
                 )
             self._touch(account, (), before)
+            left -= 1
+        self._under_way = None
+        return False
 
     def _touch(self, account: str, events: Sequence[Event], before: int) -> None:
         state = self.states.get(account)
@@ -209,7 +232,9 @@ class Partition(Generic[State]):
     def covered(self) -> tuple[int, int]:
         """Return the offset before the oldest change that is not checkpointed, and the clock THERE: what may be claimed."""
         oldest = next(iter(self.dirty.values()), None)
-        return (self.last, self.clock) if oldest is None else (oldest.offset - 1, oldest.clock)
+        if oldest is not None:
+            return oldest.offset - 1, oldest.clock
+        return (self.last, self.clock) if self._under_way is None else (self.last - 1, self._under_way)
 
     def age(self, now: float, taken_over: float) -> float:
         """Return the seconds since the oldest change that is not checkpointed; none is older than the ownership."""

@@ -98,6 +98,8 @@ class Owner:
 
     def __post_init__(self) -> None:
         self.next = self.partition.last + 1
+        self.more = False
+        """The message before the next is not wholly folded."""
         self.cycles = self.modules.cycle.Cycles(self, 5.0)
 
     def send(self, record: str, partition: int, value: bytes) -> Any:
@@ -114,10 +116,13 @@ class Owner:
             await Pause()
 
     def fold(self) -> None:
-        if self.next < len(self.messages):
+        """Go on with the message that is being folded, or begin the next; stop anywhere within it."""
+        if not self.more and self.next < len(self.messages):
             self.now += self.rnd.choice((0.0, 0.1, 0.7))
-            self.partition.apply(self.messages[self.next], self.now)
+            self.more = self.partition.begin(self.messages[self.next], self.now)
             self.next += 1
+        while self.more and self.rnd.random() < 0.7:
+            self.more = self.partition.go_on()
 
     def cycle(self, quota: Any, behind: int) -> None:
         """Go on with the cycle that waits, or begin one."""
@@ -212,7 +217,7 @@ class World:
     def finish(self) -> None:
         """Let one last owner go to the end without faults: nothing may be missing."""
         owner = self.recover(-1)
-        while owner.next < len(self.messages):
+        while owner.more or owner.next < len(self.messages):
             owner.fold()
         for _ in range(2):
             while True:
@@ -283,6 +288,7 @@ def quick(rnd: random.Random, modules: SimpleNamespace) -> Iterator[None]:
         return known[name, message]
 
     modules.envelope.os = SimpleNamespace(urandom=rnd.randbytes)
+    modules.partition.WAKES = 1
     codec.decode = remembered
     try:
         yield

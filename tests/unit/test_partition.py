@@ -10,7 +10,7 @@ from streams.errors import RapportError, Reason
 from streams.intake import Message, open_message
 from streams.interactions import interaction, tick
 from streams.metrics.model import Facts
-from streams.partition import BrokenRuleError, Partition, Quota, Snapshot
+from streams.partition import WAKES, BrokenRuleError, Partition, Quota, Snapshot
 from tests.toy import GRACE, Account, Toy
 
 ALL = Quota(float("-inf"), 1000)
@@ -76,6 +76,26 @@ def test_what_falls_due_by_a_tick_is_said_once() -> None:
     assert [row["version"] for row in partition.snapshot(0.0, None, backlog=False).facts.alerts] == [1]
     partition.apply(message(2, tick(6001)), 0.0)
     assert partition.snapshot(0.0, None, backlog=False).facts.alerts == []
+
+
+def test_many_accounts_fall_due_step_by_step_and_no_claim_passes_them_meanwhile() -> None:
+    partition, accounts = owner(), 2 * WAKES + 1
+    partition.apply(message(0, *[mention(f"{number}", 1000, f"a{number}") for number in range(accounts)]), 0.0)
+    first = partition.snapshot(0.0, ALL, backlog=False)
+    assert first.claim == Claim(0, 1000)
+    partition.acknowledged(Claim(0, 1000), 0.0)
+    assert partition.begin(message(1, tick(6000)), 0.0)
+    midway = partition.snapshot(0.0, ALL, backlog=False)
+    assert len(midway.facts.alerts) == WAKES
+    assert midway.claim is None
+    assert partition.covered() == (0, 1000)
+    with pytest.raises(BrokenRuleError):
+        partition.begin(message(2), 0.0)
+    assert partition.go_on()
+    assert not partition.go_on()
+    last = partition.snapshot(0.0, ALL, backlog=False)
+    assert len(last.facts.alerts) == WAKES + 1
+    assert last.claim == Claim(1, 6000)
 
 
 def test_a_model_that_wakes_in_the_past_is_stopped() -> None:
