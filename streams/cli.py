@@ -129,7 +129,7 @@ def sink() -> None:
     settings = load_settings()
     telemetry.configure_logging(settings.log_level)
     kafka.require_access(settings, settings.topics.facts, settings.topics.sink_group)
-    client = _server(settings)
+    client = connect(*settings.clickhouse_server)
     if pending(client):
         raise SettingsError(f"ClickHouse lacks {', '.join(pending(client))}", "run `rapport migrate`")
     _run(_sink(settings, client))
@@ -227,7 +227,7 @@ def check() -> None:
         return []
 
     def tables() -> list[str]:
-        missing = pending(_server(settings))
+        missing = pending(connect(*settings.clickhouse_server))
         return [f"ClickHouse lacks {name}: run `rapport migrate`" for name in missing]
 
     for examine in (brands, lambda: kafka.check_topics(settings), tables):
@@ -236,14 +236,6 @@ def check() -> None:
         except RapportError as error:
             problems.append(str(error))
     _findings(problems, "settings, brokers, topics and tables are as they should be")
-
-
-def _server(settings: Settings) -> Any:  # noqa: ANN401 - clickhouse_connect's
-    return connect(
-        settings.clickhouse.get_secret_value(),
-        settings.clickhouse_password.get_secret_value(),
-        settings.clickhouse_ca_file,
-    )
 
 
 def _settings(brokers: str | None, clickhouse: str | None) -> Settings:
@@ -260,7 +252,7 @@ def _client(embedded: Path | None, clickhouse: str | None) -> Any:  # noqa: ANN4
     if embedded and clickhouse:
         raise SettingsError("--embedded and --clickhouse name two places", "leave one out")
     if embedded is None:
-        return _server(_settings(None, clickhouse))
+        return connect(*_settings(None, clickhouse).clickhouse_server)
     if not embedded.exists():
         raise SettingsError(f"there is nothing in {embedded}", "fill it with `rapport replay … --embedded DIR`")
     return connect(plant.target(embedded))

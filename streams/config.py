@@ -109,6 +109,11 @@ class Settings(BaseSettings):
         """The brokers, one by one."""
         return [server.strip() for server in self.brokers.split(",") if server.strip()]
 
+    @property
+    def clickhouse_server(self) -> tuple[str, str, Path | None]:
+        """What ``sinks.clickhouse.connection.connect`` takes: ClickHouse's address, password and authorities."""
+        return self.clickhouse.get_secret_value(), self.clickhouse_password.get_secret_value(), self.clickhouse_ca_file
+
 
 SECRETS: Final = {
     f"RAPPORT_{name.upper()}_FILE": name

@@ -49,12 +49,7 @@ async def replay_into(request: Request, settings: Settings, console: Console) ->
     """Replay into Kafka, and wait until worker and sink have brought all of it to ClickHouse."""
     telemetry.serve(settings.metrics_host, settings.metrics_port, lambda: True)
     await asyncio.to_thread(require_access, settings, settings.topics.all)
-    client: Client = await asyncio.to_thread(
-        connect,
-        settings.clickhouse.get_secret_value(),
-        settings.clickhouse_password.get_secret_value(),
-        settings.clickhouse_ca_file,
-    )
+    client: Client = await asyncio.to_thread(connect, *settings.clickhouse_server)
     with _bars(console) as bars:
         source = _read(request, bars)
         publisher = Publisher(
