@@ -6,7 +6,6 @@ MINUTES ?=
 EVENTS ?=
 BROKERS ?=
 COUNT ?=
-MINUTES ?=
 RATE ?=
 BIN := .venv/bin
 
@@ -68,6 +67,10 @@ recovery: .venv/ready ## Measure how soon a worker takes over 1,000,000 turns th
 growth: .venv/ready ## Measure what an event costs beside more and more accounts, and draw it
 	$(BIN)/python -m tests.benchmarks.growth --svg docs/growth.svg
 
+.PHONY: faults
+faults: .venv/ready ## Break a whole plant and judge every number (SEED=1 MINUTES=2 EVENTS=10000 BROKERS=1)
+	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(EVENTS),--events $(EVENTS)) $(if $(BROKERS),--brokers $(BROKERS))
+
 .PHONY: malformed
 malformed: .venv/ready ## Send malformed messages beside good ones through a worker (COUNT=1000000 of each)
 	$(BIN)/python -m tests.faults.malformed $(if $(COUNT),--count $(COUNT))
@@ -84,17 +87,13 @@ backpressure: .venv/ready ## Take ClickHouse away under load (MINUTES=10 RATE=10
 schemas: .venv/ready ## Write schemas/rows.py anew, after a schema has changed
 	$(BIN)/python -m schemas.generate
 
-build/compiled/ready: .venv/ready setup.py pyproject.toml $(wildcard schemas/*.py streams/*.py streams/metrics/*.py sinks/clickhouse/*.py)
+build/compiled/ready: .venv/ready setup.py pyproject.toml $(shell find schemas sinks streams -type f ! -name '*.pyc')
 	rm -rf build/compiled
 	WITH_MYPYC=1 $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --target build/compiled .
 	@touch $@
 
 .PHONY: compiled
 compiled: build/compiled/ready ## Compile the pure modules into build/compiled (needs a C compiler)
-
-.PHONY: faults
-faults: .venv/ready ## Break a whole plant and judge every number (SEED=1 MINUTES=2 EVENTS=10000 BROKERS=1)
-	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(EVENTS),--events $(EVENTS)) $(if $(BROKERS),--brokers $(BROKERS))
 
 .PHONY: test-compiled
 test-compiled: compiled ## Run the tests of the pure modules on what is compiled of them
