@@ -11,7 +11,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from operator import itemgetter
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -21,11 +20,11 @@ from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 from aiokafka.structs import TopicPartition
 
-from schemas.codec import Record, encode, newest
+from schemas.codec import Record, encode
 from schemas.topics import MEBIBYTE, Catalogue
 from streams.connectors.base import Rejected
 from streams.errors import BrokerError, broker_refusal
-from streams.interactions import tick, unfit
+from streams.interactions import tick, weighed
 from streams.telemetry import DEAD_LETTERS, PUBLISHED_BATCHES, PUBLISHED_EVENTS, log
 
 BATCH_EVENTS: Final = 300
@@ -43,12 +42,6 @@ POLL_SECONDS: Final = 0.02
 PATIENCE_SECONDS: Final = 30.0
 """Readers that commit nothing for so long are worth a warning."""
 
-_strings: Final = itemgetter(
-    *(field["name"] for field in newest("interaction").record["fields"] if field["type"] == "string")
-)
-_FIXED_SIZE: Final = 100
-"""About what an event's numbers, and the lengths of its strings, take in bytes."""
-
 
 @lru_cache(maxsize=100_000)
 def partition_of(account: str, partitions: int) -> int:
@@ -58,8 +51,7 @@ def partition_of(account: str, partitions: int) -> int:
 
 def size_of(event: Record) -> int:
     """Return about how many bytes an event takes in a message; never much less than it does."""
-    items = (*event["hashtags"], *event["links"])
-    return _FIXED_SIZE + 2 * len(items) + len("".join((*_strings(event), *items)).encode())
+    return weighed(event)[0]
 
 
 class _Partition:
@@ -187,12 +179,13 @@ class Publisher:
 
     async def publish(self, event: Record) -> None:
         """Put an event into the batch of its partition. Waits while the readers are too far behind."""
-        if wrong := unfit(event):
+        size, wrong = weighed(event)
+        if wrong:
             payload = repr(event).encode("utf-8", "backslashreplace")
             await self.reject(Rejected(*wrong, place=event["id"].encode("utf-8", "replace").decode(), payload=payload))
             return
         number = partition_of(event["account"], len(self._partitions))
-        partition, size = self._partitions[number], size_of(event)
+        partition = self._partitions[number]
         while partition.is_full_for(size):
             await self._send(number)
         if not partition.batch:
