@@ -8,13 +8,15 @@ import json
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Annotated, Any, Final, TextIO
+
+import msgspec
 
 from schemas.codec import Record, newest
 from streams.connectors.base import Counts, Item, Rejected
 from streams.connectors.files import milliseconds, original, read_lines
 from streams.errors import Reason
-from streams.interactions import fault, interaction, unfit
+from streams.interactions import MAX_BYTES, fault, interaction, unfit
 
 _TIMES: Final = ("published_at", "received_at")
 _TYPES: Final[dict[str, Any]] = {field["name"]: field["type"] for field in newest("interaction").record["fields"]}
@@ -26,6 +28,36 @@ _IN_WORDS: Final = {
     "array": "an array of strings",
 }
 _NEEDED: Final = ("id", "account", "kind", "published_at")
+
+_INT64: Final = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+_SOUND: Final[dict[str, Any]] = {
+    "string": str,
+    "boolean": bool,
+    "long": _INT64,
+    "float": Annotated[float, msgspec.Meta(ge=-1, le=1)],
+    "array": list[str],
+}
+"""What a field of each type is in an event that is not unfit."""
+
+
+def _sound(field: Record) -> tuple[Any, ...]:
+    """Return a field of the schema as :func:`msgspec.defstruct` takes it: name, type, and default if it need not be there."""
+    name, of = field["name"], field["type"]
+    if name == "received_at":
+        return name, _INT64 | str | msgspec.UnsetType, msgspec.UNSET
+    if name == "published_at":
+        return name, _INT64 | str
+    if name in _NEEDED:
+        return name, _SOUND[of]
+    if isinstance(of, dict):
+        return name, _SOUND[of["type"]], msgspec.field(default_factory=list)
+    return name, _SOUND[of], field["default"]
+
+
+_LINE: Final = msgspec.defstruct(
+    "_LINE", map(_sound, newest("interaction").record["fields"]), kw_only=True, forbid_unknown_fields=True
+)
+_decode: Final = msgspec.json.Decoder(_LINE).decode
 
 
 class _FieldError(ValueError):
@@ -49,7 +81,35 @@ def read(path: Path, accounts: frozenset[str] | None, now: int, counts: Counts) 
 
 
 def parse(line: str, place: str, now: int) -> Item:
-    """Return the Interaction of a line, or why there is none."""
+    """Return the Interaction of a line, or why there is none.
+
+    A line is first read as what it should be, in one go: 4 µs. What is not read so is read again field by field, which
+    takes ten times as long and can say what is wrong.
+    """
+    event = _read_as_it_should_be(line)
+    if event is None or fault(event, now):
+        return _explained(line, place, now)
+    return event
+
+
+def _read_as_it_should_be(line: str) -> Record | None:
+    """Return the Interaction of a line, or None: perhaps there is none. An Interaction is fit, and may be at fault."""
+    if 4 * len(line) > MAX_BYTES:  # a character takes 4 bytes at most
+        return None
+    try:
+        event = msgspec.structs.asdict(_decode(line))
+        if event["received_at"] is msgspec.UNSET:
+            event["received_at"] = event["published_at"]
+        for name in _TIMES:
+            if isinstance(event[name], str):
+                event[name] = milliseconds(event[name])
+    except (ValueError, OverflowError):  # msgspec's errors are ValueErrors
+        return None
+    return event
+
+
+def _explained(line: str, place: str, now: int) -> Item:
+    """Return what :func:`parse` does, and say which field is wrong and how."""
 
     def rejected(reason: Reason, error: str) -> Rejected:
         return Rejected(reason, error[:500], place, original(line))

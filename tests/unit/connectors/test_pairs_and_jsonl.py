@@ -6,7 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from schemas.codec import newest
+from streams.connectors import jsonl as lines_of_json
 from streams.connectors.base import Rejected
 from streams.connectors.jsonl import write_jsonl
 from streams.connectors.replay import Replay, open_replay
@@ -145,6 +149,34 @@ def test_a_bad_line_is_set_aside_naming_the_field(tmp_path: Path, bad: bytes, re
     assert not isinstance(kept, Rejected)
     assert (rejected.reason, rejected.place, rejected.payload) == (reason, f"{tmp_path}/some.jsonl:2", bad)
     assert error in rejected.error
+
+
+FIELDS = tuple(field["name"] for field in newest("interaction").record["fields"])
+TEXTS = ("x", "", "é😀", "\ud800", "mention", "2017-07-14T02:40:00Z", "soon", "x" * 64_001, "😀" * 64_001)
+NUMBERS = (0, -1, 0.5, -0.0, 1.0, 1e3, 1_500_000_000_000, NOW + 1, 1 << 63, -(1 << 63), 10**400, float("nan"), 1e300)
+values = st.one_of(
+    st.sampled_from((*TEXTS, *NUMBERS, None, True, False)),
+    st.text(st.characters(exclude_categories=()), max_size=9),
+    st.lists(st.sampled_from(("a", "\udfff", 1, None)), max_size=3),
+)
+
+
+@settings(deadline=None, max_examples=500)
+@given(
+    st.dictionaries(st.sampled_from((*FIELDS, "shoe_size")), values, max_size=4), st.sampled_from(FIELDS), st.booleans()
+)
+def test_in_one_go_a_line_is_read_as_field_by_field(changes: dict[str, Any], less: str, ascii_only: bool) -> None:  # noqa: FBT001
+    event = {**EVENT, **changes}
+    for it in (event, {name: value for name, value in event.items() if name != less}):
+        in_file = json.dumps(it, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+        text = in_file.decode("utf-8", "surrogateescape")
+        read = lines_of_json.parse(text, "some.jsonl:1", NOW)
+        again = lines_of_json._explained(text, "some.jsonl:1", NOW)  # noqa: SLF001 - what must be the same
+        assert read == again
+        if not isinstance(read, Rejected) and not isinstance(again, Rejected):
+            assert {name: type(value) for name, value in read.items()} == {
+                name: type(value) for name, value in again.items()
+            }
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
