@@ -21,7 +21,6 @@ from streams.metrics.counters import (
     PEER_ANSWERS,
     REPLIES,
     TOO_LATE,
-    Tally,
 )
 from streams.metrics.model import NEVER, Facts
 from streams.metrics.panes import WINDOWS, Panes
@@ -60,7 +59,7 @@ _CONTACT_MINUTES: Final = WINDOWS[-1][1]
 class Account:
     """The live state of one account. Times in ms unless a name says minute."""
 
-    def __init__(self, name: str, targets: Targets, clock: int = 0, panes: dict[int, Tally] | None = None) -> None:
+    def __init__(self, name: str, targets: Targets, clock: int = 0, panes: dict[int, bytes] | None = None) -> None:
         self.name = name
         self.targets = targets
         self.clock = clock
@@ -75,26 +74,29 @@ class Account:
         """The minutes in which a contact wrote, in order."""
         self.panes = Panes(panes or {}, clock // MINUTE)
         # What follows is found again from the above (see `index`).
-        self.where: dict[str, tuple[Strand | None, Message]] = {}
+        self.where: dict[str, Strand | None] = {}
+        """The strand of each message; None of the loose."""
         self.answers: dict[str, list[str]] = {}
         """Replies by the post that they answer, whether that is known here or not."""
         self.waiting = Waiting(targets.expiry)
         # What has changed and has not been said.
-        self.changed: dict[str, tuple[Strand, Turn, bool]] = {}
+        self.changed: dict[str, tuple[Turn, bool]] = {}
         self.alerts: dict[str, AlertChange] = {}
         self.live = False
         """Rolling rows are owed."""
 
     def index(self) -> None:
         """Find again what is not kept: where each message is, what it answers, which turns are open and when they fall due."""
-        self.where = {message.id: (None, message) for message in self.loose.values()}
+        for message in self.loose.values():
+            self.where[message.id] = None
+            self._note_answer(message)
         for strand in self.strands.values():
-            self.where.update((message.id, (strand, message)) for message in strand.messages)
+            for message in strand.messages:
+                self.where[message.id] = strand
+                self._note_answer(message)
             for turn in strand.turns():
                 if turn.waits:
-                    self.waiting.add(strand, turn)
-        for _, message in self.where.values():
-            self._note_answer(message)
+                    self.waiting.add(turn)
 
     # -- events ----------------------------------------------------------------------------------------------------------
 
@@ -141,8 +143,13 @@ class Account:
 
     def _strand_by_parent(self, message: Message) -> Strand | None:
         """Return the strand of the post that a reply answers; without one, its contact's; without that, None."""
-        strand, _ = self.where.get(message.parent, (None, None))
+        strand = self.where.get(message.parent)
         return self._strand("", message.contact) if strand is None and message.contact else strand
+
+    def _message(self, post: str) -> Message:
+        """Return a message that is held."""
+        strand = self.where[post]
+        return self.loose[post] if strand is None else strand.message(post)
 
     def _strand(self, conversation: str, contact: str) -> Strand:
         key = (conversation, contact)
@@ -153,14 +160,12 @@ class Account:
 
     def _place(self, message: Message, strand: Strand | None) -> None:
         """Put a new message where it belongs, and the replies to it beside it."""
-        self.where[message.id] = (strand, message)
+        self.where[message.id] = strand
         self._note_answer(message)
         if strand is None:
             self.loose[message.id] = message
             return
-        known, parent = self.where.get(message.parent, (None, None))
-        if known is not strand:
-            parent = None
+        parent = strand.message(message.parent) if self.where.get(message.parent) is strand else None
         threads.place(message, parent)
         comes_last = not strand.messages or threads.rank(message) > threads.rank(strand.messages[-1])
         strand.messages.append(message)
@@ -173,7 +178,7 @@ class Account:
         """Move the replies to a post that has come or gone to where they belong now; return the strands that changed."""
         changed: dict[tuple[str, str], Strand] = {}
         for reply in self.answers.get(post, ()):
-            before, message = self.where[reply]
+            before, message = self.where[reply], self._message(reply)
             after = before if message.homed else self._strand_by_parent(message)
             if before is after:
                 continue
@@ -187,7 +192,7 @@ class Account:
             else:
                 after.messages.append(message)
                 changed[after.conversation, after.contact] = after
-            self.where[reply] = (after, message)
+            self.where[reply] = after
             changed |= self._follow(reply)
         return changed
 
@@ -206,7 +211,7 @@ class Account:
         """Take in a message that comes last in its strand."""
         thread = threads.thread_of(strand, message, parent, self.targets)
         before = standing(thread)
-        turn = threads.extend(thread, message, self.targets)
+        turn = threads.extend(strand, thread, message, self.targets)
         after = standing(thread)
         if before != after:
             count_thread(self.panes, before, -1)
@@ -215,11 +220,11 @@ class Account:
             return
         if turn.id == message.id:
             count_turn(self.panes, turn, 1)
-            self.waiting.add(strand, turn)
+            self.waiting.add(turn)
         elif turn.reply_id == message.id:
             count_answer(self.panes, turn, 1)
-            self._close(strand, turn, turn.answered_at or 0)
-        self.changed[turn.id] = (strand, turn, True)
+            self._close(turn, turn.answered_at or 0)
+        self.changed[turn.id] = (turn, True)
 
     def _retake(self, strands: dict[tuple[str, str], Strand]) -> None:
         """Take the messages of strands again from the first, and count the difference."""
@@ -241,21 +246,21 @@ class Account:
                 turn.due_at = was.due_at
                 if turn.answered_at is None and was.answered_at is None:
                     turn.escalation, turn.expired = was.escalation, was.expired
-                if was.says_the_same(turn):
+                if was.row() == turn.row():
                     if turn.waits:
-                        self.waiting.add(strand, turn)
+                        self.waiting.add(turn)
                     continue
                 count_turn(self.panes, was, -1)
             count_turn(self.panes, turn, 1)
-            self.changed[turn.id] = (strand, turn, True)
+            self.changed[turn.id] = (turn, True)
             if turn.waits:
-                self.waiting.add(strand, turn)
+                self.waiting.add(turn)
             else:
-                self._close(strand, was or turn, turn.answered_at or 0)
+                self._close(was or turn, turn.answered_at or 0)
         for turn in old.values():
             count_turn(self.panes, turn, -1)
-            self._close(strand, turn, self.clock)
-            self.changed[turn.id] = (strand, turn, False)
+            self._close(turn, self.clock)
+            self.changed[turn.id] = (turn, False)
 
     # -- withdrawals -----------------------------------------------------------------------------------------------------
 
@@ -267,10 +272,12 @@ class Account:
         """Take a post back as if it had never been written."""
         earlier = self.withdrawn.get(post)
         self.withdrawn[post] = at if earlier is None else min(at, earlier)
-        strand, message = self.where.get(post, (None, None))
-        if message is None or not self._undoes(at, message.at):
+        if post not in self.where:
             return
-        del self.where[post]
+        message = self._message(post)
+        if not self._undoes(at, message.at):
+            return
+        strand = self.where.pop(post)
         self.live = True  # although no turn may change: what was counted is not any more
         self.panes.at(message.at // MINUTE).counters[_COUNTED_AS[message.kind]] -= 1
         if message.kind == MENTION and strand is not None:
@@ -286,30 +293,30 @@ class Account:
 
     # -- waiting turns ---------------------------------------------------------------------------------------------------
 
-    def _close(self, strand: Strand, turn: Turn, at: int) -> None:
+    def _close(self, turn: Turn, at: int) -> None:
         """Note that a turn no longer waits, and resolve its alert if it had one."""
         self.waiting.discard(turn.id)
         if turn.escalation != NOBODY:
-            self.alerts[turn.id] = AlertChange(strand, turn, "resolved", at)
+            self.alerts[turn.id] = AlertChange(turn, "resolved", at)
             if turn.answered_at is not None:
                 turn.escalation = NOBODY
 
     def _fall_due(self, clock: int) -> None:
         """Let every turn escalate or expire whose time has come."""
-        for strand, turn, due_at in self.waiting.due(clock):
-            end, when = turn.opened_at + self.targets.expiry, due_at
+        for turn in self.waiting.due(clock):
+            end, when = turn.opened_at + self.targets.expiry, turn.falls_due
             while when <= clock and when < end:
                 turn.escalation += 1
-                self.alerts[turn.id] = AlertChange(strand, turn, "firing", reached_at(turn, turn.escalation))
+                self.alerts[turn.id] = AlertChange(turn, "firing", reached_at(turn, turn.escalation))
                 if turn.escalation == PAST_TARGET:
-                    self.changed[turn.id] = (strand, turn, True)
+                    self.changed[turn.id] = (turn, True)
                 when = next_at(turn, self.targets.expiry)
             if when <= clock:
                 turn.expired = True
-                self.changed[turn.id] = (strand, turn, True)
-                self._close(strand, turn, end)
+                self.changed[turn.id] = (turn, True)
+                self._close(turn, end)
             else:
-                self.waiting.add(strand, turn)
+                self.waiting.add(turn)
 
     # -- time ------------------------------------------------------------------------------------------------------------
 
@@ -397,8 +404,8 @@ class Account:
 
     def say_changes(self, version: int, facts: Facts) -> None:
         """Append the turns and alerts that have changed, as they stand now."""
-        for strand, turn, stands in self.changed.values():
-            record = turn_record(self.name, strand, turn, version)
+        for turn, stands in self.changed.values():
+            record = turn_record(self.name, turn, version)
             if not stands:
                 record["status"] = "withdrawn"
             facts.turns.append(record)
@@ -409,20 +416,17 @@ class Account:
 
     def say_panes(self, version: int, facts: Facts) -> None:
         """Append the panes that have changed."""
-        by_minute = self.panes.by_minute
-        facts.panes += [
-            pane_record(self.name, minute, by_minute.get(minute) or Tally(), version)
-            for minute in self.panes.take_dirty()
-        ]
+        panes = self.panes
+        facts.panes += [pane_record(self.name, minute, panes.of(minute), version) for minute in panes.take_dirty()]
 
     def say_rolling(self, version: int, facts: Facts, *, also_empty: bool) -> None:
         """Append the rolling rows as of the clock's minute, those of empty windows if asked for."""
         self.panes.merge()
         waiting = self.waiting.columns() | {"version": version}
         facts.rolling += [
-            rolling_record(self.name, name, self.panes.now, counts, waiting)
-            for (name, _), counts in zip(WINDOWS, self.panes.windows, strict=True)
-            if counts or also_empty
+            rolling_record(self.name, name, self.panes.now, window, waiting)
+            for (name, _), window in zip(WINDOWS, self.panes.windows, strict=True)
+            if window or also_empty
         ]
         self.live = False
 

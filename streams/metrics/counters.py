@@ -1,10 +1,12 @@
 """What a pane counts, each under one number, and how counts are added. The names are columns of ``pane`` and ``rolling``.
 
-Adding tallies is associative and commutative, and subtracting is adding the negative, so panes sum to windows and an event's
+Adding counts is associative and commutative, and subtracting is adding the negative, so panes sum to windows and an event's
 effect is a difference.
 """
 
 from typing import Final
+
+import msgspec
 
 PANE_COUNTERS: Final = (
     "mentions",
@@ -63,49 +65,69 @@ FIRST_BUCKETS: Final = 1 << 16
 NEXT_BUCKETS: Final = 1 << 17
 """Histogram of next response times, likewise."""
 
-Buckets = dict[int, int]
-"""Counts of histograms' buckets, without zeros."""
+Counts = dict[int, int]
+"""What is counted by those numbers, without zeros."""
+
+_NUMBERS: Final = len(PANE_COUNTERS) + len(WINDOW_COUNTERS)
+
+pack: Final = msgspec.msgpack.Encoder().encode
+"""Counts as bytes: a tenth of their size in memory, and there may be millions of them."""
+unpack: Final = msgspec.msgpack.Decoder(Counts).decode
 
 
 class Tally:
-    """What one minute or one window has counted."""
+    """Counts that are added to all the time: those of a window, or of a minute since somebody last looked."""
 
     __slots__ = ("buckets", "counters")
 
     def __init__(self) -> None:
-        self.counters = [0] * (len(PANE_COUNTERS) + len(WINDOW_COUNTERS))
+        self.counters = [0] * _NUMBERS
         """By the numbers above."""
-        self.buckets: Buckets = {}
+        self.buckets: Counts = {}
         """By FIRST_BUCKETS or NEXT_BUCKETS and the bucket."""
 
     def __bool__(self) -> bool:
         """Say whether anything is counted."""
         return any(self.counters) or bool(self.buckets)
 
-    def in_pane(self) -> bool:
-        """Say whether anything is counted that is part of a pane's record, and not of windows alone."""
-        return any(self.counters[: len(PANE_COUNTERS)]) or bool(self.buckets)
+    def counts(self) -> Counts:
+        """Return all that is counted."""
+        counts = {number: amount for number, amount in enumerate(self.counters) if amount}
+        counts.update(self.buckets)
+        return counts
 
-    def add(self, other: "Tally", sign: int) -> None:
-        """Add what ``other`` has counted, or take it away with sign -1."""
+    def add(self, counts: Counts, sign: int) -> None:
+        """Add counts, or take them away with sign -1."""
         counters = self.counters
-        for number, amount in enumerate(other.counters):
-            if amount:
+        for number, amount in counts.items():
+            if number < _NUMBERS:
                 counters[number] += sign * amount
-        for bucket, amount in other.buckets.items():
-            add_one(self.buckets, bucket, sign * amount)
+            else:
+                add_one(self.buckets, number, sign * amount)
 
 
-def add_one(into: Buckets, bucket: int, amount: int) -> None:
-    """Add to one bucket; a count that comes to zero is dropped."""
-    total = into.get(bucket, 0) + amount
+def add_one(into: Counts, number: int, amount: int) -> None:
+    """Add to one count; one that comes to zero is dropped."""
+    total = into.get(number, 0) + amount
     if total:
-        into[bucket] = total
+        into[number] = total
     else:
-        into.pop(bucket, None)
+        into.pop(number, None)
 
 
-def histogram(buckets: Buckets, base: int) -> Buckets:
+def add_all(into: Counts, counts: Counts) -> Counts:
+    """Add counts to others, and return those."""
+    for number, amount in counts.items():
+        add_one(into, number, amount)
+    return into
+
+
+def in_pane(counts: Counts) -> bool:
+    """Say whether anything is counted that is part of a pane's record, and not of windows alone."""
+    return any(number < len(PANE_COUNTERS) or number >= _NUMBERS for number in counts)
+
+
+def histogram(buckets: Counts, base: int) -> Counts:
     """Return one histogram's {bucket: count} in the order of buckets."""
     end = base << 1
     return {number - base: buckets[number] for number in sorted(buckets) if base <= number < end}

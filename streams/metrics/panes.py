@@ -1,12 +1,13 @@
 """One account's panes and rolling windows: counts per minute of event time, and running sums of the latest of them.
 
 What an event contributes waits in ``fresh`` until somebody looks, so a count costs one addition however many windows hold
-it. No window is ever summed anew: what enters is added and what leaves is taken away.
+it. No window is ever summed anew: what enters is added and what leaves is taken away. Panes are kept as bytes, since
+an account that is busy every minute has 20,000 of them and looks at few.
 """
 
 from typing import Final
 
-from streams.metrics.counters import Tally
+from streams.metrics.counters import Counts, Tally, add_all, in_pane, pack, unpack
 
 WINDOWS: Final = (("5m", 5), ("1h", 60), ("24h", 1440))
 """Name and minutes of each rolling window."""
@@ -17,19 +18,19 @@ class Panes:
 
     __slots__ = ("_longest_first", "by_minute", "dirty", "fresh", "now", "windows")
 
-    def __init__(self, by_minute: dict[int, Tally], now: int) -> None:
+    def __init__(self, by_minute: dict[int, bytes], now: int) -> None:
         self.by_minute = by_minute
+        """Packed counts, none of them empty."""
         self.now = now
         self.fresh: dict[int, Tally] = {}
         """What has been counted since the last look. It may lie ahead, as a missed deadline does until an answer takes it back."""
         self.dirty: set[int] = set()
         """Minutes up to ``now`` whose record has changed since it was last taken."""
         self.windows = [Tally() for _ in WINDOWS]
-        self._longest_first = [(window, length) for window, (_, length) in zip(self.windows, WINDOWS, strict=True)][
-            ::-1
-        ]
-        for minute, pane in by_minute.items():
-            self._into_windows(minute, pane)
+        self._longest_first = [(length, window) for (_, length), window in zip(WINDOWS, self.windows, strict=True)]
+        self._longest_first.reverse()
+        for minute in self._held_between(now - WINDOWS[-1][1], now):
+            self._into_windows(minute, unpack(by_minute[minute]))
 
     def at(self, minute: int) -> Tally:
         """Return where to count what happens in a minute."""
@@ -38,25 +39,29 @@ class Panes:
             tally = self.fresh[minute] = Tally()
         return tally
 
+    def of(self, minute: int) -> Tally:
+        """Return what a minute has counted up to the last look."""
+        tally, packed = Tally(), self.by_minute.get(minute)
+        if packed is not None:
+            tally.add(unpack(packed), 1)
+        return tally
+
     def merge(self) -> None:
         """Bring what has been counted into panes and windows."""
         by_minute, now = self.by_minute, self.now
         for minute, tally in self.fresh.items():
-            if not tally:  # it came to nothing, but an owner before this one may have said otherwise in between
-                if minute <= now:
-                    self.dirty.add(minute)
-                continue
-            pane = by_minute.get(minute)
-            if pane is None:
-                by_minute[minute] = tally
-            else:
-                pane.add(tally, 1)
-                if not pane:
+            counts = tally.counts()
+            if counts:
+                packed = by_minute.get(minute)
+                pane = counts if packed is None else add_all(unpack(packed), counts)
+                if pane:
+                    by_minute[minute] = pack(pane)
+                else:
                     del by_minute[minute]
-            if minute <= now:
-                self._into_windows(minute, tally)
-                if tally.in_pane():
-                    self.dirty.add(minute)
+                self._into_windows(minute, counts)
+            # what came to nothing is said as well: an owner before this one may have said otherwise in between
+            if minute <= now and (not counts or in_pane(counts)):
+                self.dirty.add(minute)
         self.fresh.clear()
 
     def advance(self, now: int) -> bool:
@@ -64,14 +69,14 @@ class Panes:
         self.merge()
         held = [bool(window) for window in self.windows]
         before, self.now = self.now, now
-        entering = self._held_between(before, now)
-        for window, length in self._longest_first:
+        for length, window in self._longest_first:
             for minute in self._held_between(before - length, min(now - length, before)):
-                window.add(self.by_minute[minute], -1)
-            for minute in entering:
-                if minute > now - length:
-                    window.add(self.by_minute[minute], 1)
-        self.dirty.update([minute for minute in entering if self.by_minute[minute].in_pane()])
+                window.add(unpack(self.by_minute[minute]), -1)
+        for minute in self._held_between(before, now):
+            counts = unpack(self.by_minute[minute])
+            self._into_windows(minute, counts)
+            if in_pane(counts):
+                self.dirty.add(minute)
         return any(was and not window for was, window in zip(held, self.windows, strict=True))
 
     def take_dirty(self) -> list[int]:
@@ -86,13 +91,13 @@ class Panes:
         for old in [held for held in self.by_minute if held < minute]:
             del self.by_minute[old]
 
-    def _into_windows(self, minute: int, tally: Tally) -> None:
+    def _into_windows(self, minute: int, counts: Counts) -> None:
         if minute > self.now:
             return
-        for window, length in self._longest_first:
+        for length, window in self._longest_first:
             if minute <= self.now - length:
                 break
-            window.add(tally, 1)
+            window.add(counts, 1)
 
     def _held_between(self, after: int, upto: int) -> list[int]:
         """Return the minutes in (after, upto] that have a pane, looking at whichever is fewer."""

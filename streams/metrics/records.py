@@ -10,17 +10,17 @@ from streams.metrics.counters import (
     PANE_COUNTERS,
     WINDOW_COUNTERS,
     Tally,
-    add_one,
+    add_all,
     histogram,
 )
 from streams.metrics.histogram import quantiles
 from streams.metrics.targets import MINUTE
-from streams.metrics.threads import Strand, Turn
+from streams.metrics.threads import Turn
 
 _ROLLING_COUNTERS: Final = PANE_COUNTERS + WINDOW_COUNTERS
 
 
-def turn_record(account: str, strand: Strand, turn: Turn, version: int) -> Record:
+def turn_record(account: str, turn: Turn, version: int) -> Record:
     """Return a ``turn``."""
     answered_at, response = turn.answered_at, turn.response
     seconds = None if response is None else response / 1000
@@ -32,8 +32,8 @@ def turn_record(account: str, strand: Strand, turn: Turn, version: int) -> Recor
     return {
         "account": account,
         "turn_id": turn.id,
-        "contact_id": strand.contact,
-        "conversation_id": strand.conversation,
+        "contact_id": turn.contact,
+        "conversation_id": turn.conversation,
         "ordinal": turn.ordinal,
         "opened_at": turn.opened_at,
         "messages": turn.messages,
@@ -66,9 +66,7 @@ def rolling_record(account: str, window: str, minute: int, tally: Tally, waiting
     """Return the ``rolling`` row of a window that ends with ``minute``; ``waiting``: who waits, and the version."""
     record: Record = dict(zip(_ROLLING_COUNTERS, tally.counters, strict=True))
     first, following = histogram(tally.buckets, FIRST_BUCKETS), histogram(tally.buckets, NEXT_BUCKETS)
-    both = dict(first)
-    for bucket, amount in following.items():
-        add_one(both, bucket, amount)
+    both = add_all(dict(first), following)
     record["response_p50"], record["response_p90"], record["response_p99"] = quantiles(both, (0.5, 0.9, 0.99))
     (record["first_response_p50"],) = quantiles(first, (0.5,))
     (record["next_response_p50"],) = quantiles(following, (0.5,))
@@ -82,10 +80,9 @@ def rolling_record(account: str, window: str, minute: int, tally: Tally, waiting
 class AlertChange:
     """What has become of a turn's alert: its escalation, and since when (ms) it is firing there or is resolved."""
 
-    __slots__ = ("at", "escalation", "state", "strand", "turn")
+    __slots__ = ("at", "escalation", "state", "turn")
 
-    def __init__(self, strand: Strand, turn: Turn, state: str, at: int) -> None:
-        self.strand = strand
+    def __init__(self, turn: Turn, state: str, at: int) -> None:
         self.turn = turn
         self.escalation = turn.escalation
         self.state = state
@@ -102,7 +99,7 @@ def alert_record(account: str, change: AlertChange, version: int) -> Record:
         "severity": SEVERITIES[change.escalation],
         "state": change.state,
         "subject": turn.id,
-        "contact_id": change.strand.contact,
+        "contact_id": turn.contact,
         "escalation": change.escalation,
         "due_at": turn.due_at,
         "fired_at": change.at,

@@ -6,7 +6,8 @@ so any order of arrival gives the same turns (docs/metrics.md). A message that c
 step of :func:`thread_of` and :func:`extend`; any other makes :func:`rebuild` take all the steps again.
 """
 
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from streams.metrics.targets import DAY, Targets
 
@@ -20,6 +21,12 @@ SILENCE_WITHOUT_CONVERSATION: Final = DAY
 """Where the network has no conversations, a thread ends after this much silence, in ms."""
 
 NOBODY: Final = -1
+
+
+Row = Sequence[Any]
+"""What is kept of an object, as values of MessagePack: written as a tuple, read as a list."""
+Share = Callable[[Any], Any]
+"""Returns the one object that stands for all that are equal: ids and times come three times over in a strand of one turn."""
 
 
 class Message:
@@ -41,16 +48,30 @@ class Message:
         self.thread = 0
         """Which thread of the strand it is in."""
 
+    def row(self) -> Row:
+        """Return what is kept."""
+        where = (self.homed, self.contact, self.place, self.thread)
+        return (self.id, self.at, self.kind, self.parent, *where)
+
+    @staticmethod
+    def from_row(row: Row, share: Share) -> "Message":
+        """Return the message of a row."""
+        message = Message(share(row[0]), share(row[1]), row[2], share(row[3]))
+        message.homed, message.contact, message.place, message.thread = row[4], share(row[5]), share(row[6]), row[7]
+        return message
+
 
 class Turn:
     """One turn. Times in ms."""
 
     __slots__ = (
-        *("answered_at", "automated_at", "due_at", "escalation", "expired", "id", "messages", "opened_at", "ordinal"),
-        *("reply_id", "skewed"),
+        *("answered_at", "automated_at", "contact", "conversation", "due_at", "escalation", "expired", "falls_due"),
+        *("id", "messages", "opened_at", "ordinal", "reply_id", "skewed"),
     )
 
-    def __init__(self, first: str, ordinal: int, opened_at: int, due_at: int) -> None:
+    def __init__(self, strand: "Strand", first: str, ordinal: int, opened_at: int, due_at: int) -> None:
+        self.contact = strand.contact
+        self.conversation = strand.conversation
         self.id = first
         self.ordinal = ordinal
         self.opened_at = opened_at
@@ -64,6 +85,8 @@ class Turn:
         """Its age has passed the expiry: nothing answers it any more. Set by the account, which has the clock."""
         self.escalation = NOBODY
         """How far its alert has gone: -1 silent, 0 warned, 1 past the target, 2 past twice and 3 past four times the target."""
+        self.falls_due = 0
+        """The clock at which it escalates or expires next, while it waits; found again, not kept."""
 
     @property
     def waits(self) -> bool:
@@ -75,22 +98,18 @@ class Turn:
         """Response time in ms; None if unanswered or if the clocks disagree."""
         return None if self.answered_at is None or self.skewed else self.answered_at - self.opened_at
 
-    def copy(self) -> "Turn":
-        """Return another turn that says the same."""
-        turn = Turn(self.id, self.ordinal, self.opened_at, self.due_at)
-        turn.messages, turn.answered_at, turn.reply_id = self.messages, self.answered_at, self.reply_id
-        turn.skewed, turn.automated_at = self.skewed, self.automated_at
-        turn.expired, turn.escalation = self.expired, self.escalation
-        return turn
+    def row(self) -> Row:
+        """Return what is kept; equal for turns of a strand that say the same."""
+        answer = (self.messages, self.answered_at, self.reply_id, self.skewed, self.automated_at)
+        return (self.id, self.ordinal, self.opened_at, self.due_at, *answer, self.expired, self.escalation)
 
-    def says_the_same(self, other: "Turn") -> bool:
-        """Say whether there is no difference to another turn of the same first message."""
-        return (
-            (self.ordinal, self.opened_at, self.due_at) == (other.ordinal, other.opened_at, other.due_at)
-            and (self.messages, self.answered_at, self.reply_id) == (other.messages, other.answered_at, other.reply_id)
-            and (self.skewed, self.automated_at) == (other.skewed, other.automated_at)
-            and (self.expired, self.escalation) == (other.expired, other.escalation)
-        )
+    @staticmethod
+    def from_row(row: Row, strand: "Strand", share: Share) -> "Turn":
+        """Return the turn of a row."""
+        turn = Turn(strand, share(row[0]), row[1], share(row[2]), row[3])
+        turn.messages, turn.answered_at, turn.reply_id, turn.skewed = row[4], row[5], row[6], row[7]
+        turn.automated_at, turn.expired, turn.escalation = row[8], row[9], row[10]
+        return turn
 
 
 class Thread:
@@ -109,11 +128,17 @@ class Thread:
         """Turns that have been forgotten."""
         self.turns: list[Turn] = []
 
-    def copy(self) -> "Thread":
-        """Return another thread that has come as far."""
-        thread = Thread(self.last_at)
-        thread.alternations, thread.side, thread.has_contact = self.alternations, self.side, self.has_contact
-        thread.turns_before, thread.turns = self.turns_before, [turn.copy() for turn in self.turns]
+    def row(self) -> Row:
+        """Return what is kept."""
+        turns = [turn.row() for turn in self.turns]
+        return (self.last_at, self.alternations, self.side, self.has_contact, self.turns_before, turns)
+
+    @staticmethod
+    def from_row(row: Row, strand: "Strand", share: Share) -> "Thread":
+        """Return the thread of a row."""
+        thread = Thread(share(row[0]))
+        thread.alternations, thread.side, thread.has_contact, thread.turns_before = row[1], row[2], row[3], row[4]
+        thread.turns = [Turn.from_row(turn, strand, share) for turn in row[5]][:]
         return thread
 
 
@@ -127,12 +152,34 @@ class Strand:
         self.contact = contact
         self.messages: list[Message] = []
         self.threads: list[Thread] = []
-        self.base: list[Thread] = []
-        """The threads as they were before the first message held: what the forgotten messages had come to."""
+        self.base: Sequence[Row] = ()
+        """The rows of the threads before the first message held: what the forgotten messages had come to."""
+
+    def row(self) -> Row:
+        """Return what is kept."""
+        messages = [message.row() for message in self.messages]
+        return (self.conversation, self.contact, messages, [thread.row() for thread in self.threads], self.base)
+
+    @staticmethod
+    def from_row(row: Row, share: Share) -> "Strand":
+        """Return the strand of a row. Lists are cut to their size, ``[:]``: there may be a million that hold one object each."""
+        strand = Strand(share(row[0]), share(row[1]))
+        strand.messages = [Message.from_row(message, share) for message in row[2]][:]
+        strand.threads = [Thread.from_row(thread, strand, share) for thread in row[3]][:]
+        strand.base = row[4] or ()
+        return strand
+
+    def message(self, post: str) -> Message:
+        """Return the message of this id, which must be held; nearly always it is one of the last."""
+        return next(message for message in reversed(self.messages) if message.id == post)
 
     def turns(self) -> list[Turn]:
         """Return every turn that is held, oldest thread first."""
         return [turn for thread in self.threads for turn in thread.turns]
+
+
+def _as_it_is(value: Any) -> Any:  # noqa: ANN401 - of any type
+    return value
 
 
 def rank(message: Message) -> tuple[int, int, str]:
@@ -157,8 +204,8 @@ def thread_of(strand: Strand, message: Message, parent: Message | None, targets:
     return threads[message.thread]
 
 
-def extend(thread: Thread, message: Message, targets: Targets) -> Turn | None:
-    """Take the next message into its thread. Returns the turn that it opened or changed."""
+def extend(strand: Strand, thread: Thread, message: Message, targets: Targets) -> Turn | None:
+    """Take the next message into its thread of the strand. Returns the turn that it opened or changed."""
     thread.last_at = max(thread.last_at, message.place)
     turn = thread.turns[-1] if thread.turns else None
     if turn is not None and (turn.answered_at is not None or message.place > turn.opened_at + targets.expiry):
@@ -181,7 +228,7 @@ def extend(thread: Thread, message: Message, targets: Targets) -> Turn | None:
     thread.has_contact = True
     if turn is None:
         ordinal = thread.turns_before + len(thread.turns) + 1
-        turn = Turn(message.id, ordinal, message.at, message.at + targets.target)
+        turn = Turn(strand, message.id, ordinal, message.at, message.at + targets.target)
         thread.turns.append(turn)
     else:
         turn.messages += 1
@@ -201,10 +248,10 @@ def rebuild(strand: Strand, targets: Targets) -> None:
     for message in strand.messages:
         place(message, by_id.get(message.parent))
     strand.messages.sort(key=rank)
-    strand.threads = [thread.copy() for thread in strand.base]
+    strand.threads = [Thread.from_row(row, strand, _as_it_is) for row in strand.base]
     before: dict[str, Message] = {}
     for message in strand.messages:
-        extend(thread_of(strand, message, before.get(message.parent), targets), message, targets)
+        extend(strand, thread_of(strand, message, before.get(message.parent), targets), message, targets)
         before[message.id] = message
 
 
@@ -221,16 +268,17 @@ def forget(strand: Strand, horizon: int, targets: Targets) -> list[Message]:
     gone, kept, threads = strand.messages[:count], strand.messages[count:], strand.threads
     strand.messages = gone
     rebuild(strand, targets)
-    strand.messages, strand.base, strand.threads = kept, strand.threads, threads
-    for base, thread in zip(strand.base, threads, strict=False):
-        over = max(0, len(base.turns) - 1)  # the last may still take in messages
-        for held in (base, thread):
+    base, strand.messages, strand.threads = strand.threads, kept, threads
+    for before, thread in zip(base, threads, strict=False):
+        over = max(0, len(before.turns) - 1)  # the last may still take in messages
+        for held in (before, thread):
             held.turns_before += over
             del held.turns[:over]
     while (
         len(threads) > 1 and threads[0].last_at < horizon
     ):  # nothing held belongs to it, and a later thread counts anew
-        del threads[0], strand.base[0]
+        del threads[0], base[0]
         for message in kept:
             message.thread -= 1
+    strand.base = [thread.row() for thread in base]
     return gone

@@ -1,18 +1,15 @@
 """The turns of one account that wait for an answer: how many, how urgent, the oldest, and what falls due next.
 
 Rolling rows ask for all of this once a minute, and there may be a million who wait, so nothing here looks at every turn:
-counts change as turns come, escalate and go, and two heaps know the next and the oldest. An entry of a heap that no longer
-holds is dropped when it comes to the top.
+counts change as turns come, escalate and go, and a heap knows what falls due next. An entry of the heap that no longer
+holds is dropped when it comes to the top. The oldest is looked for only after it has gone.
 """
 
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 
 from schemas.codec import Record
 from streams.metrics.alerts import PAST_TARGET, next_at
-from streams.metrics.threads import NOBODY, Strand, Turn
-
-_STALE = 64
-"""So many entries of answered turns are never worth a new heap."""
+from streams.metrics.threads import NOBODY, Turn
 
 
 class Waiting:
@@ -20,35 +17,34 @@ class Waiting:
 
     def __init__(self, expiry: int) -> None:
         self._expiry = expiry
-        self._turns: dict[str, tuple[Strand, Turn, int]] = {}
-        """Each with the time at which it next falls due."""
+        self._turns: dict[str, Turn] = {}
         self._agenda: list[tuple[int, str]] = []
         """(when, turn): what falls due."""
-        self._opened: list[tuple[int, str]] = []
-        """(opened at, turn): the oldest first."""
+        self._oldest: int | None = None
+        """When the oldest was opened; None: look for it."""
         self._at_risk = 0
         self._breached = 0
 
-    def add(self, strand: Strand, turn: Turn) -> None:
+    def add(self, turn: Turn) -> None:
         """Note that a turn waits, or that it is another object or has escalated since."""
         self.discard(turn.id)
-        when = next_at(turn, self._expiry)
-        self._turns[turn.id] = (strand, turn, when)
-        heappush(self._agenda, (when, turn.id))
-        heappush(self._opened, (turn.opened_at, turn.id))
+        turn.falls_due = next_at(turn, self._expiry)
+        self._turns[turn.id] = turn
+        heappush(self._agenda, (turn.falls_due, turn.id))
+        if self._oldest is not None and turn.opened_at < self._oldest:
+            self._oldest = turn.opened_at
         if turn.escalation != NOBODY:
             self._count(turn, 1)
 
     def discard(self, turn_id: str) -> None:
         """Note that a turn no longer waits, if it did. Its escalation must still be what it was when it was added."""
-        entry = self._turns.pop(turn_id, None)
-        if entry is None:
+        turn = self._turns.pop(turn_id, None)
+        if turn is None:
             return
-        if entry[1].escalation != NOBODY:
-            self._count(entry[1], -1)
-        if len(self._opened) > 2 * len(self._turns) + _STALE:
-            self._opened = [(turn.opened_at, turn.id) for _, turn, _ in self._turns.values()]
-            heapify(self._opened)
+        if turn.escalation != NOBODY:
+            self._count(turn, -1)
+        if turn.opened_at == self._oldest:
+            self._oldest = None
 
     def _count(self, turn: Turn, sign: int) -> None:
         if turn.escalation < PAST_TARGET:
@@ -61,38 +57,30 @@ class Waiting:
         agenda, turns = self._agenda, self._turns
         while agenda:
             when, turn_id = agenda[0]
-            entry = turns.get(turn_id)
-            if entry is not None and entry[2] == when:
+            turn = turns.get(turn_id)
+            if turn is not None and turn.falls_due == when:
                 return when
             heappop(agenda)
         return None
 
-    def due(self, clock: int) -> list[tuple[Strand, Turn, int]]:
-        """Take out the turns that have fallen due by ``clock``, each with the time at which it did."""
-        agenda, turns, found = self._agenda, self._turns, []
+    def due(self, clock: int) -> list[Turn]:
+        """Take out the turns that have fallen due by ``clock``."""
+        agenda, turns, found = self._agenda, self._turns, list[Turn]()
         while agenda and agenda[0][0] <= clock:
             when, turn_id = heappop(agenda)
-            entry = turns.get(turn_id)
-            if entry is not None and entry[2] == when:
+            turn = turns.get(turn_id)
+            if turn is not None and turn.falls_due == when:
                 self.discard(turn_id)
-                found.append(entry)
+                found.append(turn)
         return found
 
     def columns(self) -> Record:
         """Return what every rolling row says of those who wait."""
+        if self._oldest is None:
+            self._oldest = min([turn.opened_at for turn in self._turns.values()], default=None)
         return {
             "unanswered": len(self._turns),
             "at_risk": self._at_risk,
             "breached": self._breached,
-            "oldest_opened_at": self._oldest_opened_at(),
+            "oldest_opened_at": self._oldest,
         }
-
-    def _oldest_opened_at(self) -> int | None:
-        opened, turns = self._opened, self._turns
-        while opened:
-            opened_at, turn_id = opened[0]
-            entry = turns.get(turn_id)
-            if entry is not None and entry[1].opened_at == opened_at:
-                return opened_at
-            heappop(opened)
-        return None
