@@ -96,25 +96,21 @@ def read_long(data: bytes, at: i64) -> tuple[i64, i64]:
 
 
 def read_size(data: bytes, at: i64) -> tuple[i64, i64]:
-    """Return twice the size that stands at ``at``, and the position after it."""
+    """Return the size that stands at ``at``, and the position after it."""
     size, at = read_long(data, at)
     if size < 0:
         raise UnusualError
-    return size << 1, at
+    return size, at
 
 
 def read_array_of_strings(data: bytes, at: i64) -> tuple[list[str], i64]:
     """Return the array of strings at ``at``, in one block or none, and the position after it."""
     values: list[str] = []
-    count, at = read_long(data, at)
-    if count < 0:
-        raise UnusualError
+    count, at = read_size(data, at)
     if not count:
         return values, at
     for _ in range(count):
-        size, at = read_long(data, at)
-        if size < 0:
-            raise UnusualError
+        size, at = read_size(data, at)
         values.append(data[at : at + size].decode())
         at += size
     if data[at]:

@@ -8,7 +8,8 @@ The array is written as one sized block (``-count, bytes, records…, 0``; Avro 
 cut the records out without decoding them. Messages by other producers, with unsized or several blocks, are read as well.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
@@ -17,7 +18,7 @@ from typing import Final
 import fastavro
 
 from schemas import rows
-from schemas.binary import UnusualError, avro_long
+from schemas.binary import UnusualError, avro_long, read_long
 from schemas.versions import MARKER, RECORDS, Record, Schema, newest, versions
 
 __all__ = ["Block", "DecodeError", "Record", "Schema", "cut", "decode", "decode_folded", "encode", "newest", "versions"]
@@ -38,23 +39,12 @@ def _by_header() -> Mapping[bytes, Schema]:
     return {schema.header: schema for schemas in versions().values() for schema in schemas}
 
 
-_WRITERS: Final[Mapping[str, Callable[[list[Record]], bytes]]] = {
-    "alert": rows.write_alert,
-    "checkpoint": rows.write_checkpoint,
-    "dead_letter": rows.write_dead_letter,
-    "interaction": rows.write_interaction,
-    "pane": rows.write_pane,
-    "rolling": rows.write_rolling,
-    "turn": rows.write_turn,
-}
-
-
 def encode(name: str, records: Sequence[Record]) -> bytes:
     """Return one message holding ``records`` of the type ``name``."""
     header = newest(name).header
     if not records:
         return header + b"\x00"
-    body = _WRITERS[name](list(records))
+    body = rows.WRITERS[name](list(records))
     return b"".join((header, avro_long(-len(records)), avro_long(len(body)), body, b"\x00"))
 
 
@@ -79,16 +69,14 @@ def decode_folded(message: bytes) -> list[Record]:
     As :func:`decode`, but text that nobody folds is not looked at. Raises :class:`DecodeError`.
     """
     end = len(message) - 1
-    if message.startswith(newest("interaction").header) and end > HEADER_SIZE and not message[end]:
-        count, at = _read_long(message, HEADER_SIZE)
-        size, at = _read_long(message, at)
-        if count < 0 and at + size == end:
-            try:
+    if message.startswith(newest("interaction").header) and not message[end]:
+        with suppress(IndexError, UnicodeDecodeError, UnusualError):
+            count, at = read_long(message, HEADER_SIZE)
+            size, at = read_long(message, at)
+            if count < 0 and at + size == end:
                 records, at = rows.read_interaction(message, at, -count)
-            except (IndexError, UnicodeDecodeError, UnusualError):
-                return decode("interaction", message)
-            if at == end:
-                return records
+                if at == end:
+                    return records
     return decode("interaction", message)
 
 
@@ -120,24 +108,13 @@ def cut(name: str, message: bytes) -> Block:
     A message with one sized block is cut; any other is decoded and encoded again, for only that finds the ends of records.
     """
     schema = schema_of(name, message)
-    count, position = _read_long(message, HEADER_SIZE)
-    if count < 0:
-        size, position = _read_long(message, position)
-        if 0 <= size == len(message) - 1 - position and message[-1] == 0:
-            return Block(schema, -count, memoryview(message)[position:-1])
-    elif count == 0 and position == len(message):
-        return Block(schema, 0, memoryview(b""))
+    with suppress(IndexError, UnusualError):
+        count, at = read_long(message, HEADER_SIZE)
+        if count < 0:
+            size, at = read_long(message, at)
+            if 0 <= size == len(message) - 1 - at and message[-1] == 0:
+                return Block(schema, -count, memoryview(message)[at:-1])
+        elif count == 0 and at == len(message):
+            return Block(schema, 0, memoryview(b""))
     records = decode(name, message)
     return cut(name, encode(name, records))
-
-
-def _read_long(data: bytes, position: int) -> tuple[int, int]:
-    """Return the Avro long at ``position`` and the position after it. Raises :class:`DecodeError`."""
-    value = shift = 0
-    for byte in data[position : position + 10]:
-        position += 1
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:  # noqa: PLR2004 - the last group has its top bit clear
-            return (value >> 1) ^ -(value & 1), position
-    raise DecodeError("undecodable", "the message ends inside a number")

@@ -34,7 +34,7 @@ _HEADER: Final = '''\
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from schemas.binary import (
     DOUBLE,
@@ -50,6 +50,8 @@ from schemas.binary import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from mypy_extensions import i64
 '''
 
@@ -64,16 +66,21 @@ _WRITE: Final = {
     ("array", "string"): "avro_strings({0})",
 }
 
-_SIZE: Final = ("size = data[at]", "at += 1", "if size & 0x81:", "    size, at = read_size(data, at - 1)", "size >>= 1")
+_SIZE: Final = (
+    "size = data[at]",
+    "if size & 0x81:",
+    "    size, at = read_size(data, at)",
+    "else:",
+    "    size, at = size >> 1, at + 1",
+)
 _READ: Final = {
     "string": (*_SIZE, "{0} = data[at : at + size].decode()", "at += size"),
     "long": (
         "{0} = data[at]",
-        "at += 1",
         "if {0} > 0x7F:",
-        "    {0}, at = read_long(data, at - 1)",
+        "    {0}, at = read_long(data, at)",
         "else:",
-        "    {0} = {0} >> 1 ^ -({0} & 1)",
+        "    {0}, at = {0} >> 1 ^ -({0} & 1), at + 1",
     ),
     "boolean": ("{0} = data[at] == 1", "at += 1"),
 }
@@ -92,6 +99,9 @@ def generate() -> str:
     functions = [*_reader("interaction", FOLDED)]
     for name in versions():
         functions += _writer(name)
+    functions += ["", "WRITERS: Final[Mapping[str, Callable[[list[dict[str, Any]]], bytes]]] = {"]
+    functions += [f'    "{name}": write_{name},' for name in versions()]
+    functions += ["}", ""]
     return "\n".join([_HEADER, *functions])
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from schemas.binary import (
     DOUBLE,
@@ -19,6 +19,8 @@ from schemas.binary import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from mypy_extensions import i64
 
 
@@ -39,110 +41,107 @@ def read_interaction(data: bytes, at: i64, count: i64) -> tuple[list[dict[str, A
     revision_: i64
     for _ in range(count):
         size = data[at]
-        at += 1
         if size & 0x81:
-            size, at = read_size(data, at - 1)
-        size >>= 1
+            size, at = read_size(data, at)
+        else:
+            size, at = size >> 1, at + 1
         id_ = data[at : at + size].decode()
         at += size
         size = data[at]
-        at += 1
         if size & 0x81:
-            size, at = read_size(data, at - 1)
-        size >>= 1
+            size, at = read_size(data, at)
+        else:
+            size, at = size >> 1, at + 1
         at += size
         size = data[at]
-        at += 1
         if size & 0x81:
-            size, at = read_size(data, at - 1)
-        size >>= 1
+            size, at = read_size(data, at)
+        else:
+            size, at = size >> 1, at + 1
         account_ = data[at : at + size].decode()
         at += size
         size = data[at]
-        at += 1
         if size & 0x81:
-            size, at = read_size(data, at - 1)
-        size >>= 1
+            size, at = read_size(data, at)
+        else:
+            size, at = size >> 1, at + 1
         kind_ = data[at : at + size].decode()
         at += size
         size = data[at]
-        at += 1
         if size & 0x81:
-            size, at = read_size(data, at - 1)
-        size >>= 1
+            size, at = read_size(data, at)
+        else:
+            size, at = size >> 1, at + 1
         author_id_ = data[at : at + size].decode()
         at += size
         size = data[at]
-        at += 1
         if size & 0x81:
-            size, at = read_size(data, at - 1)
-        size >>= 1
+            size, at = read_size(data, at)
+        else:
+            size, at = size >> 1, at + 1
         at += size
         while data[at] > 0x7F:
             at += 1
         at += 1
         size = data[at]
-        at += 1
         if size & 0x81:
-            size, at = read_size(data, at - 1)
-        size >>= 1
+            size, at = read_size(data, at)
+        else:
+            size, at = size >> 1, at + 1
         contact_id_ = data[at : at + size].decode()
         at += size
         size = data[at]
-        at += 1
         if size & 0x81:
-            size, at = read_size(data, at - 1)
-        size >>= 1
+            size, at = read_size(data, at)
+        else:
+            size, at = size >> 1, at + 1
         conversation_id_ = data[at : at + size].decode()
         at += size
         size = data[at]
-        at += 1
         if size & 0x81:
-            size, at = read_size(data, at - 1)
-        size >>= 1
+            size, at = read_size(data, at)
+        else:
+            size, at = size >> 1, at + 1
         parent_id_ = data[at : at + size].decode()
         at += size
         published_at_ = data[at]
-        at += 1
         if published_at_ > 0x7F:
-            published_at_, at = read_long(data, at - 1)
+            published_at_, at = read_long(data, at)
         else:
-            published_at_ = published_at_ >> 1 ^ -(published_at_ & 1)
+            published_at_, at = published_at_ >> 1 ^ -(published_at_ & 1), at + 1
         received_at_ = data[at]
-        at += 1
         if received_at_ > 0x7F:
-            received_at_, at = read_long(data, at - 1)
+            received_at_, at = read_long(data, at)
         else:
-            received_at_ = received_at_ >> 1 ^ -(received_at_ & 1)
+            received_at_, at = received_at_ >> 1 ^ -(received_at_ & 1), at + 1
         size = data[at]
-        at += 1
         if size & 0x81:
-            size, at = read_size(data, at - 1)
-        size >>= 1
+            size, at = read_size(data, at)
+        else:
+            size, at = size >> 1, at + 1
         at += size
         size = data[at]
-        at += 1
         if size & 0x81:
-            size, at = read_size(data, at - 1)
-        size >>= 1
+            size, at = read_size(data, at)
+        else:
+            size, at = size >> 1, at + 1
         at += size
         at += 4
         _, at = read_array_of_strings(data, at)
         _, at = read_array_of_strings(data, at)
         size = data[at]
-        at += 1
         if size & 0x81:
-            size, at = read_size(data, at - 1)
-        size >>= 1
+            size, at = read_size(data, at)
+        else:
+            size, at = size >> 1, at + 1
         at += size
         automated_ = data[at] == 1
         at += 1
         revision_ = data[at]
-        at += 1
         if revision_ > 0x7F:
-            revision_, at = read_long(data, at - 1)
+            revision_, at = read_long(data, at)
         else:
-            revision_ = revision_ >> 1 ^ -(revision_ & 1)
+            revision_, at = revision_ >> 1 ^ -(revision_ & 1), at + 1
         while data[at] > 0x7F:
             at += 1
         at += 1
@@ -156,10 +155,10 @@ def read_interaction(data: bytes, at: i64, count: i64) -> tuple[list[dict[str, A
             at += 1
         at += 1
         size = data[at]
-        at += 1
         if size & 0x81:
-            size, at = read_size(data, at - 1)
-        size >>= 1
+            size, at = read_size(data, at)
+        else:
+            size, at = size >> 1, at + 1
         at += size
         records.append({
             "id": id_,
@@ -367,3 +366,14 @@ def write_turn(records: list[dict[str, Any]]) -> bytes:
         written.append(b"\x01" if record["skewed"] else b"\x00")
         written.append(avro_long(record["version"]))
     return b"".join(written)
+
+
+WRITERS: Final[Mapping[str, Callable[[list[dict[str, Any]]], bytes]]] = {
+    "alert": write_alert,
+    "checkpoint": write_checkpoint,
+    "dead_letter": write_dead_letter,
+    "interaction": write_interaction,
+    "pane": write_pane,
+    "rolling": write_rolling,
+    "turn": write_turn,
+}

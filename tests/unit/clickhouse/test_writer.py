@@ -10,7 +10,7 @@ import pytest
 import urllib3
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
-from schemas import codec
+from schemas.binary import read_long
 from schemas.codec import Block, cut, encode, newest
 from sinks.clickhouse import writer
 from sinks.clickhouse.writer import TABLES, RefusedError, UnavailableError, Writer, batches, container
@@ -25,8 +25,8 @@ def unsnapped(body: bytes) -> bytes:
     out += body[:marker].replace(b"\x0csnappy", b"\x08null") + sync
     position = marker + 16
     while position < len(body):
-        count, position = codec._read_long(body, position)  # noqa: SLF001 - the reader of Avro's numbers
-        size, position = codec._read_long(body, position)  # noqa: SLF001
+        count, position = read_long(body, position)
+        size, position = read_long(body, position)
         data, position = bytes(stream[position : position + size]), position + size
         assert body[position : position + 16] == sync
         position += 16
