@@ -20,7 +20,6 @@ import re
 import signal
 import socket
 import struct
-import subprocess
 import sys
 import tempfile
 import threading
@@ -30,6 +29,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 from urllib.request import Request, urlopen
+
+from tests.processes import Process
 
 LASTING = ("refuse", "full", "slow")
 ONCE = ("reset", "die")
@@ -174,25 +175,24 @@ class Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-class Front:
+class Front(Process):
     """The server as a process, seen from outside."""
 
     def __init__(self, directory: Path, port: int) -> None:
-        self._directory, self._port = directory, port
-        self._directory.mkdir(parents=True, exist_ok=True)
-        self.url = f"http://127.0.0.1:{port}/default"
-        self.start()
+        self._address = f"http://127.0.0.1:{port}"
+        self.url = f"{self._address}/default"
+        directory.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "tests.clickhouse_front", str(directory), str(port)]
+        super().__init__(command, directory / "front.log")
 
     def start(self) -> None:
         """Start it, again too, and wait until it answers."""
-        command = [sys.executable, "-m", "tests.clickhouse_front", str(self._directory), str(self._port)]
-        with (self._directory / "front.log").open("ab") as log:
-            self.process = subprocess.Popen(command, cwd=Path(__file__).parent.parent, stdout=log, stderr=log)
+        super().start()
         for _ in range(300):
-            if self.process.poll() is not None:
-                raise RuntimeError((self._directory / "front.log").read_text(errors="replace")[-2000:])
+            if self.popen.poll() is not None:
+                raise RuntimeError(self.log.read_text(errors="replace")[-2000:])
             try:
-                urlopen(f"http://127.0.0.1:{self._port}/ping", timeout=2).close()
+                urlopen(f"{self._address}/ping", timeout=2).close()
             except OSError:
                 time.sleep(0.1)
             else:
@@ -200,12 +200,8 @@ class Front:
         raise RuntimeError("the ClickHouse front did not start within 30 seconds")
 
     def misbehave(self, what: str, seconds: float = 0) -> None:
-        url = f"http://127.0.0.1:{self._port}/misbehave/{what}?seconds={seconds}"
+        url = f"{self._address}/misbehave/{what}?seconds={seconds}"
         urlopen(Request(url, method="POST"), timeout=5).close()
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
 
 
 if __name__ == "__main__":

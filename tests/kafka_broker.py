@@ -3,19 +3,17 @@
 import fcntl
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
 
-ROOT = Path(__file__).parent.parent
+from tests.processes import ROOT, Process, free_ports
+
 JARS = ROOT / ".kafka" / "libs"
 PROPERTIES = """\
 process.roles=broker,controller
@@ -49,26 +47,19 @@ sys.stdin.read()
 """
 
 
-class Node:
-    """One broker of a cluster from Maven's jars, a process that can be killed, frozen and started again."""
+class Node(Process):
+    """One broker of a cluster from Maven's jars."""
 
     def __init__(self, number: int, port: int, directory: Path) -> None:
         """Start ``kafka.Kafka`` in ``directory``, where its ``server.properties`` are, and do not wait for it."""
         self.number, self.address = number, f"127.0.0.1:{port}"
-        self._directory, self._log = directory, directory / "kafka.log"
-        self.start()
+        super().__init__([*JAVA, "kafka.Kafka", "server.properties"], directory / "kafka.log", directory=directory)
 
-    def start(self) -> None:
-        with self._log.open("ab") as out:
-            command = [*JAVA, "kafka.Kafka", "server.properties"]
-            self.process = subprocess.Popen(command, cwd=self._directory, stdout=out, stderr=out)
-
-    def wait(self) -> None:
-        """Return when it answers."""
+    def wait_until_it_answers(self) -> None:
         admin = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
         for _ in range(200):
-            if self.process.poll() is not None:
-                raise RuntimeError(f"Kafka ended: {self._log.read_text(errors='replace')[-2000:]}")
+            if self.popen.poll() is not None:
+                raise RuntimeError(f"Kafka ended: {self.log.read_text(errors='replace')[-2000:]}")
             try:
                 admin.list_topics(timeout=1)
             except Exception:  # noqa: BLE001 - not yet
@@ -77,22 +68,12 @@ class Node:
                 return
         raise RuntimeError("Kafka did not start within a minute")
 
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
     def crash(self, seconds: float) -> None:
         """Kill it, and start it again after so long."""
         self.kill()
         time.sleep(seconds)
         self.start()
-        self.wait()
-
-    def freeze(self, seconds: float) -> None:
-        """Let it stand still for so long."""
-        self.process.send_signal(signal.SIGSTOP)
-        time.sleep(seconds)
-        self.process.send_signal(signal.SIGCONT)
+        self.wait_until_it_answers()
 
 
 @dataclass
@@ -148,7 +129,8 @@ def start_own(directory: Path, brokers: int = 1) -> Kafka | None:
     """
     if shutil.which("java") is None or (not JARS.exists() and not _fetch_jars()):
         return None
-    ports = {number: (free_port(), free_port()) for number in range(1, brokers + 1)}
+    free = iter(free_ports(2 * brokers))
+    ports = {number: (next(free), next(free)) for number in range(1, brokers + 1)}
     voters = ",".join(f"{number}@127.0.0.1:{controller}" for number, (_, controller) in ports.items())
     homes = {number: directory / f"kafka-{number}" for number in ports}
     for number, (port, controller) in ports.items():
@@ -160,7 +142,7 @@ def start_own(directory: Path, brokers: int = 1) -> Kafka | None:
         subprocess.run(form, cwd=homes[number], check=True, capture_output=True)
     nodes = [Node(number, port, homes[number]) for number, (port, _) in ports.items()]
     for node in nodes:
-        node.wait()
+        node.wait_until_it_answers()
 
     def stop() -> None:
         for node in nodes:
@@ -187,9 +169,3 @@ def _fetch_jars() -> bool:
             return False
         part.rename(JARS)
         return True
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

@@ -1,56 +1,71 @@
-"""`rapport worker` and `rapport sink` as processes of their own, and what one sees of them from outside: memory, metrics, log."""
+"""A process that a test starts, and what one sees of it from outside: memory and log."""
 
 import json
 import os
 import signal
+import socket
 import subprocess
-import sys
 import time
-from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
-from prometheus_client.parser import text_string_to_metric_families
-
-from streams import config
-from streams.config import Settings
-from tests.kafka_broker import ROOT, free_port
-
+ROOT = Path(__file__).parent.parent
 MEBIBYTE = 1 << 20
-STOP_SECONDS = 20.0
-GROUP_TRIES = 60
+STOP_SECONDS = 15.0
+"""A process that is asked to stop has to end within this time, whatever else is the matter; else within ten seconds."""
 
 
 class Process:
-    """A process of Rapport's."""
+    """A process that can be killed, frozen and started again, its output added to a log."""
 
-    def __init__(self, command: str, settings: Settings, directory: Path, source: Path = ROOT) -> None:
-        """Start ``rapport`` with ``command``; its log is added to in ``directory``. ``source``: where its code is."""
-        self.command, self.log, self._port = command, directory / f"{command}.log", free_port()
-        environment = config.environment(settings.model_copy(update={"metrics_port": self._port}))
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        directory: Path = ROOT,
+    ) -> None:
+        self.name, self.log = log.stem, log
+        self._command, self._environment, self._directory = command, environment, directory
+        self.start()
+
+    def start(self) -> None:
         with self.log.open("ab") as out:
             self.popen = subprocess.Popen(
-                [sys.executable, "-m", "streams", command], cwd=source, env=environment, stdout=out, stderr=out
+                self._command, cwd=self._directory, env=self._environment, stdout=out, stderr=out
             )
+
+    def kill(self) -> None:
+        self.popen.kill()
+        self.popen.wait()
+
+    def stop(self) -> int | None:
+        """Ask it to stop and return its exit code; None: it had to be killed."""
+        self.popen.terminate()
+        return self.wait()
+
+    def wait(self, seconds: float = STOP_SECONDS) -> int | None:
+        """Return the exit code of a process that ends; None: it had to be killed."""
+        try:
+            return self.popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return None
+
+    def freeze(self, seconds: float) -> None:
+        """Let it stand still, and wake as if nothing had happened."""
+        self.popen.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        self.popen.send_signal(signal.SIGCONT)
 
     def resident(self) -> float:
         """Return how much memory it has, in MiB; raises if it has ended."""
-        return resident(self.popen)
-
-    def metrics(self) -> dict[str, float]:
-        """Return what it says of itself, the labels summed up: nothing while it does not answer."""
-        found: Counter[str] = Counter()
-        try:
-            with urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=5) as answer:
-                text = answer.read().decode()
-        except OSError:
-            return found
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                found[sample.name] += sample.value
-        return found
+        if self.popen.poll() is not None:
+            raise RuntimeError(f"a process has ended with {self.popen.returncode}: {self.popen.args}")
+        pages = int(Path(f"/proc/{self.popen.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / MEBIBYTE
 
     def lines(self, *levels: str) -> list[dict[str, Any]]:
         """Return what it logged, or what of that has one of these levels; what is not JSON is ``error``."""
@@ -62,38 +77,17 @@ class Process:
                 found.append({"level": "error", "event": line})
         return [line for line in found if not levels or line["level"] in levels]
 
-    def kill(self) -> None:
-        self.popen.kill()
-        self.popen.wait()
-
-    def stop(self) -> int:
-        """Ask it to stop and return its exit code."""
-        self.popen.send_signal(signal.SIGTERM)
-        try:
-            return self.popen.wait(STOP_SECONDS)
-        finally:
-            self.kill()
+    def said(self, event: str) -> list[dict[str, Any]]:
+        """Return the lines of its log that say ``event``."""
+        return [line for line in self.lines() if line["event"] == event]
 
 
-def wait_for_groups(brokers: str) -> None:
-    """Return when a new Kafka is ready for consumer groups: until then, aiokafka logs errors that say nothing about us."""
-    consumer = Consumer({"bootstrap.servers": brokers, "group.id": "nobody", "log_level": 0})
-    try:
-        for _ in range(GROUP_TRIES):
-            try:
-                consumer.committed([TopicPartition("none", 0)], timeout=1)
-            except KafkaException:  # the topic of the groups is being made
-                time.sleep(0.5)
-            else:
-                return
-    finally:
-        consumer.close()
-    raise RuntimeError(f"Kafka at {brokers} has no coordinator of groups")
+def free_ports(number: int) -> list[int]:
+    """Return ports that are free, all different."""
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(number)]
+        return [listener.getsockname()[1] for listener in listeners]
 
 
-def resident(process: subprocess.Popen[bytes]) -> float:
-    """Return the resident memory of a process in MiB; raises if it has ended."""
-    if process.poll() is not None:
-        raise RuntimeError(f"a process has ended with {process.returncode}: {process.args}")
-    pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / MEBIBYTE
+def free_port() -> int:
+    return free_ports(1)[0]

@@ -1,10 +1,6 @@
 """A trial on a real broker: load, worker processes that something happens to, and the verdict against one sequential pass."""
 
-import json
-import os
 import random
-import signal
-import subprocess
 import sys
 import threading
 import time
@@ -17,11 +13,11 @@ from typing import Any
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
 from schemas import codec
-from streams import envelope, kafka
+from streams import config, envelope, kafka
 from streams.config import Settings, load_settings
 from streams.intake import Message
 from streams.interactions import interaction
-from tests.kafka_broker import ROOT
+from tests.processes import Process
 from tests.toy import Truth, key_of
 
 PARTITIONS = 4
@@ -93,41 +89,11 @@ class Load(threading.Thread):
         return codec.encode("interaction", events)
 
 
-class Worker:
-    """A worker process with the toy model; its log is kept."""
+class Worker(Process):
+    """A worker process with the toy model."""
 
     def __init__(self, settings: Settings, log: Path, **environment: str) -> None:
-        self.log = log
-        values = {
-            **os.environ,
-            "RAPPORT_BROKERS": settings.brokers,
-            "RAPPORT_PARTITIONS": str(settings.partitions),
-            "RAPPORT_TOPIC_PREFIX": settings.topic_prefix,
-            "RAPPORT_CHECKPOINT_SECONDS": str(settings.checkpoint_seconds),
-            **environment,
-        }
-        with log.open("ab") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.toy_worker"], cwd=ROOT, env=values, stdout=out, stderr=out
-            )
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self, seconds: float = 20.0) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            return self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            return -9
-
-    def lines(self, event: str | None = None) -> list[dict[str, Any]]:
-        """Return the log lines, or those of one event."""
-        lines = self.log.read_text(errors="replace").splitlines()
-        found = [json.loads(line) for line in lines if line.startswith("{")]
-        return [line for line in found if event in (None, line["event"])]
+        super().__init__([sys.executable, "-m", "tests.toy_worker"], log, config.environment(settings) | environment)
 
 
 def everything(settings: Settings, topic: str, partitions: int = PARTITIONS) -> list[Message]:

@@ -27,7 +27,7 @@ from tests.benchmarks import copies
 from tests.benchmarks.growth_plot import Line, Panel, plot
 from tests.benchmarks.measuring import Measured, Stopwatch, alone, code_in
 from tests.benchmarks.parts import COMPILED, compiled
-from tests.kafka_broker import ROOT
+from tests.processes import ROOT
 
 ACCOUNTS: Final = (10, 1_000, 10_000)
 WAITING: Final = (10_000, 100_000, 1_000_000)

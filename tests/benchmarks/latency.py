@@ -39,14 +39,15 @@ from sinks.clickhouse.sink import Plan, run_sink
 from sinks.clickhouse.writer import Writer
 from streams import kafka
 from streams.config import Settings, load_settings
+from streams.connection import kafka_options
 from streams.connectors.publisher import Publisher
 from streams.connectors.simulator import SimulatorOptions, simulate
 from streams.progress import Progress
 from streams.telemetry import configure_logging
 from tests import kafka_broker
 from tests.clickhouse_front import Front
-from tests.kafka_broker import free_port
-from tests.processes import Process, wait_for_groups
+from tests.plants import Rapport, wait_for_groups
+from tests.processes import free_port
 
 PARTITIONS: Final = 4
 STORIES_PER_HOUR: Final = 600.0
@@ -127,7 +128,7 @@ def sink(settings: Settings, stop: Event, inserts: Any) -> None:  # noqa: ANN401
 async def _sink(settings: Settings, stop: Event) -> None:
     client, stopped = connect(settings.clickhouse.get_secret_value()), asyncio.Event()
     plan = Plan(settings.topics, settings.sink_rows, settings.sink_seconds)
-    running = asyncio.create_task(run_sink(kafka.kafka_options(settings), client, plan, stopped))
+    running = asyncio.create_task(run_sink(kafka_options(settings), client, plan, stopped))
     while not stop.is_set() and not running.done():  # noqa: ASYNC110 - it is another process that sets it
         await asyncio.sleep(0.5)
     stopped.set()
@@ -151,7 +152,7 @@ async def publish(settings: Settings, rate: float, seconds: float, accounts: int
     )
     events = list(islice(simulate(options), TOLD_BEFORE, TOLD_BEFORE + int(rate * seconds)))
     published: dict[str, float] = {}
-    connection = kafka.kafka_options(settings)
+    connection = kafka_options(settings)
     async with Publisher(connection, settings.topics, source="simulator", max_bytes_in_flight=None) as publisher:
         begun = time.monotonic()
         for count, event in enumerate(events):
@@ -261,7 +262,7 @@ def _start(stack: ExitStack, directory: Path, changes: Mapping[str, float]) -> S
     client.close()
     kafka.apply_topics(settings)
     wait_for_groups(broker.brokers)
-    worker = Process("worker", settings, directory)
+    worker = Rapport("worker", settings, directory)
     stack.callback(worker.kill)
     return settings
 

@@ -2,19 +2,10 @@
 
 import asyncio
 import gc
-import json
-import re
-import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
-from urllib.request import urlopen
 
 import uvloop
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -23,9 +14,10 @@ from confluent_kafka import Producer
 from schemas import codec
 from sinks.clickhouse.sink import Plan, run_sink
 from sinks.clickhouse.writer import Writer
-from streams import config, kafka
+from streams import kafka
 from streams.app import GARBAGE_THRESHOLDS
 from streams.config import Settings
+from streams.connection import kafka_options
 from streams.envelope import Loaded
 from streams.intake import Message, Opened, open_message
 from streams.metrics.fold import Fold
@@ -36,7 +28,8 @@ from streams.telemetry import SINK_ROWS, configure_logging
 from tests.benchmarks.load import PARTITIONS, Messages
 from tests.benchmarks.measuring import Measured, Stopwatch, cpu_of, pin
 from tests.clickhouse_server import embedded
-from tests.kafka_broker import ROOT
+from tests.plants import Rapport
+from tests.processes import ROOT, Process
 
 COMPILED: Final = ROOT / "build" / "compiled"
 CYCLE_EVENTS: Final = 3_000
@@ -172,7 +165,7 @@ def storing(settings: Settings, rows: int) -> Measured:
 async def _storing(settings: Settings, client: Any, rows: int) -> Measured:  # noqa: ANN401 - clickhouse_connect's
     stop, ready, watch = asyncio.Event(), asyncio.Event(), Stopwatch()
     plan = Plan(settings.topics, settings.sink_rows, settings.sink_seconds)
-    sink = asyncio.create_task(run_sink(kafka.kafka_options(settings), client, plan, stop, ready.set))
+    sink = asyncio.create_task(run_sink(kafka_options(settings), client, plan, stop, ready.set))
     await ready.wait()
     with watch:
         while _stored() < rows and not sink.done():  # noqa: ASYNC110 - what the sink counts wakes nobody
@@ -199,51 +192,31 @@ def working(settings: Settings, messages: int, events: int, source: Path = ROOT)
 
     ``source``: where its code is, :data:`COMPILED` for the compiled one.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings = settings.model_copy(update={"metrics_port": port})
     with tempfile.TemporaryDirectory() as directory:
-        log = Path(directory, "worker.log")
-        with _worker(settings, log, source) as process:
-            start = _when(process, log, "Recovered")
-            while _folded(port) < messages:
+        process = Rapport("worker", settings, Path(directory), source)
+        try:
+            pin(process.popen.pid)  # before it has threads
+            start = _when(process, "Recovered")
+            while process.metrics().get("rapport_messages_total", 0) < messages:
+                process.resident()  # raises if it has ended
                 time.sleep(0.5)  # to be asked costs the worker some milliseconds
-            process.send_signal(signal.SIGTERM)
-            end = _when(process, log, "Checkpointed before stopping")
+            process.popen.terminate()
+            end = _when(process, "Checkpointed before stopping")
+        finally:
+            process.kill()
     low = kafka.covered(settings)
     assert sum(low.values()) + len(low) == messages, f"covered only up to {low}"
     return Measured(events, end[0] - start[0], end[1] - start[1])
 
 
-@contextmanager
-def _worker(settings: Settings, log: Path, source: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("wb") as out:
-        command = [sys.executable, "-m", "streams", "worker"]
-        process = subprocess.Popen(command, cwd=source, env=config.environment(settings), stdout=out, stderr=out)
-    try:
-        pin(process.pid)  # before it has threads
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _when(process: subprocess.Popen[bytes], log: Path, event: str) -> tuple[float, float]:
+def _when(process: Process, event: str) -> tuple[float, float]:
     """Return the time, and the CPU-seconds of the process, when the worker's log says ``event``."""
     end = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < end:
-        moment = time.monotonic(), cpu_of(process.pid)
-        if any(json.loads(line)["event"] == event for line in log.read_text().splitlines() if line.endswith("}")):
+        moment = time.monotonic(), cpu_of(process.popen.pid)
+        if process.said(event):
             return moment
-        if process.poll() is not None:
+        if process.popen.poll() is not None:
             break
         time.sleep(0.01)
-    raise RuntimeError(f"the worker did not say {event!r}: {log.read_text()[-2000:]}")
-
-
-def _folded(port: int) -> int:
-    """Return how many messages the worker says it has folded."""
-    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-        found = re.search(r"^rapport_messages_total (\S+)", answer.read().decode(), re.MULTILINE)
-    return int(float(found[1])) if found else 0
+    raise RuntimeError(f"the worker did not say {event!r}: {process.log.read_text()[-2000:]}")

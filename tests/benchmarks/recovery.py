@@ -30,8 +30,8 @@ from tests import kafka_broker
 from tests.benchmarks import copies
 from tests.benchmarks.measuring import cpu_of
 from tests.benchmarks.parts import COMPILED, compiled
-from tests.kafka_broker import ROOT
-from tests.processes import Process, wait_for_groups
+from tests.plants import Rapport, wait_for_groups
+from tests.processes import ROOT
 
 PARTITIONS: Final = 4
 FEW: Final = 1
@@ -136,7 +136,7 @@ def measure(brokers: str, size: Size, events: int, source: Path, directory: Path
             bench.send(number, encode("interaction", [late]))
     bench.flush()
     started = time.monotonic()
-    process = Process("worker", bench.settings, directory, source)
+    process = Rapport("worker", bench.settings, directory, source)
     try:
         _first_turn(bench.settings, process)
         found.first_event, found.first_memory = time.monotonic() - started, process.resident()
@@ -156,7 +156,7 @@ def measure(brokers: str, size: Size, events: int, source: Path, directory: Path
     return found
 
 
-def _fold(bench: Bench, process: Process, numbers: Sequence[Sequence[int]], events: int, found: Recovered) -> None:
+def _fold(bench: Bench, process: Rapport, numbers: Sequence[Sequence[int]], events: int, found: Recovered) -> None:
     """Let the worker fold about so many events, each account's minute in one message."""
     accounts = max(1, events // copies.EVENTS_A_MINUTE // PARTITIONS)
     of_partition = [own[:accounts] for own in numbers]
@@ -177,11 +177,11 @@ def _fold(bench: Bench, process: Process, numbers: Sequence[Sequence[int]], even
     found.worker = 1e6 * (cpu_of(process.popen.pid) - cpu) / count
 
 
-def _fold_seconds(process: Process) -> float:
+def _fold_seconds(process: Rapport) -> float:
     return process.metrics()["rapport_fold_seconds_total"]
 
 
-def _first_turn(settings: Settings, process: Process) -> None:
+def _first_turn(settings: Settings, process: Rapport) -> None:
     """Return when the first turn is in Kafka."""
     consumer = Consumer({"bootstrap.servers": settings.brokers, "group.id": "nobody", "enable.auto.commit": False})
     try:
@@ -196,7 +196,7 @@ def _first_turn(settings: Settings, process: Process) -> None:
         consumer.close()
 
 
-def _folded(process: Process, messages: int) -> None:
+def _folded(process: Rapport, messages: int) -> None:
     """Return when the worker says that it has folded so many messages."""
     end = time.monotonic() + PATIENCE_SECONDS
     while process.metrics().get("rapport_messages_total", 0) < messages:

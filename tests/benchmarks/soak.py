@@ -30,14 +30,15 @@ from sinks.clickhouse.connection import connect
 from sinks.clickhouse.migrate import migrate
 from streams import kafka
 from streams.config import Settings, load_settings
+from streams.connection import kafka_options
 from streams.connectors.publisher import Publisher
 from streams.connectors.simulator import SimulatorOptions, simulate
 from streams.metrics.targets import HOUR
 from streams.progress import Progress
 from tests import kafka_broker
 from tests.clickhouse_front import Front
-from tests.kafka_broker import free_port
-from tests.processes import MEBIBYTE, Process, resident, wait_for_groups
+from tests.plants import Rapport, wait_for_groups
+from tests.processes import MEBIBYTE, Process, free_port
 
 PARTITIONS: Final = 4
 LEAST_ACCOUNTS: Final = 8
@@ -136,7 +137,7 @@ class Load:
         begun = told = time.monotonic()
         sent = 0
         async with Publisher(
-            kafka.kafka_options(settings), settings.topics, source="simulator", max_bytes_in_flight=None
+            kafka_options(settings), settings.topics, source="simulator", max_bytes_in_flight=None
         ) as publisher:
             for event in simulate(options):
                 await publisher.publish(event)
@@ -159,8 +160,8 @@ class Plant:
 
     plan: Plan
     settings: Settings
-    workers: list[Process]
-    sink: Process
+    workers: list[Rapport]
+    sink: Rapport
     front: Front
     begun: float = field(default_factory=time.monotonic)
     _states: tuple[float, float] = (0.0, 0.0)
@@ -179,7 +180,7 @@ class Plant:
             worker=max(worker.resident() for worker in self.workers),
             state=self._state,
             sink=self.sink.resident(),
-            clickhouse=resident(self.front.process),
+            clickhouse=self.front.resident(),
             worker_lag=int(sum(worker.get("rapport_lag_messages", 0) for worker in workers)),
             sink_lag=int(sink.get("rapport_lag_messages", 0)),
             age=max(worker.get("rapport_checkpoint_age_seconds", 0) for worker in workers),
@@ -270,9 +271,9 @@ def unexplained(processes: Sequence[Process], explained: dict[str, str]) -> Iter
         counts = Counter(str(line["event"]) for line in process.lines("warning", "error", "critical"))
         for event, count in counts.items():
             if event in explained:
-                console.print(f"{process.command} logged {event!r} {count} times: {explained[event]}")
+                console.print(f"{process.name} logged {event!r} {count} times: {explained[event]}")
             else:
-                yield f"{process.command} logged {count} times: {event}"
+                yield f"{process.name} logged {count} times: {event}"
 
 
 # -- the command ----------------------------------------------------------------------------------------------------------
@@ -290,7 +291,7 @@ def run(plan: Plan, directory: Path, stack: ExitStack) -> list[str]:
     load = Load(plan)
     samples = asyncio.run(watch(plant, load))
     processes = [*plant.workers, plant.sink]
-    codes = [(process.command, process.stop()) for process in processes]
+    codes = [(process.name, process.stop()) for process in processes]
     client = connect(plant.front.url)
     judges: list[Callable[[Sequence[Sample], Plan], Iterator[str]]] = (
         [memory_unbounded] if plan.away else [memory_grew, fell_behind]
@@ -302,7 +303,7 @@ def run(plan: Plan, directory: Path, stack: ExitStack) -> list[str]:
     rate = load.published.total() / plan.seconds
     if rate < 0.95 * plan.rate:
         wrong.append(f"only {rate:,.0f} events/s could be published: this machine does not do more")
-    return wrong + [f"the {command} ended with {code}" for command, code in codes if code]
+    return wrong + [f"the {command} ended with {code}" for command, code in codes if code != 0]
 
 
 def _start(brokers: str, plan: Plan, directory: Path, stack: ExitStack) -> Plant:
@@ -324,9 +325,9 @@ def _start(brokers: str, plan: Plan, directory: Path, stack: ExitStack) -> Plant
     kafka.apply_topics(settings)
     wait_for_groups(brokers)
 
-    def start(command: str, number: int = 0) -> Process:
+    def start(command: str, number: int = 0) -> Rapport:
         (home := directory / f"{command}-{number}").mkdir()
-        process = Process(command, settings, home)
+        process = Rapport(command, settings, home)
         stack.callback(process.kill)
         return process
 

@@ -6,8 +6,9 @@ from random import Random
 
 from confluent_kafka.admin import AdminClient
 
-from tests.faults.plant import STOP_SECONDS, Plant, Process
+from tests.faults.plant import Plant
 from tests.kafka_broker import Node
+from tests.processes import STOP_SECONDS, Process
 
 MOST_WORKERS = 3
 Action = Callable[[Plant, Random], str]
@@ -103,7 +104,7 @@ def clickhouse_down(plant: Plant, _: Random) -> str:
 def clickhouse_dies_inserting(plant: Plant, _: Random) -> str:
     plant.front.misbehave("die")
     begun = time.monotonic()
-    plant.front.process.wait()
+    plant.front.popen.wait()
     waited = time.monotonic() - begun
     time.sleep(1)
     plant.front.start()

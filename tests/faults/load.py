@@ -14,13 +14,13 @@ from confluent_kafka import Message as Delivered
 from schemas import codec
 from schemas.codec import Record
 from streams.config import Settings
+from streams.connection import kafka_options
 from streams.connectors.base import Item, Rejected
 from streams.connectors.publisher import Publisher
 from streams.connectors.simulator import SimulatorOptions, simulate
 from streams.connectors.truth import Truth
 from streams.errors import BrokerError, Reason
 from streams.interactions import interaction
-from streams.kafka import kafka_options
 from tests.faults.lapse import Lapse
 
 SOURCE = "simulator"

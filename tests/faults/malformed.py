@@ -34,7 +34,7 @@ from streams.errors import Reason
 from streams.interactions import interaction
 from tests import kafka_broker
 from tests.faults.malformed_messages import malformed
-from tests.processes import Process, wait_for_groups
+from tests.plants import Rapport, wait_for_groups
 
 PARTITIONS: Final = 4
 ACCOUNTS: Final = 8
@@ -138,7 +138,7 @@ def run(brokers: str, count: int, seed: int, directory: Path) -> Outcome:
     kafka.apply_topics(settings)
     wait_for_groups(brokers)
     outcome, load = Outcome(), Load(settings, count, seed)
-    worker = Process("worker", settings, directory)
+    worker = Rapport("worker", settings, directory)
     try:
         load.start()
         outcome.samples = [*_watched(worker, 2 * count)]
@@ -155,7 +155,7 @@ def run(brokers: str, count: int, seed: int, directory: Path) -> Outcome:
     return outcome
 
 
-def _watched(worker: Process, messages: int) -> Iterator[Sample]:
+def _watched(worker: Rapport, messages: int) -> Iterator[Sample]:
     """Yield how the worker does, until it has read all ``messages``."""
     begun = moved = time.monotonic()
     read = 0

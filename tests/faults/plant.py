@@ -1,12 +1,9 @@
 """A whole plant of real processes on one machine: workers, sinks and ClickHouse, and a supervisor as any plant has one."""
 
 import signal
-import subprocess
 import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sinks.clickhouse.connection import connect
@@ -15,50 +12,13 @@ from streams import config, kafka
 from streams.config import Settings
 from tests.clickhouse_front import Front
 from tests.faults.lapse import Lapse
-from tests.kafka_broker import ROOT, Kafka
+from tests.kafka_broker import Kafka
+from tests.processes import Process
 
 WORKER = (sys.executable, "-m", "tests.faults.worker")
 SINK = (sys.executable, "-m", "streams", "sink")
-STOP_SECONDS = 15.0
-"""A process that is asked to stop has to end within this time, whatever else is the matter; else within ten seconds."""
 RESTART_SECONDS = 1.0
 """The supervisor waits so long before it starts again what has ended."""
-
-
-class Process:
-    """A process of the plant."""
-
-    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
-        self.name, self.log = name, log
-        with log.open("ab") as out:
-            self.popen = subprocess.Popen(command, cwd=ROOT, env={**environment}, stdout=out, stderr=out)
-
-    def kill(self) -> None:
-        self.popen.kill()
-        self.popen.wait()
-
-    def stop(self, seconds: float = STOP_SECONDS) -> int | None:
-        """Ask it to stop and return its exit code; None: it had to be killed."""
-        self.popen.terminate()
-        return self.wait(seconds)
-
-    def wait(self, seconds: float = STOP_SECONDS) -> int | None:
-        """Return the exit code of a process that ends; None: it had to be killed."""
-        try:
-            return self.popen.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            return None
-
-    def said(self, event: str) -> bool:
-        """Say whether it has logged something."""
-        return f'"event": "{event}"' in self.log.read_text(errors="replace")
-
-    def freeze(self, seconds: float) -> None:
-        """Let it stand still, and wake as if nothing had happened."""
-        self.popen.send_signal(signal.SIGSTOP)
-        time.sleep(seconds)
-        self.popen.send_signal(signal.SIGCONT)
 
 
 class Plant:
@@ -93,13 +53,11 @@ class Plant:
         self._count += 1
         environment = config.environment(self.settings.model_copy(update=changes))
         environment |= {"FAULTS_LAPSE": self.lapse.encode(), "FAULTS_STEP": str(step), "FAULTS_WITHOUT": self.without}
-        name = f"worker-{self._count}"
-        return Process(name, WORKER, environment, self.directory / f"{name}.log")
+        return Process(WORKER, self.directory / f"worker-{self._count}.log", environment)
 
     def sink(self) -> Process:
         self._count += 1
-        name = f"sink-{self._count}"
-        return Process(name, SINK, config.environment(self.settings), self.directory / f"{name}.log")
+        return Process(SINK, self.directory / f"sink-{self._count}.log", config.environment(self.settings))
 
     def _supervise(self) -> None:
         while not self._over.wait(RESTART_SECONDS):

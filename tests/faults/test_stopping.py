@@ -11,9 +11,10 @@ from streams import config, kafka
 from streams.config import load_settings
 from streams.errors import EXIT_RESTART
 from tests.clickhouse_server import embedded
-from tests.faults.plant import SINK, Process
+from tests.faults.plant import SINK
 from tests.faults.trial import Options, begin, finish
 from tests.kafka_broker import Kafka, start_embedded
+from tests.processes import Process
 
 
 @pytest.mark.kafka
@@ -46,7 +47,7 @@ def test_a_sink_does_not_wait_for_a_kafka_that_is_gone(tmp_path: Path) -> None:
         pass  # the tables are there, and the directory is free
     settings = load_settings(brokers=broker.brokers, topic_prefix="gone", clickhouse=f"chdb:{tmp_path / 'clickhouse'}")
     kafka.apply_topics(settings)
-    sink = Process("sink", SINK, config.environment(settings), tmp_path / "log")
+    sink = Process(SINK, tmp_path / "log", config.environment(settings))
     while not sink.said("assigned"):
         assert sink.popen.poll() is None, sink.log.read_text()
         time.sleep(0.1)

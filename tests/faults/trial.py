@@ -19,9 +19,10 @@ from tests.faults.actions import Action, lanes
 from tests.faults.evidence import Left, input_ends
 from tests.faults.lapse import Lapse
 from tests.faults.load import Load
-from tests.faults.plant import Plant, Process
+from tests.faults.plant import Plant
 from tests.faults.verdict import Verdict, judge
-from tests.kafka_broker import Kafka, free_port
+from tests.kafka_broker import Kafka
+from tests.processes import Process, free_port
 
 FACTOR = 600.0
 """Simulated seconds in a second: a minute of a trial is ten hours."""

@@ -9,7 +9,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.kafka_broker import ROOT, Kafka
+from tests.kafka_broker import Kafka
+from tests.processes import ROOT
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import pytest
 from sinks.clickhouse.migrate import migrations
 from sinks.clickhouse.writer import TABLES
 from tests.clickhouse_roles import VIEWS, granted
-from tests.kafka_broker import ROOT
+from tests.processes import ROOT
 
 INSERTS = {f"insert {name}" for name in TABLES}
 SELECTS = {f"select {view}" for view in (*VIEWS, "account_responsiveness", "account_activity")} | {"report"}

@@ -1,7 +1,6 @@
 """The whole pipeline on the real files: embedded by one command, and on Apache Kafka with the worker killed in the middle."""
 
 import asyncio
-import socket
 import subprocess
 import sys
 import time
@@ -15,7 +14,6 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from sinks.clickhouse.sink import Plan, run_sink
-from streams import config
 from streams.config import Settings, load_settings
 from streams.connection import kafka_options
 from streams.connectors.base import Rejected
@@ -26,6 +24,7 @@ from streams.progress import Progress
 from tests import figures
 from tests.clickhouse_server import embedded
 from tests.kafka_broker import Kafka
+from tests.plants import Rapport
 
 RAPPORT = (sys.executable, "-m", "streams")
 
@@ -72,33 +71,12 @@ def test_the_pairs_by_one_command(tmp_path: Path) -> None:
         figures.assert_pairs(client)
 
 
-class Worker:
-    """`rapport worker` as a process that can be killed."""
-
-    def __init__(self, settings: Settings, log: Path) -> None:
-        self._settings, self._log = settings, log
-        self.start()
-
-    def start(self) -> None:
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen([*RAPPORT, "worker"], env=config.environment(self._settings), stderr=log)
-
-    def kill(self) -> None:
-        assert self._process.poll() is None, self._log.read_text()
-        self._process.kill()
-        self._process.wait()
-
-    def stop(self) -> int:
-        self._process.terminate()
-        return self._process.wait(15)
-
-
-async def through_kafka(settings: Settings, file: Path, file_format: str, client: Client, log: Path) -> None:
+async def through_kafka(settings: Settings, file: Path, file_format: str, client: Client, directory: Path) -> None:
     """Publish a file in many small messages; kill the worker after a third and after two thirds of them."""
     source = open_replay(file, file_format)
     stop = asyncio.Event()
     sink = asyncio.create_task(run_sink(kafka_options(settings), client, Plan(settings.topics), stop))
-    worker = Worker(settings, log)
+    worker = Rapport("worker", settings, directory)
     kills = [len(source.items) // 3, len(source.items) * 2 // 3]
     async with Publisher(
         kafka_options(settings), settings.topics, source=file_format, deterministic=True, max_bytes_in_flight=None
@@ -114,6 +92,7 @@ async def through_kafka(settings: Settings, file: Path, file_format: str, client
             if kills and number == kills[0]:
                 kills.pop(0)
                 await until_half_covered(settings, number)
+                assert worker.popen.poll() is None, worker.log.read_text()
                 worker.kill()
                 worker.start()
         await publisher.tick(max(item["received_at"] for item in source.items if not isinstance(item, Rejected)))
@@ -158,22 +137,19 @@ def test_on_apache_kafka_with_the_worker_killed_twice(
     plant: Settings, clickhouse: Client, tmp_path: Path, real: RealFile
 ) -> None:
     file = figures.data_file(real.name)
-    asyncio.run(through_kafka(plant, file, real.file_format, clickhouse, tmp_path / "worker.log"))
+    asyncio.run(through_kafka(plant, file, real.file_format, clickhouse, tmp_path))
     real.assert_figures(clickhouse)
 
 
 @pytest.mark.kafka
 def test_a_worker_is_ready_when_it_has_recovered(plant: Settings, tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    worker = Worker(plant.model_copy(update={"metrics_port": port}), tmp_path / "worker.log")
+    worker = Rapport("worker", plant, tmp_path)
     answers: list[int] = []
     deadline = time.monotonic() + 30
     while 200 not in answers:
-        assert time.monotonic() < deadline, (tmp_path / "worker.log").read_text()
+        assert time.monotonic() < deadline, worker.log.read_text()
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/readyz", timeout=2) as answer:
                 answers.append(answer.status)
         except urllib.error.HTTPError as error:
             error.close()
@@ -182,8 +158,7 @@ def test_a_worker_is_ready_when_it_has_recovered(plant: Settings, tmp_path: Path
             pass  # it does not listen yet
         time.sleep(0.02)
     assert set(answers[:-1]) == {503}, "while it joins and recovers it is not ready"
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2) as answer:
-        assert "rapport_recovery_seconds" in answer.read().decode()
+    assert any(name.startswith("rapport_recovery_seconds") for name in worker.metrics())
     assert worker.stop() == 0
 
 

@@ -23,7 +23,7 @@ from streams.connectors.simulator import SimulatorOptions, simulate
 from streams.errors import EXIT_USAGE, BrokerError
 from streams.progress import Progress
 from tests import secure_kafka
-from tests.kafka_broker import ROOT
+from tests.processes import Process
 from tests.secure_kafka import TOKEN_SECONDS, SecureKafka
 
 pytestmark = [
@@ -88,18 +88,11 @@ def process(command: str, settings: Settings, log: Path, *secrets: str) -> Itera
         file = log.with_suffix(f".{name}")
         file.write_text(environment.pop(f"RAPPORT_{name.upper()}") + "\n")
         environment[f"RAPPORT_{name.upper()}_FILE"] = str(file)
-    with log.open("wb") as out:
-        arguments = [sys.executable, "-m", "streams", *command.split()]
-        running = subprocess.Popen(arguments, cwd=ROOT, env=environment, stdout=out, stderr=out)
+    running = Process([sys.executable, "-m", "streams", *command.split()], log, environment)
     try:
-        yield running
+        yield running.popen
     finally:
-        running.terminate()
-        try:
-            running.wait(20)
-        except subprocess.TimeoutExpired:
-            running.kill()
-            running.wait()
+        running.stop()
 
 
 def ended(command: str, settings: Settings, log: Path) -> tuple[int, list[str]]:

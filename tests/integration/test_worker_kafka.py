@@ -37,12 +37,12 @@ def test_outputs_are_those_of_one_sequential_pass_through_kill_9_and_sigterm(kaf
     assert verdict.faults() == {}
     assert verdict.rows["alert"] > 20
     assert verdict.letters >= load.poison > 10
-    assert [line["accounts"] > 0 for line in worker.lines("Recovered")] == [True]
+    assert [line["accounts"] > 0 for line in worker.said("Recovered")] == [True]
 
     again = Worker(settings, tmp_path / "4.log")
     wait_until_covered(settings, {number: offset + 1 for number, offset in low.items()})
     assert again.stop() == 0
-    assert again.lines("Recovered")[0]["offsets"] == {str(number): offset for number, offset in low.items()}
+    assert again.said("Recovered")[0]["offsets"] == {str(number): offset for number, offset in low.items()}
     verdict_again = judge(settings, streams_kafka.covered(settings))
     assert verdict_again.faults() == {}
     assert verdict_again.letters == verdict.letters, "nothing is replayed"
@@ -65,7 +65,7 @@ def test_the_embedded_broker_carries_it_too(embedded_kafka: Kafka, tmp_path: Pat
     assert worker.stop() == 0
     verdict = judge(settings, streams_kafka.covered(settings))
     assert verdict.faults() == {}
-    assert min(worker.lines("Recovered")[0]["offsets"].values()) >= 50
+    assert min(worker.said("Recovered")[0]["offsets"].values()) >= 50
 
 
 def test_poison_alone_stops_the_worker_with_one_line_and_nothing_is_passed_over(
@@ -78,8 +78,8 @@ def test_poison_alone_stops_the_worker_with_one_line_and_nothing_is_passed_over(
         producer.produce(settings.topics.interactions.name, value, partition=1)
     producer.flush()
     worker = Worker(settings, tmp_path / "log", RAPPORT_DEAD_LETTERS_PER_MINUTE="20")
-    assert worker.process.wait(30) == EXIT_USAGE
-    (line,) = [line for line in worker.lines() if line["level"] == "critical"]
+    assert worker.wait(30) == EXIT_USAGE
+    (line,) = worker.lines("critical")
     assert "more than 20 dead letters within a minute, of late: undecodable: see" in line["event"]
     assert "raise RAPPORT_DEAD_LETTERS_PER_MINUTE" in line["event"]
 
@@ -98,7 +98,7 @@ def test_poison_alone_stops_the_worker_with_one_line_and_nothing_is_passed_over(
 def test_a_worker_says_what_is_missing(embedded_kafka: Kafka, tmp_path: Path) -> None:
     settings = load_settings(brokers=embedded_kafka.brokers, topic_prefix="nothing")
     worker = Worker(settings, tmp_path / "log")
-    assert worker.process.wait(30) == EXIT_USAGE
+    assert worker.wait(30) == EXIT_USAGE
     assert worker.log.read_text().startswith("there is no topic nothing.interactions, nothing.turns")
     assert "run rapport topics apply" in worker.log.read_text()
 
@@ -106,7 +106,7 @@ def test_a_worker_says_what_is_missing(embedded_kafka: Kafka, tmp_path: Path) ->
 def test_a_worker_says_that_kafka_is_not_there(tmp_path: Path) -> None:
     begun = time.monotonic()
     worker = Worker(load_settings(brokers="127.0.0.1:1"), tmp_path / "log")
-    assert worker.process.wait(30) == EXIT_USAGE
+    assert worker.wait(30) == EXIT_USAGE
     assert time.monotonic() - begun < 15
     (line,) = worker.log.read_text().splitlines()
     assert line.startswith("Kafka does not answer at 127.0.0.1:1")

@@ -1,7 +1,6 @@
 """The command line: help everywhere, and every mistake one line and exit 2."""
 
 import re
-import socket
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 from streams import terminal
 from streams.cli import main
 from streams.errors import SettingsError
+from tests.processes import free_port
 
 COMMANDS = (
     "demo",
@@ -40,12 +40,6 @@ def rapport(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         return int(end.value.code or 0), captured.out, captured.err
 
     return run
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])

@@ -20,7 +20,7 @@ from streams.config import load_settings
 from streams.connection import kafka_options
 from streams.errors import ClickHouseError, SettingsError
 from tests.access_table import access_table
-from tests.kafka_broker import ROOT
+from tests.processes import ROOT
 from tests.secure_kafka import make_certificates
 
 TOKENS = {"security_protocol": "SASL_SSL", "sasl_mechanism": "OAUTHBEARER"}

@@ -5,14 +5,12 @@ import os
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import sysconfig
 import time
 import tomllib
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path, PurePath
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -27,8 +25,8 @@ from schemas.topics import Catalogue
 from streams import kafka, telemetry
 from streams.config import Settings, load_brands
 from tests.kafka_broker import JARS
+from tests.processes import ROOT, free_port, free_ports
 
-ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
 SERVICES = COMPOSE["services"]
@@ -312,7 +310,7 @@ def test_the_build_is_sent_the_distribution_and_nothing_else() -> None:
 def test_health_is_asked_as_the_image_does() -> None:
     (check,) = arguments(stages()[-1], "HEALTHCHECK")
     command = json.loads(check.partition("CMD ")[2])
-    port = _free_port()
+    port = free_port()
     environment = {**os.environ, "RAPPORT_METRICS_PORT": str(port), "http_proxy": "http://127.0.0.1:1"}
 
     def ask() -> int:
@@ -395,7 +393,7 @@ def broker(tmp_path: Path) -> Iterator[str]:
     if shutil.which("java") is None or not any(JARS.glob("kafka_*.jar")):
         pytest.skip("Kafka's jars are not there (deploy/kafka/pom.xml)")
     given: dict[str, Any] = SERVICES["kafka"]["environment"]
-    moved = {19092: _free_port(), 9092: _free_port(), 29093: _free_port()}
+    moved = dict(zip((19092, 9092, 29093), free_ports(3), strict=True))
     lines = []
     for name, value in given.items():
         if name.startswith("KAFKA_") and name != "KAFKA_HEAP_OPTS":
@@ -434,9 +432,3 @@ def test_kafka_starts_with_these_settings_and_takes_our_topics(broker: str) -> N
             break
     assert len(created) == len(settings.topics.all)
     assert kafka.check_topics(settings) == []
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

@@ -15,9 +15,9 @@ from streams.config import AccountTargets
 from streams.errors import Reason
 from streams.metrics.counters import PANE_COUNTERS, WINDOW_COUNTERS
 from streams.metrics.targets import DEFAULT_TARGETS
+from tests.processes import ROOT
 from tests.settings_table import settings_table
 
-ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     page
     for page in ROOT.rglob("*.md")

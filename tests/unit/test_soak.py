@@ -55,7 +55,7 @@ def test_whatever_is_missing_is_told() -> None:
 
 def test_a_line_in_the_log_needs_an_explanation() -> None:
     def process(*events: str) -> Any:  # noqa: ANN401
-        return SimpleNamespace(command="sink", lines=lambda *_: [{"event": event} for event in events])
+        return SimpleNamespace(name="sink", lines=lambda *_: [{"event": event} for event in events])
 
     assert [*unexplained([process("away", "away")], {"away": "as it was told"})] == []
     assert [*unexplained([process("away", "hm", "hm")], {"away": ""})] == ["sink logged 2 times: hm"]

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -12,13 +11,12 @@ import pytest
 from streams import telemetry
 from streams.config import load_settings
 from streams.errors import SettingsError
+from tests.processes import free_port
 
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 def get(port: int, path: str) -> tuple[int, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from tests.benchmarks.peers.work import SCHEMA
-from tests.kafka_broker import ROOT
+from tests.processes import ROOT
 
 HERE: Final = Path(__file__).parent
 ENVIRONMENTS: Final = ROOT / ".peers"

@@ -14,7 +14,7 @@ from streams import config
 from streams.config import Settings
 from tests.benchmarks.measuring import Measured, cpu_of, pin
 from tests.benchmarks.peers.work import FIRST, LAST, STORED, Job
-from tests.kafka_broker import ROOT
+from tests.processes import ROOT
 
 PATIENCE_SECONDS: Final = 600.0
 RAPPORT_STORED: Final = "Checkpointed before stopping"
