@@ -63,6 +63,8 @@ class Account:
         self.name = name
         self.targets = targets
         self.clock = clock
+        self._offset = crc32(name.encode()) % DAY
+        """The account's own time of day for forgetting, ms: not all accounts at once."""
         self.ahead = 0
         """The latest time of any message: one dated after the clock enters the windows when the clock gets there."""
         self.strands: dict[tuple[str, str], Strand] = {}
@@ -331,11 +333,6 @@ class Account:
             self.say_panes(version, facts)  # some of them are about to be forgotten
             self._forget(day * DAY - self._offset)
         self.clock = clock
-
-    @property
-    def _offset(self) -> int:
-        """The account's own time of day for forgetting, ms: not all accounts at once."""
-        return crc32(self.name.encode()) % DAY
 
     def _day(self, clock: int) -> int:
         return (clock + self._offset) // DAY
