@@ -15,15 +15,7 @@ from confluent_kafka.admin import AdminClient
 from tests.processes import ROOT, Process, free_ports
 
 JARS = ROOT / ".kafka" / "libs"
-PROPERTIES = """\
-process.roles=broker,controller
-node.id={number}
-controller.quorum.voters={voters}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
-controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
-log.dirs={data}
+SMALL = """\
 offsets.topic.replication.factor={copies}
 offsets.topic.num.partitions=4
 min.insync.replicas={in_sync}
@@ -34,6 +26,17 @@ share.coordinator.state.topic.min.isr={in_sync}
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 auto.create.topics.enable=false
+"""
+"""Of every broker that a test starts: few partitions, short waits."""
+PROPERTIES = """\
+process.roles=broker,controller
+node.id={number}
+controller.quorum.voters={voters}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+log.dirs={data}
 """
 QUICK = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 """A test's broker lives too short for the optimizing compiler to pay."""
@@ -50,10 +53,11 @@ sys.stdin.read()
 class Node(Process):
     """One broker of a cluster from Maven's jars."""
 
-    def __init__(self, number: int, port: int, directory: Path) -> None:
+    def __init__(self, number: int, port: int, directory: Path, *options: str) -> None:
         """Start ``kafka.Kafka`` in ``directory``, where its ``server.properties`` are, and do not wait for it."""
         self.number, self.address = number, f"127.0.0.1:{port}"
-        super().__init__([*JAVA, "kafka.Kafka", "server.properties"], directory / "kafka.log", directory=directory)
+        command = [*JAVA, *options, "kafka.Kafka", "server.properties"]
+        super().__init__(command, directory / "kafka.log", directory=directory)
 
     def wait_until_it_answers(self) -> None:
         admin = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
@@ -127,7 +131,7 @@ def start_own(directory: Path, brokers: int = 1) -> Kafka | None:
 
     Of three brokers, two have to have what is acknowledged.
     """
-    if shutil.which("java") is None or (not JARS.exists() and not _fetch_jars()):
+    if not fetch_jars():
         return None
     free = iter(free_ports(2 * brokers))
     ports = {number: (next(free), next(free)) for number in range(1, brokers + 1)}
@@ -136,10 +140,7 @@ def start_own(directory: Path, brokers: int = 1) -> Kafka | None:
     for number, (port, controller) in ports.items():
         homes[number].mkdir(parents=True)
         settings = {"number": number, "port": port, "controller": controller, "data": homes[number] / "data"}
-        properties = PROPERTIES.format(voters=voters, copies=brokers, in_sync=brokers // 2 + 1, **settings)
-        (homes[number] / "server.properties").write_text(properties)
-        form = [*JAVA, "kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "-c", "server.properties"]
-        subprocess.run(form, cwd=homes[number], check=True, capture_output=True)
+        format_storage(homes[number], PROPERTIES.format(voters=voters, **settings), copies=brokers)
     nodes = [Node(number, port, homes[number]) for number, (port, _) in ports.items()]
     for node in nodes:
         node.wait_until_it_answers()
@@ -153,8 +154,20 @@ def start_own(directory: Path, brokers: int = 1) -> Kafka | None:
     return Kafka(",".join(node.address for node in nodes), kind, stop, nodes)
 
 
-def _fetch_jars() -> bool:
-    """Let Maven bring Kafka's jars, all of them or none; of several processes that want them, one fetches."""
+def format_storage(home: Path, properties: str, *options: str, copies: int = 1) -> None:
+    """Write the ``server.properties`` of a broker, and prepare the directory for its data that they name."""
+    small = SMALL.format(copies=copies, in_sync=copies // 2 + 1)
+    (home / "server.properties").write_text(properties + small)
+    form = [*JAVA, "kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "-c", "server.properties"]
+    subprocess.run([*form, *options], cwd=home, check=True, capture_output=True)
+
+
+def fetch_jars() -> bool:
+    """Say whether Kafka can run here; let Maven bring its jars, all or none. Of several processes that want them, one fetches."""
+    if shutil.which("java") is None:
+        return False
+    if JARS.exists():
+        return True
     if shutil.which("mvn") is None:
         return False
     JARS.parent.mkdir(exist_ok=True)

@@ -14,20 +14,17 @@ A plain listener on the loopback address is the super user: with it a test grant
 import base64
 import json
 import shutil
-import socket
 import ssl
 import subprocess
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote_plus
 
-from confluent_kafka import KafkaException
 from confluent_kafka.admin import (
     AclBinding,
     AclBindingFilter,
@@ -39,7 +36,8 @@ from confluent_kafka.admin import (
 )
 
 from schemas.access import Grant
-from tests.kafka_broker import JARS, _fetch_jars
+from tests.kafka_broker import Node, fetch_jars, format_storage
+from tests.processes import free_ports
 
 PROPERTIES = """\
 process.roles=broker,controller
@@ -51,15 +49,6 @@ listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAIN:PLAINTEXT,LOGIN:SASL_S
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAIN
 log.dirs=data
-offsets.topic.replication.factor=1
-offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-group.initial.rebalance.delay.ms=0
-group.min.session.timeout.ms=1000
-auto.create.topics.enable=false
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:ANONYMOUS
 ssl.keystore.type=PEM
@@ -78,7 +67,6 @@ listener.name.tokens.oauthbearer.sasl.oauthbearer.jwks.endpoint.url={keys}
 listener.name.tokens.oauthbearer.sasl.oauthbearer.expected.audience=kafka
 listener.name.tokens.oauthbearer.connections.max.reauth.ms=3600000
 """
-JAVA = ["java", "-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{JARS}/*"]
 TOKEN_SECONDS = 4
 """A token lives so long; after it the broker ends the connection at the next request."""
 
@@ -95,7 +83,7 @@ class SecureKafka:
     token_url: str
     passwords: Mapping[str, str]
     """Of every user; also the secrets of the token server's clients."""
-    process: "subprocess.Popen[bytes]"
+    node: Node
     admin: AdminClient
     token_server: "TokenServer"
 
@@ -122,33 +110,28 @@ class SecureKafka:
 
     def stop(self) -> None:
         self.token_server.shutdown()
-        self.process.kill()
-        self.process.wait()
+        self.node.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
 def start(directory: Path, passwords: Mapping[str, str]) -> SecureKafka | None:
     """Return a broker that knows these users; None: there is no Java, no openssl, or no jars."""
-    if shutil.which("openssl") is None or shutil.which("java") is None or (not JARS.exists() and not _fetch_jars()):
+    if shutil.which("openssl") is None or not fetch_jars():
         return None
     make_certificates(directory)
     server = TokenServer(directory, passwords)
     names = ("plain", "login", "mutual", "tokens", "controller")
-    ports = dict(zip(names, _free_ports(len(names)), strict=True))
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
     plain_users = " ".join(f'user_{user}="{password}"' for user, password in passwords.items())
     keys = (directory / "keys.json").as_uri()
-    (directory / "server.properties").write_text(PROPERTIES.format(**ports, plain_users=plain_users, keys=keys))
-    form = [*JAVA, "kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "-c", "server.properties"]
+    properties = PROPERTIES.format(**ports, plain_users=plain_users, keys=keys)
+    scram = []
     for user, password in passwords.items():
         for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
-            form += ["--add-scram", f"{mechanism}=[name={user},password={password}]"]
-    subprocess.run(form, cwd=directory, check=True, capture_output=True)
-    allowed = f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={keys}"
-    with (directory / "kafka.log").open("wb") as log:
-        command = [*JAVA, allowed, "kafka.Kafka", "server.properties"]
-        process = subprocess.Popen(command, cwd=directory, stdout=log, stderr=log)
-    admin = AdminClient({"bootstrap.servers": f"127.0.0.1:{ports['plain']}", "log_level": 0})
-    _wait(admin, process, directory / "kafka.log")
+            scram += ["--add-scram", f"{mechanism}=[name={user},password={password}]"]
+    format_storage(directory, properties, *scram)
+    node = Node(1, ports["plain"], directory, f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={keys}")
+    node.wait_until_it_answers()
     return SecureKafka(
         login=f"localhost:{ports['login']}",
         mutual=f"localhost:{ports['mutual']}",
@@ -156,30 +139,10 @@ def start(directory: Path, passwords: Mapping[str, str]) -> SecureKafka | None:
         directory=directory,
         token_url=server.url,
         passwords=passwords,
-        process=process,
-        admin=admin,
+        node=node,
+        admin=AdminClient({"bootstrap.servers": node.address, "log_level": 0}),
         token_server=server,
     )
-
-
-def _wait(admin: AdminClient, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    for _ in range(300):
-        if process.poll() is not None:
-            raise RuntimeError(f"Kafka ended: {log.read_text(errors='replace')[-2000:]}")
-        try:
-            admin.list_topics(timeout=1)
-        except KafkaException:
-            time.sleep(0.2)
-        else:
-            return
-    raise RuntimeError("Kafka did not start within a minute")
-
-
-def _free_ports(number: int) -> list[int]:
-    """Return ports that are free, all different."""
-    with ExitStack() as stack:
-        listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(number)]
-        return [listener.getsockname()[1] for listener in listeners]
 
 
 def make_certificates(directory: Path) -> None:
