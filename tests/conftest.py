@@ -19,7 +19,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """Apache Kafka, for the whole session; tests keep apart by a topic prefix of their own."""
     broker = kafka_broker.start(tmp_path_factory.mktemp("kafka"))
     if broker is None:
-        pytest.skip("no Apache Kafka: give RAPPORT_TEST_BROKERS, or have Docker, or Java with Maven")
+        pytest.skip(kafka_broker.NOT_HERE)
     USED.append(f"Kafka: {broker.kind}")
     yield broker
     broker.stop()

@@ -5,8 +5,10 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from confluent_kafka.admin import AdminClient
 from tests.processes import ROOT, Process, free_ports
 
 JARS = ROOT / ".kafka" / "libs"
+NOT_HERE = "no Apache Kafka: have Java with Maven, or, where no broker is broken, Docker or RAPPORT_TEST_BROKERS"
 SMALL = """\
 offsets.topic.replication.factor={copies}
 offsets.topic.num.partitions=4
@@ -98,6 +101,20 @@ def start(directory: Path) -> Kafka | None:
     if address := os.environ.get("RAPPORT_TEST_BROKERS"):
         return Kafka(address, f"given, {address}", lambda: None)
     return _from_docker() or start_own(directory)
+
+
+@contextmanager
+def running(start: Callable[[Path], Kafka | None] = start) -> Iterator[Kafka]:
+    """Run what ``start`` starts in a temporary directory; if there is nothing to start, say so and end with exit 2."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
+        kafka = start(Path(directory))
+        if kafka is None:
+            sys.stderr.write(f"{NOT_HERE}\n")
+            sys.exit(2)
+        try:
+            yield kafka
+        finally:
+            kafka.stop()
 
 
 def start_embedded() -> Kafka:

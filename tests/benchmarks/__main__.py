@@ -1,10 +1,9 @@
 """`make bench`: how fast each part of the pipeline is, on one core, beside the ceiling of reading the input and no more."""
 
 import os
-import tempfile
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -64,7 +63,13 @@ def main(
     table = Table(title=f"Rapport on one of {os.cpu_count()} cores", title_justify="left", box=SIMPLE_HEAD)
     for name in ("", "batch", "rows", "rows/s", "rows/CPU-s", "µs/row", "÷ ceiling"):
         table.add_column(name, justify="right" if name else "left", no_wrap=True)
-    with _broker(embedded=embedded) as broker:
+
+    def start(directory: Path) -> kafka_broker.Kafka:
+        return (None if embedded else kafka_broker.start(directory)) or kafka_broker.start_embedded()
+
+    with ExitStack() as stack:
+        with console.status("Starting a broker"):
+            broker = stack.enter_context(kafka_broker.running(start))
         with console.status(f"Simulating {events:,} events of {accounts} accounts"):
             simulated = load.events(events, accounts, stories_per_hour)
             if "in-memory" in broker.kind:
@@ -119,19 +124,6 @@ def _plant(brokers: str) -> Settings:
     settings = load_settings(brokers=brokers, topic_prefix=prefix, partitions=PARTITIONS, ticks=False, log_level="INFO")
     kafka.apply_topics(settings)
     return settings
-
-
-@contextmanager
-def _broker(*, embedded: bool) -> Iterator[kafka_broker.Kafka]:
-    """Run Apache Kafka, where this machine has one, else the in-memory broker."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
-        with console.status("Starting a broker"):
-            found = None if embedded else kafka_broker.start(Path(directory))
-            broker = found or kafka_broker.start_embedded()
-        try:
-            yield broker
-        finally:
-            broker.stop()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import asyncio
 import multiprocessing
 import os
 import statistics
-import sys
 import tempfile
 import time
 import uuid
@@ -246,11 +245,7 @@ def report(found: Mapping[str, Sequence[Stamps]]) -> Table:
 
 def _start(stack: ExitStack, directory: Path, changes: Mapping[str, float]) -> Settings:
     """Start Kafka, ClickHouse and the worker."""
-    (home := directory / "kafka").mkdir()
-    broker = kafka_broker.start(home)
-    if broker is None:
-        sys.exit("there is no Apache Kafka: give RAPPORT_TEST_BROKERS, or have Docker, or Java with Maven")
-    stack.callback(broker.stop)
+    broker = stack.enter_context(kafka_broker.running())
     front = Front(directory / "clickhouse", free_port())
     stack.callback(front.kill)
     prefix = f"latency-{uuid.uuid4().hex[:8]}"

@@ -6,7 +6,6 @@ owner stopped, so that only its account is looked at; then a tick begins the nex
 """
 
 import os
-import sys
 import tempfile
 import time
 import uuid
@@ -233,11 +232,7 @@ def main(
         table.add_column(name, justify="right")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place, ExitStack() as stack:
         with console.status("Starting Kafka"):
-            (home := Path(place, "kafka")).mkdir()
-            broker = kafka_broker.start(home)
-            if broker is None:
-                sys.exit("there is no Apache Kafka: give RAPPORT_TEST_BROKERS, or have Docker, or Java with Maven")
-            stack.callback(broker.stop)
+            broker = stack.enter_context(kafka_broker.running())
             wait_for_groups(broker.brokers)
         for build, source in {
             "interpreted": ROOT,

@@ -282,11 +282,7 @@ def unexplained(processes: Sequence[Process], explained: dict[str, str]) -> Iter
 def run(plan: Plan, directory: Path, stack: ExitStack) -> list[str]:
     """Start everything, run the load, and return what is wrong."""
     with console.status("Starting Kafka, ClickHouse, worker and sink"):
-        (home := directory / "kafka").mkdir()
-        broker = kafka_broker.start(home)
-        if broker is None:
-            sys.exit("there is no Apache Kafka: give RAPPORT_TEST_BROKERS, or have Docker, or Java with Maven")
-        stack.callback(broker.stop)
+        broker = stack.enter_context(kafka_broker.running())
         plant = _start(broker.brokers, plan, directory, stack)
     load = Load(plan)
     samples = asyncio.run(watch(plant, load))

@@ -40,21 +40,17 @@ def main(
         f"seed {seed}, {minutes:g} minutes, about {events:,} events, brokers: {brokers}, logs in {directory}",
         soft_wrap=True,
     )
-    cluster = kafka_broker.start_own(directory / "kafka", brokers)
-    if cluster is None:
-        console.print("there is no Java with Maven here")
-        raise typer.Exit(2)
-    say("Kafka is there")
-    trial = begin(cluster, directory, options, say)
-    over = threading.Event()
-    threading.Thread(target=_progress, args=(trial, over, say), daemon=True).start()
-    try:
-        let_happen(trial, options)
-        verdict = finish(trial)
-    finally:
-        over.set()
-        trial.plant.close()
-        cluster.stop()
+    with kafka_broker.running(lambda home: kafka_broker.start_own(home, brokers)) as cluster:
+        say("Kafka is there")
+        trial = begin(cluster, directory, options, say)
+        over = threading.Event()
+        threading.Thread(target=_progress, args=(trial, over, say), daemon=True).start()
+        try:
+            let_happen(trial, options)
+            verdict = finish(trial)
+        finally:
+            over.set()
+            trial.plant.close()
     _show(trial, verdict)
     raise typer.Exit(bool(verdict.faults))
 

@@ -24,7 +24,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
         def start(brokers: int) -> Kafka:
             kafka = kafka_broker.start_own(tmp_path / "kafka", brokers)
             if kafka is None:
-                pytest.skip("no Apache Kafka that may be killed: have Java with Maven")
+                pytest.skip(kafka_broker.NOT_HERE)
             USED.append(f"Kafka: {kafka.kind}")
             stack.callback(kafka.stop)
             return kafka

@@ -232,15 +232,8 @@ def main(
     seed: Annotated[int, typer.Option(help="Another seed, other messages.")] = 1,
 ) -> None:
     """Send good and malformed messages through the worker, and say what came of it."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
-        (home := Path(place, "kafka")).mkdir()
-        broker = kafka_broker.start(home)
-        if broker is None:
-            sys.exit("there is no Apache Kafka: give RAPPORT_TEST_BROKERS, or have Docker, or Java with Maven")
-        try:
-            outcome = run(broker.brokers, count, seed, Path(place))
-        finally:
-            broker.stop()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place, kafka_broker.running() as broker:
+        outcome = run(broker.brokers, count, seed, Path(place))
     table = Table(box=SIMPLE_HEAD)
     for name in ("seconds", "messages", "resident MiB"):
         table.add_column(name, justify="right")

@@ -1,12 +1,9 @@
 """`make peers`: the same small piece of work, done by Rapport and by its peers, on one core each."""
 
 import os
-import tempfile
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from importlib import metadata
-from pathlib import Path
 from typing import Annotated, Final, NamedTuple
 
 import typer
@@ -68,7 +65,10 @@ def main(
     for name in ("", "version", "batch", "events", "events/s", "events/CPU-s", "÷ Rapport", "counts"):
         table.add_column(name, justify="right" if name else "left", no_wrap=True)
     chosen = [it for it in PROGRAMS if only is None or any(part.lower() in it.name.lower() for part in only)]
-    with _broker() as broker:
+    with ExitStack() as stack:
+        # not the in-memory broker: it keeps too little, and the peers ask for more than it can do
+        with console.status("Starting a broker"), on_other_cores():
+            broker = stack.enter_context(kafka_broker.running())
         told = results.events(events, accounts)
         console.print(f"Broker: {broker.kind}. {events:,} events of {accounts} accounts.", highlight=False)
         for size in batch or SIZES:
@@ -143,21 +143,6 @@ def _plant(brokers: str, told: list[Record], size: int) -> tuple[Settings, int]:
     messages = load.messages(told, size)
     parts.produce(settings, messages)
     return settings, sum(map(len, messages))
-
-
-@contextmanager
-def _broker() -> Iterator[kafka_broker.Kafka]:
-    """Run Apache Kafka; the in-memory broker keeps too little, and the peers ask for more than it can do."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
-        with console.status("Starting a broker"), on_other_cores():
-            broker = kafka_broker.start(Path(directory))
-        if broker is None:
-            console.print("Peers are compared on Apache Kafka: install Docker, or Java and Maven.")
-            raise typer.Exit(2)
-        try:
-            yield broker
-        finally:
-            broker.stop()
 
 
 if __name__ == "__main__":
