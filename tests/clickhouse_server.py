@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,12 @@ def put(client: Client, name: str, records: Sequence[Record]) -> None:
 
 def rows(client: Client, query: str, **parameters: object) -> list[dict[str, Any]]:
     return list(client.query(query, parameters).named_results())
+
+
+def make_tables(address: str) -> None:
+    """Make every table in the ClickHouse at ``address``."""
+    with closing(connect(address)) as client:
+        migrate(client)
 
 
 @contextmanager

@@ -1,18 +1,20 @@
-"""A plant of its own on a Kafka to test with: `rapport worker` and `rapport sink` as processes."""
+"""A plant of its own on a Kafka to test with: its topics, and `rapport worker` and `rapport sink` as processes."""
 
 import sys
 import time
 from collections import Counter
 from pathlib import Path
 from urllib.request import urlopen
+from uuid import uuid4
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
-from streams import config
-from streams.config import Settings
+from streams import config, kafka
+from streams.config import Settings, load_settings
 from tests.processes import ROOT, Process, free_port
 
+PARTITIONS = 4
 GROUP_TRIES = 60
 
 
@@ -39,7 +41,16 @@ class Rapport(Process):
         return found
 
 
-def wait_for_groups(brokers: str) -> None:
+def own_settings(brokers: str, name: str, **others: object) -> Settings:
+    """Return the settings of a plant of its own, its topics made and Kafka ready for its groups."""
+    prefix = f"{name}-{uuid4().hex[:8]}"
+    settings = load_settings(brokers=brokers, topic_prefix=prefix, partitions=PARTITIONS, **others)
+    kafka.apply_topics(settings)
+    _wait_for_groups(brokers)
+    return settings
+
+
+def _wait_for_groups(brokers: str) -> None:
     """Return when a new Kafka is ready for consumer groups: until then, aiokafka logs errors that say nothing about us."""
     consumer = Consumer({"bootstrap.servers": brokers, "group.id": "nobody", "log_level": 0})
     try:

@@ -4,7 +4,6 @@ import random
 import sys
 import threading
 import time
-import uuid
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,22 +13,19 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
 from schemas import codec
 from streams import config, envelope, kafka
-from streams.config import Settings, load_settings
+from streams.config import Settings
 from streams.intake import Message
 from streams.interactions import interaction
+from tests.plants import PARTITIONS, own_settings
 from tests.processes import Process
 from tests.toy import Truth, key_of
 
-PARTITIONS = 4
 FACTS = ("turn", "pane", "rolling", "alert")
 
 
 def settings_for(brokers: str) -> Settings:
     """Return the settings of a plant of its own on that broker, its topics made."""
-    prefix = f"trial-{uuid.uuid4().hex[:8]}"
-    settings = load_settings(brokers=brokers, partitions=PARTITIONS, topic_prefix=prefix, checkpoint_seconds=1.0)
-    kafka.apply_topics(settings)
-    return settings
+    return own_settings(brokers, "trial", checkpoint_seconds=1.0)
 
 
 class Load(threading.Thread):

@@ -1,7 +1,6 @@
 """`make bench`: how fast each part of the pipeline is, on one core, beside the ceiling of reading the input and no more."""
 
 import os
-import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,12 +11,10 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from streams import kafka
-from streams.config import Settings, load_settings
 from tests import kafka_broker
 from tests.benchmarks import load, parts
-from tests.benchmarks.load import PARTITIONS
 from tests.benchmarks.measuring import Measured, alone
+from tests.plants import own_settings
 
 SIZES: Final = (300, 1)
 """Events in a message: what a publisher sends when there is much to send, and when there is little."""
@@ -87,7 +84,7 @@ def main(
 
 def _measure(table: Table, brokers: str, events: list[load.Record], size: int) -> None:
     """Add the lines of one size of messages."""
-    settings = _plant(brokers)
+    settings = own_settings(brokers, "bench", ticks=False, log_level="INFO")
     messages = load.messages(events, size)
     count = sum(map(len, messages))
     parts.produce(settings, messages)
@@ -110,20 +107,13 @@ def _measure(table: Table, brokers: str, events: list[load.Record], size: int) -
     line(FOLD_ALONE, lambda: alone(parts.folding_alone, messages))
     line(WORKER, lambda: parts.working(settings, count, len(events)))
     if parts.compiled():
-        again = _plant(brokers)  # the first worker's checkpoints are not to be taken over
+        # the first worker's checkpoints are not to be taken over
+        again = own_settings(brokers, "bench", ticks=False, log_level="INFO")
         parts.produce(again, messages)
         line(COMPILED, lambda: parts.working(again, count, len(events), parts.COMPILED))
     facts = line(WRITER, lambda: alone(parts.writing, settings)).count
     line(SINK, lambda: alone(parts.storing, settings, facts + len(events)))
     table.add_section()
-
-
-def _plant(brokers: str) -> Settings:
-    """Return the settings of a plant of its own, its topics made."""
-    prefix = f"bench-{uuid.uuid4().hex[:8]}"
-    settings = load_settings(brokers=brokers, topic_prefix=prefix, partitions=PARTITIONS, ticks=False, log_level="INFO")
-    kafka.apply_topics(settings)
-    return settings
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ import os
 import statistics
 import tempfile
 import time
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from io import BytesIO
@@ -33,11 +32,9 @@ from schemas.codec import Block, Record
 from schemas.topics import Topic
 from sinks.clickhouse import sink as module
 from sinks.clickhouse.connection import connect
-from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.sink import Plan, run_sink
 from sinks.clickhouse.writer import Writer
-from streams import kafka
-from streams.config import Settings, load_settings
+from streams.config import Settings
 from streams.connection import kafka_options
 from streams.connectors.publisher import Publisher
 from streams.connectors.simulator import SimulatorOptions, simulate
@@ -45,10 +42,10 @@ from streams.progress import Progress
 from streams.telemetry import configure_logging
 from tests import kafka_broker
 from tests.clickhouse_front import Front
-from tests.plants import Rapport, wait_for_groups
+from tests.clickhouse_server import make_tables
+from tests.plants import PARTITIONS, Rapport, own_settings
 from tests.processes import free_port
 
-PARTITIONS: Final = 4
 STORIES_PER_HOUR: Final = 600.0
 TOLD_BEFORE: Final = 5_000
 """Simulated events that are left out: in the first minutes of a world nobody answers yet."""
@@ -248,15 +245,8 @@ def _start(stack: ExitStack, directory: Path, changes: Mapping[str, float]) -> S
     broker = stack.enter_context(kafka_broker.running())
     front = Front(directory / "clickhouse", free_port())
     stack.callback(front.kill)
-    prefix = f"latency-{uuid.uuid4().hex[:8]}"
-    settings = load_settings(
-        brokers=broker.brokers, clickhouse=front.url, partitions=PARTITIONS, topic_prefix=prefix, **changes
-    )
-    client = connect(front.url)
-    migrate(client)
-    client.close()
-    kafka.apply_topics(settings)
-    wait_for_groups(broker.brokers)
+    make_tables(front.url)
+    settings = own_settings(broker.brokers, "latency", clickhouse=front.url, **changes)
     worker = Rapport("worker", settings, directory)
     stack.callback(worker.kill)
     return settings

@@ -7,8 +7,8 @@ from typing import Final
 from schemas.codec import Record, encode
 from streams.connectors.publisher import partition_of, size_of
 from streams.connectors.simulator import SimulatorOptions, simulate
+from tests.plants import PARTITIONS
 
-PARTITIONS: Final = 4
 START: Final = 1_700_000_000_000
 """When the simulated world begins, ms: long ago, so that no event is dated after it was sent."""
 RECORD_BYTES: Final = 80

@@ -8,7 +8,6 @@ owner stopped, so that only its account is looked at; then a tick begins the nex
 import os
 import tempfile
 import time
-import uuid
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -22,17 +21,15 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas.codec import encode
-from streams import kafka
-from streams.config import Settings, load_settings
+from streams.config import Settings
 from streams.connectors.publisher import partition_of
 from tests import kafka_broker
 from tests.benchmarks import copies
 from tests.benchmarks.measuring import cpu_of
 from tests.benchmarks.parts import COMPILED, compiled
-from tests.plants import Rapport, wait_for_groups
+from tests.plants import PARTITIONS, Rapport, own_settings
 from tests.processes import ROOT
 
-PARTITIONS: Final = 4
 FEW: Final = 1
 """Turns that wait in each account of the worker that is compared with."""
 PATIENCE_SECONDS: Final = 300.0
@@ -86,11 +83,7 @@ class Bench:
     """A plant of its own on a broker: its topics, and what is sent to its worker."""
 
     def __init__(self, brokers: str) -> None:
-        prefix = f"recovery-{uuid.uuid4().hex[:8]}"
-        self.settings: Settings = load_settings(
-            brokers=brokers, topic_prefix=prefix, partitions=PARTITIONS, ticks=False, log_level="INFO"
-        )
-        kafka.apply_topics(self.settings)
+        self.settings = own_settings(brokers, "recovery", ticks=False, log_level="INFO")
         self._producer = Producer(
             {"bootstrap.servers": brokers, "linger.ms": 20, "message.max.bytes": 16 << 20, "log_level": 0}
         )
@@ -233,7 +226,6 @@ def main(
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place, ExitStack() as stack:
         with console.status("Starting Kafka"):
             broker = stack.enter_context(kafka_broker.running())
-            wait_for_groups(broker.brokers)
         for build, source in {
             "interpreted": ROOT,
             **({"compiled": COMPILED} if compiled() and not interpreted else {}),

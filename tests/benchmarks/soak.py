@@ -14,7 +14,6 @@ import statistics
 import sys
 import tempfile
 import time
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -27,9 +26,7 @@ from clickhouse_connect.driver.client import Client
 from rich.console import Console
 
 from sinks.clickhouse.connection import connect
-from sinks.clickhouse.migrate import migrate
-from streams import kafka
-from streams.config import Settings, load_settings
+from streams.config import Settings
 from streams.connection import kafka_options
 from streams.connectors.publisher import Publisher
 from streams.connectors.simulator import SimulatorOptions, simulate
@@ -37,10 +34,10 @@ from streams.metrics.targets import HOUR
 from streams.progress import Progress
 from tests import kafka_broker
 from tests.clickhouse_front import Front
-from tests.plants import Rapport, wait_for_groups
+from tests.clickhouse_server import make_tables
+from tests.plants import PARTITIONS, Rapport, own_settings
 from tests.processes import MEBIBYTE, Process, free_port
 
-PARTITIONS: Final = 4
 LEAST_ACCOUNTS: Final = 8
 RATE_OF_ACCOUNT: Final = 250
 """Events a second; however fast event time runs, an account has some events in each of its minutes."""
@@ -307,19 +304,9 @@ def _start(brokers: str, plan: Plan, directory: Path, stack: ExitStack) -> Plant
     accounts_file.write_text(AGREED)
     front = Front(directory / "clickhouse", free_port())
     stack.callback(front.kill)
-    settings = load_settings(
-        brokers=brokers,
-        clickhouse=front.url,
-        partitions=PARTITIONS,
-        topic_prefix=f"soak-{uuid.uuid4().hex[:8]}",
-        accounts_file=accounts_file,
-        ticks=False,  # event time is not ours
-    )
-    client = connect(front.url)
-    migrate(client)
-    client.close()
-    kafka.apply_topics(settings)
-    wait_for_groups(brokers)
+    make_tables(front.url)
+    # no ticks: event time is not ours
+    settings = own_settings(brokers, "soak", clickhouse=front.url, accounts_file=accounts_file, ticks=False)
 
     def start(command: str, number: int = 0) -> Rapport:
         (home := directory / f"{command}-{number}").mkdir()

@@ -10,7 +10,6 @@ import sys
 import tempfile
 import threading
 import time
-import uuid
 import zlib
 from array import array
 from collections import Counter
@@ -27,16 +26,14 @@ from rich.table import Table
 
 from schemas import codec
 from schemas.topics import Topic
-from streams import kafka
-from streams.config import Settings, load_settings
+from streams.config import Settings
 from streams.connectors.publisher import partition_of
 from streams.errors import Reason
 from streams.interactions import interaction
 from tests import kafka_broker
 from tests.faults.malformed_messages import malformed
-from tests.plants import Rapport, wait_for_groups
+from tests.plants import PARTITIONS, Rapport, own_settings
 
-PARTITIONS: Final = 4
 ACCOUNTS: Final = 8
 START: Final = 1_700_000_000_000
 """When the first good message was published, ms."""
@@ -127,16 +124,13 @@ def run(brokers: str, count: int, seed: int, directory: Path) -> Outcome:
     """Send ``count`` good and as many malformed messages through a worker of their own, and look at what came of them."""
     accounts_file = directory / "rapport.toml"
     accounts_file.write_text(AGREED)
-    settings = load_settings(
-        brokers=brokers,
-        partitions=PARTITIONS,
-        topic_prefix=f"malformed-{uuid.uuid4().hex[:8]}",
+    settings = own_settings(
+        brokers,
+        "malformed",
         accounts_file=accounts_file,
         ticks=False,
         dead_letters_per_minute=1 << 40,  # at least half of all messages are
     )
-    kafka.apply_topics(settings)
-    wait_for_groups(brokers)
     outcome, load = Outcome(), Load(settings, count, seed)
     worker = Rapport("worker", settings, directory)
     try:

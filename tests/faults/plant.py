@@ -6,11 +6,10 @@ import threading
 from collections import Counter
 from pathlib import Path
 
-from sinks.clickhouse.connection import connect
-from sinks.clickhouse.migrate import migrate
-from streams import config, kafka
+from streams import config
 from streams.config import Settings
 from tests.clickhouse_front import Front
+from tests.clickhouse_server import make_tables
 from tests.faults.lapse import Lapse
 from tests.kafka_broker import Kafka
 from tests.processes import Process
@@ -37,11 +36,8 @@ class Plant:
         self._count = 0
         self._over = threading.Event()
         self._supervisor = threading.Thread(target=self._supervise, daemon=True)
-        kafka.apply_topics(settings)
         self.front = Front(directory / "clickhouse", _port(settings))
-        client = connect(self.front.url)
-        migrate(client)
-        client.close()
+        make_tables(self.front.url)
 
     def start(self) -> None:
         self.workers.append(self.worker())

@@ -7,13 +7,13 @@ import pytest
 from confluent_kafka import ConsumerGroupState
 from confluent_kafka.admin import AdminClient
 
-from streams import config, kafka
-from streams.config import load_settings
+from streams import config
 from streams.errors import EXIT_RESTART
-from tests.clickhouse_server import embedded
+from tests.clickhouse_server import make_tables
 from tests.faults.plant import SINK
 from tests.faults.trial import Options, begin, finish
 from tests.kafka_broker import Kafka, start_embedded
+from tests.plants import own_settings
 from tests.processes import Process
 
 
@@ -43,10 +43,9 @@ def test_a_worker_leaves_nothing_to_be_done_again(kafka: Kafka, tmp_path: Path) 
 @pytest.mark.slow
 def test_a_sink_does_not_wait_for_a_kafka_that_is_gone(tmp_path: Path) -> None:
     broker = start_embedded()
-    with embedded(tmp_path / "clickhouse"):
-        pass  # the tables are there, and the directory is free
-    settings = load_settings(brokers=broker.brokers, topic_prefix="gone", clickhouse=f"chdb:{tmp_path / 'clickhouse'}")
-    kafka.apply_topics(settings)
+    target = f"chdb:{tmp_path / 'clickhouse'}"
+    make_tables(target)
+    settings = own_settings(broker.brokers, "gone", clickhouse=target)
     sink = Process(SINK, tmp_path / "log", config.environment(settings))
     while not sink.said("assigned"):
         assert sink.popen.poll() is None, sink.log.read_text()

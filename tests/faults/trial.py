@@ -11,7 +11,7 @@ from random import Random
 
 from sinks.clickhouse.connection import connect
 from streams import kafka
-from streams.config import Settings, load_brands, load_settings
+from streams.config import Settings, load_brands
 from streams.connectors.simulator import SimulatorOptions
 from streams.errors import EXIT_RESTART, EXIT_USAGE, RapportError
 from streams.metrics.targets import DAY, HOUR
@@ -22,6 +22,7 @@ from tests.faults.load import Load
 from tests.faults.plant import Plant
 from tests.faults.verdict import Verdict, judge
 from tests.kafka_broker import Kafka
+from tests.plants import own_settings
 from tests.processes import Process, free_port
 
 FACTOR = 600.0
@@ -78,11 +79,10 @@ def begin(broker: Kafka, directory: Path, options: Options, say: Callable[[str],
     """Start a plant of its own on ``broker``, and the load."""
     targets = directory / "rapport.toml"
     targets.write_text(TARGETS)
-    settings = load_settings(
-        brokers=broker.brokers,
-        partitions=4,
+    settings = own_settings(
+        broker.brokers,
+        f"faults-{options.seed}",
         replication_factor=max(1, len(broker.nodes)),
-        topic_prefix=f"faults-{options.seed}-{free_port()}",
         clickhouse=f"http://127.0.0.1:{free_port()}/default",
         accounts_file=targets,
         checkpoint_seconds=2.0,

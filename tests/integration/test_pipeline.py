@@ -14,17 +14,17 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from sinks.clickhouse.sink import Plan, run_sink
-from streams.config import Settings, load_settings
+from streams.config import Settings
 from streams.connection import kafka_options
 from streams.connectors.base import Rejected
 from streams.connectors.publisher import Publisher
 from streams.connectors.replay import open_replay
-from streams.kafka import apply_topics, covered
+from streams.kafka import covered
 from streams.progress import Progress
 from tests import figures
 from tests.clickhouse_server import embedded
 from tests.kafka_broker import Kafka
-from tests.plants import Rapport
+from tests.plants import Rapport, own_settings
 
 RAPPORT = (sys.executable, "-m", "streams")
 
@@ -163,16 +163,6 @@ def test_a_worker_is_ready_when_it_has_recovered(plant: Settings, tmp_path: Path
 
 
 @pytest.fixture
-def plant(kafka: Kafka, request: pytest.FixtureRequest) -> Settings:
+def plant(kafka: Kafka) -> Settings:
     """Return the settings of a plant of its own on the broker of this session, its topics made."""
-    prefix = "".join(letter if letter.isalnum() else "-" for letter in request.node.name)[-50:]
-    settings = load_settings(
-        brokers=kafka.brokers,
-        partitions=4,
-        topic_prefix=prefix,
-        checkpoint_seconds=1.0,
-        ticks=False,
-        log_level="WARNING",
-    )
-    apply_topics(settings)
-    return settings
+    return own_settings(kafka.brokers, "pipeline", checkpoint_seconds=1.0, ticks=False, log_level="WARNING")

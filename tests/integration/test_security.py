@@ -14,7 +14,6 @@ import pytest
 
 from schemas.access import Grant, Role, grants
 from sinks.clickhouse.connection import connect
-from sinks.clickhouse.migrate import migrate
 from streams import config, kafka
 from streams.config import Settings, load_settings
 from streams.connection import kafka_options
@@ -23,6 +22,7 @@ from streams.connectors.simulator import SimulatorOptions, simulate
 from streams.errors import EXIT_USAGE, BrokerError
 from streams.progress import Progress
 from tests import secure_kafka
+from tests.clickhouse_server import make_tables
 from tests.processes import Process
 from tests.secure_kafka import TOKEN_SECONDS, SecureKafka
 
@@ -126,9 +126,7 @@ async def stored(settings: Settings) -> None:
 
 def test_a_plant_runs_with_exactly_these_rights_and_says_no_secret(broker: SecureKafka, tmp_path: Path) -> None:
     target = f"chdb:{tmp_path / 'rows'}"
-    client = connect(target)
-    migrate(client)
-    client.close()
+    make_tables(target)
     worker, sink = tmp_path / "worker.log", tmp_path / "sink.log"
     as_sink = settings_of(broker, Role.SINK, sasl_mechanism="SCRAM-SHA-256", clickhouse=target)
     with (
@@ -238,10 +236,9 @@ def without(broker: SecureKafka, role: Role, grant: Grant) -> Iterator[None]:
     ids=lambda it: " ".join(it) if isinstance(it, Grant) else it.value,
 )
 def test_a_right_that_is_missing_is_named(broker: SecureKafka, tmp_path: Path, role: Role, grant: Grant) -> None:
-    client = connect(f"chdb:{tmp_path / 'rows'}")
-    migrate(client)
-    client.close()
-    settings = settings_of(broker, role, clickhouse=f"chdb:{tmp_path / 'rows'}", log_level="INFO")
+    target = f"chdb:{tmp_path / 'rows'}"
+    make_tables(target)
+    settings = settings_of(broker, role, clickhouse=target, log_level="INFO")
     with without(broker, role, grant):
         code, lines = ended(role.value, settings, tmp_path / "log")
     assert code == EXIT_USAGE, lines

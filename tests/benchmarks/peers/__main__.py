@@ -1,7 +1,6 @@
 """`make peers`: the same small piece of work, done by Rapport and by its peers, on one core each."""
 
 import os
-import uuid
 from contextlib import ExitStack
 from importlib import metadata
 from typing import Annotated, Final, NamedTuple
@@ -13,16 +12,15 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas.codec import Record
-from streams import kafka
-from streams.config import Settings, load_settings
+from streams.config import Settings
 from tests import kafka_broker
 from tests.benchmarks import load, parts
-from tests.benchmarks.load import PARTITIONS
 from tests.benchmarks.measuring import Measured
 from tests.benchmarks.peers import results
 from tests.benchmarks.peers.programs import PROGRAMS, Program, UnavailableError
 from tests.benchmarks.peers.running import measure, on_other_cores
 from tests.benchmarks.peers.work import Job
+from tests.plants import PARTITIONS, own_settings
 
 SIZES: Final = (300, 1)
 """Events in a message: what a publisher sends when there is much to send, and when there is little."""
@@ -134,11 +132,9 @@ def _peer(program: Program, brokers: str, told: list[Record], size: int) -> Line
 
 def _plant(brokers: str, told: list[Record], size: int) -> tuple[Settings, int]:
     """Return the settings of a plant of its own, its topics made and its input sent, and how many messages that was."""
-    prefix = f"peers-{uuid.uuid4().hex[:8]}"
-    settings = load_settings(brokers=brokers, topic_prefix=prefix, partitions=PARTITIONS, ticks=False, log_level="INFO")
-    kafka.apply_topics(settings)
+    settings = own_settings(brokers, "peers", ticks=False, log_level="INFO")
     admin = AdminClient({"bootstrap.servers": brokers})
-    for created in admin.create_topics([NewTopic(f"{prefix}.updates", PARTITIONS)]).values():
+    for created in admin.create_topics([NewTopic(f"{settings.topic_prefix}.updates", PARTITIONS)]).values():
         created.result()
     messages = load.messages(told, size)
     parts.produce(settings, messages)
