@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+from confluent_kafka import Producer
 
 from schemas import codec
 from streams import config, envelope, kafka
 from streams.config import Settings
-from streams.intake import Message
 from streams.interactions import interaction
-from tests.plants import PARTITIONS, own_settings
+from tests.plants import PARTITIONS, messages, own_settings, read, records
 from tests.processes import Process
 from tests.toy import Truth, key_of
 
@@ -92,23 +91,6 @@ class Worker(Process):
         super().__init__([sys.executable, "-m", "tests.toy_worker"], log, config.environment(settings) | environment)
 
 
-def everything(settings: Settings, topic: str, partitions: int = PARTITIONS) -> list[Message]:
-    """Return all that a topic holds, by partition and offset."""
-    options = {"group.id": "trial", "enable.auto.commit": False, "enable.partition.eof": True, "log_level": 0}
-    consumer = Consumer({"bootstrap.servers": settings.brokers, **options})
-    consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in range(partitions)])
-    found, ended = [], set()
-    while len(ended) < partitions:
-        for message in consumer.consume(5000, 0.05):
-            if message.error():
-                ended.add(message.partition())
-            else:
-                place = (topic, message.partition(), message.offset(), message.timestamp()[1])
-                found.append(Message(*place, message.value() or b""))
-    consumer.close()
-    return sorted(found, key=lambda message: (message.partition, message.offset))
-
-
 def wait_until_covered(settings: Settings, offsets: dict[int, int], seconds: float = 60.0) -> dict[int, int]:
     """Return how far each partition is covered, when that is past ``offsets``."""
     end = time.monotonic() + seconds
@@ -145,7 +127,7 @@ def judge(settings: Settings, low: dict[int, int]) -> Verdict:
     """Compare everything in the topics with the truth; nothing may be missing up to the offsets ``low``."""
     verdict = Verdict()
     by_partition = defaultdict(list)
-    for message in everything(settings, settings.topics.interactions.name):
+    for message in messages(settings.brokers, settings.topics.interactions.name):
         by_partition[message.partition].append(message)
     truths = {number: Truth(messages) for number, messages in by_partition.items()}
     verdict.events = sum(truth.kinds.total() for truth in truths.values())
@@ -160,7 +142,7 @@ def _judge_facts(settings: Settings, truths: dict[int, Truth], low: dict[int, in
     newest: dict[Any, int] = {}
     for record, topic in zip(FACTS, settings.topics.facts[1:5], strict=True):
         assert topic.record == record
-        for message in everything(settings, topic.name):
+        for message in messages(settings.brokers, topic.name):
             for row in codec.decode(record, message.value):
                 verdict.rows[record] += 1
                 key, version = key_of(record, row), row["version"]
@@ -181,12 +163,11 @@ def _judge_facts(settings: Settings, truths: dict[int, Truth], low: dict[int, in
 def _judge_letters(settings: Settings, truths: dict[int, Truth], low: dict[int, int], verdict: Verdict) -> None:
     wanted = {letter["place"]: letter for truth in truths.values() for letter in truth.letters}
     found = set()
-    for message in everything(settings, settings.topics.dead_letters.name, 1):
-        for letter in codec.decode("dead_letter", message.value):
-            verdict.letters += 1
-            found.add(letter["place"])
-            if wanted.get(letter["place"]) != letter:
-                verdict.letters_untrue.append(letter)
+    for letter in records(settings.brokers, settings.topics.dead_letters):
+        verdict.letters += 1
+        found.add(letter["place"])
+        if wanted.get(letter["place"]) != letter:
+            verdict.letters_untrue.append(letter)
     for place in set(wanted) - found:
         _, number, offset = place.partition("#")[0].split("/")
         if int(offset) <= low[int(number)]:
@@ -194,21 +175,12 @@ def _judge_letters(settings: Settings, truths: dict[int, Truth], low: dict[int, 
 
 
 def _judge_checkpoints(settings: Settings, truths: dict[int, Truth], verdict: Verdict) -> None:
-    options = {"group.id": "trial", "enable.auto.commit": False, "enable.partition.eof": True, "log_level": 0}
-    consumer = Consumer({"bootstrap.servers": settings.brokers, **options})
-    topic = settings.topics.checkpoints.name
-    consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in range(PARTITIONS)])
-    ended = set()
-    while len(ended) < PARTITIONS:
-        for message in consumer.consume(5000, 0.05):
-            if message.error():
-                ended.add(message.partition())
-            elif message.value() is not None:
-                row, truth = envelope.decode(message.value()), truths[message.partition()]
-                verdict.checkpoints += 1
-                if envelope.is_claim(message.key()):
-                    if truth.clocks[row.version] != row.time:
-                        verdict.untrue_states.append(("claim", row))
-                elif (wake := truth.wake(message.key()[:-8].decode(), row.version)) is None or row.time > wake:
-                    verdict.untrue_states.append(("wake", wake, row))
-    consumer.close()
+    for message in read(settings.brokers, settings.topics.checkpoints.name):
+        if message.value() is not None:
+            row, truth = envelope.decode(message.value()), truths[message.partition()]
+            verdict.checkpoints += 1
+            if envelope.is_claim(message.key()):
+                if truth.clocks[row.version] != row.time:
+                    verdict.untrue_states.append(("claim", row))
+            elif (wake := truth.wake(message.key()[:-8].decode(), row.version)) is None or row.time > wake:
+                verdict.untrue_states.append(("wake", wake, row))

@@ -22,14 +22,12 @@ from typing import Annotated, Any, ClassVar, Final, NamedTuple
 
 import fastavro
 import typer
-from confluent_kafka import Consumer, TopicPartition
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from schemas import codec
 from schemas.codec import Block, Record
-from schemas.topics import Topic
 from sinks.clickhouse import sink as module
 from sinks.clickhouse.connection import connect
 from sinks.clickhouse.sink import Plan, run_sink
@@ -43,7 +41,7 @@ from streams.telemetry import configure_logging
 from tests import kafka_broker
 from tests.clickhouse_front import Front
 from tests.clickhouse_server import make_tables
-from tests.plants import PARTITIONS, Rapport, own_settings
+from tests.plants import Rapport, messages, own_settings
 from tests.processes import free_port
 
 STORIES_PER_HOUR: Final = 600.0
@@ -169,22 +167,6 @@ async def publish(settings: Settings, rate: float, seconds: float, accounts: int
 # -- the verdict ----------------------------------------------------------------------------------------------------------
 
 
-def messages(settings: Settings, topic: Topic) -> Iterator[tuple[float, list[Record]]]:
-    """Yield when each message of a topic was given to Kafka's client, and its records, in order."""
-    consumer = Consumer({"bootstrap.servers": settings.brokers, "group.id": "nobody", "enable.auto.commit": False})
-    try:
-        for number in range(PARTITIONS):
-            where = TopicPartition(topic.name, number, 0)
-            _, end = consumer.get_watermark_offsets(where)
-            consumer.assign([where])
-            while end and (message := consumer.poll(10)) is not None:
-                yield message.timestamp()[1] / 1000, codec.decode(topic.record, message.value())
-                if message.offset() == end - 1:
-                    break
-    finally:
-        consumer.close()
-
-
 def _firsts(timed: Iterator[tuple[Any, list[Record]]], record: str) -> dict[str, Any]:
     """Return by post when it first stood in a record: as itself, as a turn's first message, or as a turn's answer."""
     names = ("id",) if record == "interaction" else ("turn_id", "reply_id")
@@ -204,7 +186,12 @@ def stamps(settings: Settings, published: Mapping[str, float], inserts: Sequence
     def inserted(record: str) -> dict[str, Insert]:
         return _firsts(((it, it.rows()) for it in inserts if it.record == record), record)
 
-    sent, told = (_firsts(messages(settings, topics[name]), name) for name in ("interaction", "turn"))
+    def written(record: str) -> dict[str, float]:
+        """When it was given to Kafka's client."""
+        found = messages(settings.brokers, topics[record].name)
+        return _firsts(((it.timestamp / 1000, codec.decode(record, it.value)) for it in found), record)
+
+    sent, told = written("interaction"), written("turn")
     posts, turns = inserted("interaction"), inserted("turn")
     after = min(published.values()) + WARM_SECONDS
     counted = {post: at for post, at in published.items() if at >= after}

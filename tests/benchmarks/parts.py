@@ -25,10 +25,10 @@ from streams.metrics.model import NEVER, Facts
 from streams.metrics.targets import DEFAULT_TARGETS
 from streams.partition import Partition
 from streams.telemetry import SINK_ROWS, configure_logging
+from tests import plants
 from tests.benchmarks.load import PARTITIONS, Messages
 from tests.benchmarks.measuring import Measured, Stopwatch, cpu_of, pin
 from tests.clickhouse_server import embedded
-from tests.plants import Rapport
 from tests.processes import ROOT, Process
 
 COMPILED: Final = ROOT / "build" / "compiled"
@@ -59,7 +59,10 @@ def consuming(settings: Settings, messages: int) -> Measured:
 
 async def _consuming(settings: Settings, messages: int) -> Measured:
     watch, events, topic = Stopwatch(), 0, settings.topics.interactions.name
-    async with _consumer(settings) as consumer:
+    fetching = {"fetch_max_wait_ms": 50, "max_partition_fetch_bytes": 10_000_000}  # as the worker's consumer
+    async with AIOKafkaConsumer(
+        bootstrap_servers=settings.bootstrap_servers, enable_auto_commit=False, auto_offset_reset="earliest", **fetching
+    ) as consumer:
         with watch:
             consumer.assign([TopicPartition(topic, number) for number in range(PARTITIONS)])
             while messages:
@@ -67,17 +70,6 @@ async def _consuming(settings: Settings, messages: int) -> Measured:
                     messages -= len(records)
                     events += sum(len(codec.decode("interaction", record.value)) for record in records)
     return watch.measured(events)
-
-
-def _consumer(settings: Settings) -> AIOKafkaConsumer:
-    """Return a consumer that fetches as the worker's does."""
-    return AIOKafkaConsumer(
-        bootstrap_servers=settings.bootstrap_servers,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        fetch_max_wait_ms=50,
-        max_partition_fetch_bytes=10_000_000,
-    )
 
 
 def folding(messages: Messages, size: int) -> Measured:
@@ -137,22 +129,10 @@ def writing(settings: Settings) -> Measured:
     watch, written = Stopwatch(), 0
     with tempfile.TemporaryDirectory() as directory, embedded(Path(directory)) as client:
         for topic in settings.topics.facts[1:5]:
-            blocks = [codec.cut(topic.record, value) for value in asyncio.run(_values(settings, topic.name))]
+            blocks = [codec.cut(topic.record, it.value) for it in plants.messages(settings.brokers, topic.name)]
             with watch:
                 written += Writer(client).insert(topic.record, blocks, topic.name)
     return watch.measured(written)
-
-
-async def _values(settings: Settings, topic: str) -> list[bytes]:
-    """Return the messages of a topic."""
-    found: list[bytes] = []
-    async with _consumer(settings) as consumer:
-        consumer.assign(where := [TopicPartition(topic, number) for number in range(PARTITIONS)])
-        messages = sum((await consumer.end_offsets(where)).values())
-        while len(found) < messages:
-            for records in (await consumer.getmany(timeout_ms=1000)).values():
-                found += [record.value for record in records]
-    return found
 
 
 def storing(settings: Settings, rows: int) -> Measured:
@@ -193,7 +173,7 @@ def working(settings: Settings, messages: int, events: int, source: Path = ROOT)
     ``source``: where its code is, :data:`COMPILED` for the compiled one.
     """
     with tempfile.TemporaryDirectory() as directory:
-        process = Rapport("worker", settings, Path(directory), source)
+        process = plants.Rapport("worker", settings, Path(directory), source)
         try:
             pin(process.popen.pid)  # before it has threads
             start = _when(process, "Recovered")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 from clickhouse_connect.driver.client import Client
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from schemas import codec
 from schemas.codec import Record
@@ -16,6 +16,7 @@ from streams.connectors.truth import ExpectedTurn, Truth
 from streams.intake import Message
 from tests.faults.load import Letter
 from tests.faults.verdict import Verdict
+from tests.plants import READER, messages, records
 
 
 class Left:
@@ -23,21 +24,19 @@ class Left:
 
     def __init__(self, settings: Settings, client: Client) -> None:
         self._settings, self._client = settings, client
-        self._consumer = _consumer(settings, "nobody")
         self.partitions = range(settings.partitions)
 
     def input(self, partition: int) -> Iterator[Message]:
-        return self._messages(self._settings.topics.interactions, partition)
+        return messages(self._settings.brokers, self._settings.topics.interactions.name, [partition])
 
     def written(self, partition: int) -> Iterator[tuple[str, Record]]:
         for topic in self._settings.topics.facts[1:5]:
-            for message in self._messages(topic, partition):
+            for message in messages(self._settings.brokers, topic.name, [partition]):
                 for row in codec.decode(topic.record, message.value):
                     yield topic.record, row
 
     def letters(self) -> Iterator[Record]:
-        for message in self._messages(self._settings.topics.dead_letters, 0):
-            yield from codec.decode("dead_letter", message.value)
+        return records(self._settings.brokers, self._settings.topics.dead_letters)
 
     def covered(self) -> Mapping[int, int]:
         return kafka.covered(self._settings)
@@ -98,23 +97,10 @@ class Left:
         consumer.close()
         return sum(ends[place] - max(place.offset, 0) for place in committed)
 
-    def close(self) -> None:
-        self._consumer.close()
-
     def _rows(self, query: str) -> Iterator[list[object]]:
         answer = self._client.raw_query(query, fmt="JSONCompactEachRow")
         decode = msgspec.json.Decoder(list[object]).decode
         return (decode(line) for line in answer.splitlines())
-
-    def _messages(self, topic: Topic, partition: int) -> Iterator[Message]:
-        """Yield all that a partition holds, in order."""
-        self._consumer.assign([TopicPartition(topic.name, partition, OFFSET_BEGINNING)])
-        while True:
-            for message in self._consumer.consume(1000, 0.1):
-                if message.error():
-                    return
-                place = (topic.name, partition, message.offset(), message.timestamp()[1])
-                yield Message(*place, message.value() or b"")
 
 
 def input_ends(settings: Settings) -> dict[int, int]:
@@ -131,14 +117,7 @@ def _ends(consumer: Consumer, topic: Topic, partitions: int) -> dict[TopicPartit
 
 
 def _consumer(settings: Settings, group: str) -> Consumer:
-    options = {
-        "group.id": group,
-        "enable.auto.commit": False,
-        "enable.partition.eof": True,
-        "fetch.wait.max.ms": 10,
-        "log_level": 0,
-    }
-    return Consumer({"bootstrap.servers": settings.brokers, **options})
+    return Consumer({"bootstrap.servers": settings.brokers, **READER, "group.id": group})
 
 
 def _column(field: Record) -> str:

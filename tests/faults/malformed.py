@@ -19,20 +19,19 @@ from pathlib import Path
 from typing import Annotated, Final, NamedTuple
 
 import typer
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+from confluent_kafka import Producer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from schemas import codec
-from schemas.topics import Topic
 from streams.config import Settings
 from streams.connectors.publisher import partition_of
 from streams.errors import Reason
 from streams.interactions import interaction
 from tests import kafka_broker
 from tests.faults.malformed_messages import malformed
-from tests.plants import PARTITIONS, Rapport, own_settings
+from tests.plants import PARTITIONS, Rapport, own_settings, records
 
 ACCOUNTS: Final = 8
 START: Final = 1_700_000_000_000
@@ -175,7 +174,7 @@ def growth(samples: Sequence[Sample]) -> Iterator[str]:
 def _wrong_letters(settings: Settings, load: Load, outcome: Outcome) -> Iterator[str]:
     """Compare the dead letters with what was sent; all that are as they should be are counted and crossed out."""
     unknown = Counter[str]()
-    for letter in _records(settings, settings.topics.dead_letters):
+    for letter in records(settings.brokers, settings.topics.dead_letters):
         topic, partition, offset = letter["place"].split("/")
         outcome.reasons[letter["reason"]] += 1
         wanted = load.reasons[int(partition)][int(offset)]
@@ -190,11 +189,13 @@ def _wrong_letters(settings: Settings, load: Load, outcome: Outcome) -> Iterator
 def _uncounted(settings: Settings, count: int) -> Iterator[str]:
     """Compare the newest panes and turns with the good messages."""
     panes: dict[tuple[str, int], codec.Record] = {}
-    for pane in _records(settings, settings.topics.panes):
+    for pane in records(settings.brokers, settings.topics.panes):
         key = pane["account"], pane["minute"]
         if key not in panes or panes[key]["version"] < pane["version"]:
             panes[key] = {name: pane[name] for name in ("version", "mentions", "replies")}
-    answered = {turn["turn_id"] for turn in _records(settings, settings.topics.turns) if turn["status"] == "answered"}
+    answered = {
+        turn["turn_id"] for turn in records(settings.brokers, settings.topics.turns) if turn["status"] == "answered"
+    }
     found = {
         "mentions": sum(pane["mentions"] for pane in panes.values()),
         "replies": sum(pane["replies"] for pane in panes.values()),
@@ -202,23 +203,6 @@ def _uncounted(settings: Settings, count: int) -> Iterator[str]:
     }
     wanted = {"mentions": (count + 1) // 2, "replies": count // 2, "answered turns": count // 2}
     yield from (f"{found[what]} {what} of {wanted[what]}" for what in wanted if found[what] != wanted[what])
-
-
-def _records(settings: Settings, topic: Topic) -> Iterator[codec.Record]:
-    """Yield all that a topic holds."""
-    consumer = Consumer(
-        {"bootstrap.servers": settings.brokers, "group.id": "malformed", "enable.auto.commit": False, "log_level": 0}
-    )
-    for number in range(topic.partitions or PARTITIONS):
-        place = TopicPartition(topic.name, number, OFFSET_BEGINNING)
-        _, rest = consumer.get_watermark_offsets(place, timeout=30)
-        consumer.assign([place])
-        while rest:
-            for message in consumer.consume(min(rest, 1_000), 10.0):
-                assert message.error() is None, message.error()
-                rest -= 1
-                yield from codec.decode(topic.record, message.value())
-    consumer.close()
 
 
 def main(

@@ -173,7 +173,6 @@ def finish(trial: Trial) -> Verdict:
     judge(left, load.letters, load_brands(settings.accounts_file).targets, verdict)
     left.judge_interactions(verdict)
     left.judge_turns(verdict, load.truth)
-    left.close()
     client.close()
     return verdict
 

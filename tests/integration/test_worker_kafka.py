@@ -12,7 +12,8 @@ from streams.config import load_settings
 from streams.errors import EXIT_USAGE
 from streams.interactions import interaction
 from tests.kafka_broker import Kafka
-from tests.toy_trial import Load, Worker, everything, judge, settings_for, wait_until_covered
+from tests.plants import messages, records
+from tests.toy_trial import Load, Worker, judge, settings_for, wait_until_covered
 
 
 @pytest.mark.kafka
@@ -29,7 +30,7 @@ def test_outputs_are_those_of_one_sequential_pass_through_kill_9_and_sigterm(kaf
     wait_until_covered(settings, dict.fromkeys(range(4), 200))
     load.enough.set()
     load.join()
-    ends = {m.partition: m.offset for m in everything(settings, settings.topics.interactions.name)}
+    ends = {m.partition: m.offset for m in messages(settings.brokers, settings.topics.interactions.name)}
     wait_until_covered(settings, ends)
     assert worker.stop() == 0
     low = streams_kafka.covered(settings)
@@ -60,7 +61,7 @@ def test_the_embedded_broker_carries_it_too(embedded_kafka: Kafka, tmp_path: Pat
     time.sleep(4)
     load.enough.set()
     load.join()
-    ends = {m.partition: m.offset for m in everything(settings, settings.topics.interactions.name)}
+    ends = {m.partition: m.offset for m in messages(settings.brokers, settings.topics.interactions.name)}
     wait_until_covered(settings, ends)
     assert worker.stop() == 0
     verdict = judge(settings, streams_kafka.covered(settings))
@@ -86,13 +87,9 @@ def test_poison_alone_stops_the_worker_with_one_line_and_nothing_is_passed_over(
     again = Worker(settings, tmp_path / "again.log", RAPPORT_DEAD_LETTERS_PER_MINUTE="50")
     wait_until_covered(settings, {1: 50})
     assert again.stop() == 0
-    letters = [
-        letter["place"]
-        for message in everything(settings, settings.topics.dead_letters.name, 1)
-        for letter in codec.decode("dead_letter", message.value)
-    ]
-    assert {*letters} == {f"{settings.topics.interactions.name}/1/{offset}" for offset in range(50)}
-    assert everything(settings, settings.topics.turns.name), "what is good is measured"
+    letters = {letter["place"] for letter in records(settings.brokers, settings.topics.dead_letters)}
+    assert letters == {f"{settings.topics.interactions.name}/1/{offset}" for offset in range(50)}
+    assert [*messages(settings.brokers, settings.topics.turns.name)], "what is good is measured"
 
 
 def test_a_worker_says_what_is_missing(embedded_kafka: Kafka, tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def _rapport(brokers: str, told: list[Record], size: int) -> Line:
     """Measure Rapport's worker with its whole fold."""
     settings, messages = _plant(brokers, told, size)
     measured = parts.working(settings, messages, len(told))
-    return Line(measured, results.summed(brokers, settings.topics.panes.name) == results.expected(told))
+    return Line(measured, results.summed(brokers, settings.topics.panes) == results.expected(told))
 
 
 def _peer(program: Program, brokers: str, told: list[Record], size: int) -> Line:
@@ -126,7 +126,7 @@ def _peer(program: Program, brokers: str, told: list[Record], size: int) -> Line
         case "updates":
             found = results.updated(brokers, job.results)
         case "rolling":
-            found = results.rolled(brokers, topics.rolling.name)
+            found = results.rolled(brokers, topics.rolling)
     return Line(measured, found == results.expected(told))
 
 

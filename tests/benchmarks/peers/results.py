@@ -2,17 +2,16 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import islice
 from operator import itemgetter
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
-
-from schemas import codec
 from schemas.codec import Record
+from schemas.topics import Topic
 from streams.connectors.simulator import SimulatorOptions, simulate
-from tests.benchmarks.load import PARTITIONS, START
+from tests.benchmarks.load import START
 from tests.benchmarks.peers.work import FIELDS, count, thread_of
+from tests.plants import messages, records
 
 Counts = dict[str, list[int]]
 """Per account, in the order of :data:`tests.benchmarks.peers.work.FIELDS`."""
@@ -47,20 +46,20 @@ def expected(rows: Iterable[Record]) -> Counts:
 
 def updated(brokers: str, topic: str) -> Counts:
     """Return the last update of each account."""
-    rows = (json.loads(value) for value in _values(brokers, topic))
+    rows = (json.loads(message.value) for message in messages(brokers, topic))
     return {account: counts for account, *counts in rows}
 
 
-def rolled(brokers: str, topic: str) -> Counts:
+def rolled(brokers: str, topic: Topic) -> Counts:
     """Return the counts in the newest rolling row of each account."""
-    rows = _newest(_records(brokers, topic, "rolling"), "account")
+    rows = _newest(records(brokers, topic), "account")
     return {row["account"]: [row[name] for name in FIELDS] for row in rows}
 
 
-def summed(brokers: str, topic: str) -> Counts:
+def summed(brokers: str, topic: Topic) -> Counts:
     """Return the sums over the newest panes of each account."""
     counts: Counts = defaultdict(lambda: [0] * len(FIELDS))
-    for row in _newest(_records(brokers, topic, "pane"), "account", "minute"):
+    for row in _newest(records(brokers, topic), "account", "minute"):
         for index, name in enumerate(FIELDS):
             counts[row["account"]][index] += row[name]
     return counts
@@ -73,28 +72,3 @@ def _newest(rows: Iterable[Record], *key: str) -> Iterable[Record]:
         if name not in found or found[name]["version"] <= row["version"]:
             found[name] = row
     return found.values()
-
-
-def _records(brokers: str, topic: str, record: str) -> Iterator[Record]:
-    for value in _values(brokers, topic):
-        yield from codec.decode(record, value)
-
-
-def _values(brokers: str, topic: str) -> Iterator[bytes]:
-    """Yield every message's value, in the order of its partition."""
-    options = {"bootstrap.servers": brokers, "group.id": "unused", "enable.auto.commit": False}
-    consumer = Consumer({**options, "enable.partition.eof": True})
-    consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in range(PARTITIONS)])
-    ended = 0
-    try:
-        while ended < PARTITIONS:
-            for message in consumer.consume(10_000, 1.0):
-                error = message.error()
-                if error is None:
-                    yield message.value()
-                elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its only name
-                    ended += 1
-                else:
-                    raise RuntimeError(f"{topic} cannot be read: {error}")
-    finally:
-        consumer.close()
