@@ -1,8 +1,6 @@
 """A ClickHouse to test with, and records to put into it."""
 
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import count
@@ -16,6 +14,7 @@ from schemas.codec import Block, Record, cut, encode, newest
 from sinks.clickhouse.connection import connect
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.writer import Writer
+from tests.processes import has_docker
 
 NOON = 1_700_049_600_000
 """2023-11-15 12:00 UTC, in ms."""
@@ -98,10 +97,7 @@ def server_address() -> tuple[str, Any] | None:
     """Return where a real server is, and what keeps it running: the one at RAPPORT_TEST_CLICKHOUSE, or by Docker."""
     if address := os.environ.get("RAPPORT_TEST_CLICKHOUSE"):
         return address.rstrip("/"), None
-    if (
-        shutil.which("docker") is None
-        or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode
-    ):
+    if not has_docker():
         return None
     from testcontainers.clickhouse import ClickHouseContainer  # noqa: PLC0415 - slow to import, and only here
 

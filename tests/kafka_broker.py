@@ -14,7 +14,7 @@ from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
 
-from tests.processes import ROOT, Process, free_ports
+from tests.processes import ROOT, Process, free_ports, has_docker
 
 JARS = ROOT / ".kafka" / "libs"
 NOT_HERE = "no Apache Kafka: have Java with Maven, or, where no broker is broken, Docker or RAPPORT_TEST_BROKERS"
@@ -131,10 +131,7 @@ def start_embedded() -> Kafka:
 
 
 def _from_docker() -> Kafka | None:
-    if (
-        shutil.which("docker") is None
-        or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode
-    ):
+    if not has_docker():
         return None
     from testcontainers.kafka import KafkaContainer  # noqa: PLC0415 - slow to import, and only here
 

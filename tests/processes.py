@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -80,6 +81,13 @@ class Process:
     def said(self, event: str) -> list[dict[str, Any]]:
         """Return the lines of its log that say ``event``."""
         return [line for line in self.lines() if line["event"] == event]
+
+
+def has_docker() -> bool:
+    return (
+        shutil.which("docker") is not None
+        and subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0
+    )
 
 
 def free_ports(number: int) -> list[int]:

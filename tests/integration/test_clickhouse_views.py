@@ -4,7 +4,6 @@ import csv
 import random
 import statistics
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +11,8 @@ from clickhouse_connect.driver.client import Client
 
 from sinks.clickhouse.queries import report
 from tests.clickhouse_server import DAY, HOUR, MINUTE, NOON, answered, put, record, rows
+from tests.figures import data_file
 
-PAIRS = Path(__file__).parents[3] / "shared" / "data" / "reply_pairs.csv"
 VIEWS = ("interactions", "turns", "panes", "rolling", "alerts", "dead_letters", "message_responses")
 
 
@@ -315,11 +314,10 @@ def test_report_of_nothing(clickhouse: Client) -> None:
     assert report(clickhouse) == []
 
 
-@pytest.mark.skipif(not PAIRS.exists(), reason=f"needs {PAIRS}, which is not redistributed")
 def test_message_responses_equal_published_figures(clickhouse: Client) -> None:
     """Computed apart from this project: per customer message, the earliest reply."""
     posts: dict[tuple[str, str], dict[str, Any]] = {}
-    with PAIRS.open(newline="", encoding="utf-8") as file:
+    with data_file("reply_pairs.csv").open(newline="", encoding="utf-8") as file:
         for pair in csv.DictReader(file):
             asked, answered_at = (
                 int(datetime.fromisoformat(pair[name]).timestamp() * 1000)

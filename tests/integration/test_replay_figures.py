@@ -1,21 +1,13 @@
 """The figures of the real files, which are not part of the project: read from beside it, skipped where they are not."""
 
-from pathlib import Path
-
-import pytest
-
 from streams.connectors.base import Rejected
 from streams.connectors.replay import Replay, open_replay
 from streams.errors import Reason
-
-DATA = Path(__file__).parents[3] / "shared" / "data"
+from tests.figures import data_file
 
 
 def replay(name: str, file_format: str) -> Replay:
-    path = DATA / name
-    if not path.exists():
-        pytest.skip(f"{name} is not in {DATA}: it is not redistributed with the project")
-    return open_replay(path, file_format)
+    return open_replay(data_file(name), file_format)
 
 
 def test_the_sample_of_tweets() -> None:
