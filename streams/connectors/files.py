@@ -12,8 +12,9 @@ import io
 import lzma
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import IO, Final, NamedTuple, cast
 
@@ -32,14 +33,27 @@ class FileRecord(NamedTuple):
 
     line: int
     """Number of its first line; the first of the file is 1."""
-    fields: dict[str, str]
-    """Columns that a short row does not have are empty."""
-    payload: bytes
-    """The record as it stands in the file, without the end of its last line."""
+    fields: tuple[str, ...]
+    """The columns that were asked for, in that order; those that a short row does not have are empty."""
+    text: str
+    """The record as it stands in the file; what is not UTF-8 as lone surrogates."""
     complete: bool
     """False: trailing columns are missing."""
     error: str
     """Why the fields cannot be trusted; empty if they can."""
+
+    @property
+    def payload(self) -> bytes:
+        """The record's bytes, without the end of its last line."""
+        return original(self.text)
+
+    def is_unicode(self) -> bool:
+        """Say whether all of its bytes are UTF-8."""
+        try:
+            self.text.encode()
+        except UnicodeEncodeError:
+            return False
+        return True
 
 
 def open_bytes(path: Path) -> IO[bytes]:
@@ -104,6 +118,8 @@ def original(text: str) -> bytes:
 def read_csv(path: Path, needed: Sequence[str]) -> Iterator[FileRecord]:  # noqa: C901 - one loop, down the page
     """Yield the records of a CSV file; blank lines are none. Raises :class:`InputError`, also if a column is missing.
 
+    ``needed``: the columns, two or more, whose fields are asked for.
+
     The rules are those of ``csv.DictReader``, with more care for what it would hide: rows longer than the header (a
     comma that was not quoted shifts every later column) and a quote that is open at the end of the file (the record is
     made of many) have an ``error``.
@@ -127,6 +143,8 @@ def read_csv(path: Path, needed: Sequence[str]) -> Iterator[FileRecord]:  # noqa
         columns = []
     if missing := [column for column in needed if column not in columns]:
         raise InputError(f"{path} has no column {', '.join(missing)}", f"its first line must name {', '.join(needed)}")
+    place = {column: index for index, column in enumerate(columns)}
+    wanted: Callable[[Sequence[str]], tuple[str, ...]] = itemgetter(*(place[column] for column in needed))
     first_line = 1
     while True:
         first_line += len(taken)
@@ -141,15 +159,18 @@ def read_csv(path: Path, needed: Sequence[str]) -> Iterator[FileRecord]:  # noqa
             error = f"not CSV: {problem}"
         if not values and not error:
             continue
-        fields = dict.fromkeys(columns, "") | dict(zip(columns, values, strict=False))
-        if len(values) > len(columns):
+        missing_fields = len(columns) - len(values)
+        if missing_fields < 0:
             error = f"{len(values)} fields where the first line has {len(columns)}: a comma that is not quoted?"
         elif ended:  # a record ends with its line, so the reader looked past the last one only because of an open quote
             error = f"a quote is not closed by the end of the file, {len(taken)} lines later"
-        yield FileRecord(first_line, fields, original("".join(taken)), len(values) >= len(columns), error)
+        if missing_fields > 0:
+            values += [""] * missing_fields
+        yield FileRecord(first_line, wanted(values), "".join(taken), missing_fields <= 0, error)
 
 
-_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_NAMES: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTHS: Final = {name: f"{number:02}" for number, name in enumerate(_NAMES, 1)}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -161,7 +182,7 @@ def milliseconds(text: str) -> int:
     parts = text.split()
     if len(parts) == 6 and parts[1] in _MONTHS:  # noqa: PLR2004 - the words of Twitter's form
         _, month, day, clock, offset, year = parts
-        text = f"{year}-{_MONTHS.index(month) + 1:02}-{int(day):02}T{clock}{offset}"
+        text = f"{year}-{_MONTHS[month]}-{day:0>2}T{clock}{offset}"
     moment = datetime.fromisoformat(text)
     since = (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment) - _EPOCH
     return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000

@@ -37,7 +37,7 @@ def read(path: Path, accounts: frozenset[str] | None, now: int, counts: Counts) 
         if isinstance(pair, Rejected):
             yield pair
             continue
-        if wanted is not None and record.fields["agent_id"].strip().lower() not in wanted:
+        if wanted is not None and pair[0]["account"].removeprefix("twitter:").lower() not in wanted:
             counts.skipped += 1
             continue
         new = [event for event in pair if (event["account"], event["id"]) not in seen]
@@ -52,12 +52,13 @@ def parse(record: FileRecord, path: Path, now: int) -> tuple[Record, Record] | R
     def rejected(reason: Reason, error: str) -> Rejected:
         return Rejected(reason, error, f"{path}:{record.line}", record.payload)
 
-    mention_id, contact, mentioned_at, reply_id, account, replied_at = (record.fields[it].strip() for it in COLUMNS)
+    fields = tuple(field.strip() for field in record.fields)
+    mention_id, contact, mentioned_at, reply_id, account, replied_at = fields
     if record.error:
         return rejected(Reason.MALFORMED_RECORD, record.error)
     if not record.complete and not replied_at:
         return rejected(Reason.MALFORMED_RECORD, "columns are missing")
-    if empty := [column for column in COLUMNS if not record.fields[column].strip() and "_id" in column]:
+    if empty := [column for column, field in zip(COLUMNS, fields, strict=True) if not field and "_id" in column]:
         return rejected(Reason.EMPTY_ID, f"{', '.join(empty)} is empty")
     times = {}
     for column, text in (("created_at_customer", mentioned_at), ("created_at_reply", replied_at)):

@@ -1,10 +1,12 @@
 """Replays of files: open one, get its Interactions in time order.
 
 The whole file is held in memory, for a post can belong to one that stands later in the file: 3 million rows are not
-what this is for, a few hundred thousand are (measured ~2.5 KB a record).
+what this is for, a few hundred thousand are (measured: 1.7 to 1.9 KB a record).
 """
 
+import gc
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import time
@@ -55,11 +57,27 @@ def open_replay(
             raise InputError(f"{file_format!r} is not a format of files", f"use one of {', '.join(FORMATS)}")
     rejected: list[Item] = []
     events = []
-    for item in items:
-        counts.count(item)
-        if isinstance(item, Rejected):
-            rejected.append(item)
-        else:
-            events.append(item)
+    with _no_collecting():
+        for item in items:
+            counts.count(item)
+            if isinstance(item, Rejected):
+                rejected.append(item)
+            else:
+                events.append(item)
     events.sort(key=lambda event: event["received_at"])  # stable: file order where the times are the same
     return Replay(file_format, [*rejected, *events], counts)
+
+
+@contextmanager
+def _no_collecting() -> Iterator[None]:
+    """Keep the garbage collector from what is read: all of it stays, and nothing in it refers to itself.
+
+    It would look at each event several times as their number grows, a fifth of the time that a file takes.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()

@@ -19,7 +19,12 @@ from streams.interactions import fault, interaction, unfit
 COLUMNS: Final = ("tweet_id", "author_id", "inbound", "created_at", "text", "in_response_to_tweet_id")
 _NAME: Final = re.compile(r"@(\w+)")
 _HASHTAG: Final = re.compile(r"#(\w+)")
+_SIDES: Final = {"true": True, "false": False}
 _LINK: Final = re.compile(r"https?://\S+")
+
+
+_SURELY_SHORT: Final = 4_000
+"""An event made of a record of so many characters is never too large, however often parts of the record are in it."""
 
 
 class Tweet(NamedTuple):
@@ -30,10 +35,32 @@ class Tweet(NamedTuple):
     inbound: bool
     parent: str
     """Id of the tweet this one answers; empty if none. It need not be in the file."""
-    names: tuple[str, ...]
-    """The @names of its text, in small letters, in order."""
-    post: Record
-    """The Interaction as far as the record alone tells."""
+    text: str
+    published_at: int
+    """In ms."""
+
+    def names(self) -> list[str]:
+        """Return the @names of its text, in order."""
+        return _NAME.findall(self.text)
+
+    def post(self, account: str, kind: str = "mention", contact: str = "", conversation: str = "") -> Record:
+        """Return the Interaction that the tweet is for an account: with its ``contact_id``, and ``conversation_id``."""
+        return interaction(
+            id=f"twitter:{self.tweet_id}",
+            network="twitter",
+            account=f"twitter:{account}",
+            kind=kind,
+            author_id=self.author,
+            contact_id=contact,
+            conversation_id=conversation,
+            parent_id=self.parent and f"twitter:{self.parent}",
+            published_at=self.published_at,
+            received_at=self.published_at,
+            text=self.text,
+            hashtags=_HASHTAG.findall(self.text),
+            links=_LINK.findall(self.text),
+            source="twcs",
+        )
 
 
 def read(path: Path, accounts: frozenset[str] | None, now: int, counts: Counts) -> Iterator[Item]:
@@ -52,12 +79,13 @@ def read(path: Path, accounts: frozenset[str] | None, now: int, counts: Counts) 
             addressed = brands.addressed(tweet)
             counts.unattributed += not addressed
             for account in addressed:
-                yield brands.event(tweet, account, "mention", tweet.author)
+                yield tweet.post(account, "mention", tweet.author, f"twitter:{tweets.root(tweet)}")
         elif tweet.author not in brands.names:
             counts.skipped += 1
         else:
             contact = brands.answered(tweet)
-            yield brands.event(tweet, tweet.author, "broadcast" if contact is None else "reply", contact or "")
+            kind = "broadcast" if contact is None else "reply"
+            yield tweet.post(tweet.author, kind, contact or "", f"twitter:{tweets.root(tweet)}")
 
 
 def parse(record: FileRecord, path: Path, now: int) -> Tweet | Rejected:  # noqa: PLR0911 - one for each reason
@@ -66,7 +94,7 @@ def parse(record: FileRecord, path: Path, now: int) -> Tweet | Rejected:  # noqa
     A short row is accepted as long as who, when and which side are there: text with line ends that are not quoted cuts
     one record into several, and the first of them still says that somebody wrote.
     """
-    tweet_id, author, inbound, created_at, text, parent = (record.fields[column] for column in COLUMNS)
+    tweet_id, author, inbound, created_at, text, parent = record.fields
     tweet_id, parent, author = identity(tweet_id), identity(parent), author.strip()
 
     def rejected(reason: Reason, error: str) -> Rejected:
@@ -76,7 +104,8 @@ def parse(record: FileRecord, path: Path, now: int) -> Tweet | Rejected:  # noqa
         return rejected(Reason.MALFORMED_RECORD, record.error)
     if not record.complete and not (tweet_id and author):
         return rejected(Reason.MALFORMED_RECORD, "columns are missing, tweet_id or author_id among them")
-    if inbound.strip().lower() not in ("true", "false"):
+    by_public = _SIDES.get(inbound.strip().lower())
+    if by_public is None:
         return rejected(Reason.MALFORMED_RECORD, f"inbound is {inbound[:40]!r}, not True or False")
     try:
         published_at = milliseconds(created_at)
@@ -84,24 +113,12 @@ def parse(record: FileRecord, path: Path, now: int) -> Tweet | Rejected:  # noqa
         return rejected(Reason.MALFORMED_RECORD, f"created_at is not a time: {str(error)[:200]}")
     if not tweet_id or not author:
         return rejected(Reason.EMPTY_ID, f"{'author_id' if tweet_id else 'tweet_id'} is empty")
-    post = interaction(
-        id=f"twitter:{tweet_id}",
-        network="twitter",
-        account=f"twitter:{author}",  # of the public's tweets, until it is known whom they address
-        kind="mention",
-        author_id=author,
-        parent_id=parent and f"twitter:{parent}",
-        published_at=published_at,
-        received_at=published_at,
-        text=text,
-        hashtags=_HASHTAG.findall(text),
-        links=_LINK.findall(text),
-        source="twcs",
-    )
-    if wrong := unfit(post) or fault(post, now):
-        return rejected(*wrong)
-    names = tuple(name.lower() for name in _NAME.findall(text))
-    return Tweet(tweet_id, author, inbound.strip().lower() == "true", parent, names, post)
+    tweet = Tweet(tweet_id, author, by_public, parent, text, published_at)
+    if not (0 <= published_at <= now and len(record.text) <= _SURELY_SHORT and record.is_unicode()):
+        post = tweet.post(account=author)  # of the public's tweets, until it is known whom they address
+        if wrong := unfit(post) or fault(post, now):
+            return rejected(*wrong)
+    return tweet
 
 
 def identity(text: str) -> str:
@@ -130,8 +147,9 @@ class Tweets:
 
     def chain(self, tweet: Tweet) -> Iterator[Tweet]:
         """Yield the tweet, its parent, that one's parent … as far as the file has them; those in a circle once."""
-        seen: set[str] = set()
-        at: Tweet | None = tweet
+        yield tweet
+        seen = {tweet.tweet_id}
+        at = self.parent(tweet)
         while at is not None and at.tweet_id not in seen:
             seen.add(at.tweet_id)
             yield at
@@ -139,14 +157,20 @@ class Tweets:
 
     def root(self, tweet: Tweet) -> str:
         """Return the id of the conversation: the last known parent id, whether the file has that tweet or not."""
-        path, root = [], ""
-        for at in self.chain(tweet):
-            if at.tweet_id in self._roots:
-                root = self._roots[at.tweet_id]
-                break
-            path.append(at.tweet_id)
-            root = at.parent or at.tweet_id
+        root = self._roots.get(tweet.parent) or self._last_parent(tweet)
+        self._roots[tweet.tweet_id] = root
+        return root
+
+    def _last_parent(self, tweet: Tweet) -> str:
+        path: dict[str, None] = {}
+        at = tweet.tweet_id
+        while at not in path and at not in self._roots:
+            path[at] = None
+            known = self._by_id.get(at)
+            if known is not None and known.parent:
+                at = known.parent
         # Parents in a circle have no root: whichever of them is met first is it, for all of them.
+        root = self._roots.get(at, at)
         self._roots.update(dict.fromkeys(path, root))
         return root
 
@@ -179,8 +203,9 @@ class Brands:
         Those whose tweet it answers, whose @name it has, or who answered it; failing all of these, and if it continues
         a tweet of its own author, those that that one addresses.
         """
+        if found := self._addressed_by_itself(tweet):  # as most are
+            return found
         path: list[str] = []
-        found: tuple[str, ...] = ()
         for at in self._tweets.chain(tweet):
             if not at.inbound or at.author != tweet.author:
                 break
@@ -194,10 +219,14 @@ class Brands:
         return found
 
     def _addressed_by_itself(self, tweet: Tweet) -> tuple[str, ...]:
+        found: dict[str, None] = {}
         parent = self._tweets.parent(tweet)
-        answered = [parent.author] if parent is not None and not parent.inbound and parent.author in self.names else []
-        named = [self._by_small_letters[name] for name in tweet.names if name in self._by_small_letters]
-        return tuple(dict.fromkeys([*answered, *named, *self._answerers.get(tweet.tweet_id, ())]))
+        if parent is not None and not parent.inbound and parent.author in self.names:
+            found[parent.author] = None
+        for name in tweet.names():
+            if brand := self._by_small_letters.get(name.lower()):
+                found[brand] = None
+        return tuple(found | self._answerers.get(tweet.tweet_id, {}))
 
     def answered(self, tweet: Tweet) -> str | None:
         """Return the contact whom a brand's tweet answers, "" if that cannot be told; None: it is a broadcast.
@@ -209,7 +238,9 @@ class Brands:
             return None
         parent = self._tweets.parent(tweet)
         if parent is None:
-            return _NAME.findall(tweet.post["text"])[0] if tweet.names else ""
+            return next(iter(tweet.names()), "")
+        if parent.inbound:
+            return parent.author
         path, contact = [], None
         for at in self._tweets.chain(parent):
             if at.tweet_id in self._ends:
@@ -221,9 +252,3 @@ class Brands:
             path.append(at.tweet_id)
         self._ends.update(dict.fromkeys(path, contact))
         return contact
-
-    def event(self, tweet: Tweet, account: str, kind: str, contact: str) -> Record:
-        """Return the Interaction that a tweet is for one account."""
-        root = f"twitter:{self._tweets.root(tweet)}"
-        own = {"account": f"twitter:{account}", "kind": kind, "contact_id": contact, "conversation_id": root}
-        return {**tweet.post, **own}
