@@ -88,7 +88,7 @@ schemas: .venv/ready ## Write schemas/rows.py anew, after a schema has changed
 	$(BIN)/python -m schemas.generate
 
 build/compiled/ready: .venv/ready setup.py pyproject.toml $(shell find schemas sinks streams -type f ! -name '*.pyc')
-	rm -rf build/compiled
+	rm -rf build
 	WITH_MYPYC=1 $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --target build/compiled .
 	@touch $@
 
