@@ -3,6 +3,7 @@
 import os
 from contextlib import ExitStack
 from importlib import metadata
+from pathlib import Path
 from typing import Annotated, Final, NamedTuple
 
 import typer
@@ -21,10 +22,12 @@ from tests.benchmarks.peers.programs import PROGRAMS, Program, UnavailableError
 from tests.benchmarks.peers.running import measure, on_other_cores
 from tests.benchmarks.peers.work import Job
 from tests.plants import PARTITIONS, own_settings
+from tests.processes import ROOT
 
 SIZES: Final = (300, 1)
 """Events in a message: what a publisher sends when there is much to send, and when there is little."""
 RAPPORT: Final = "Rapport"
+COMPILED: Final = "Rapport, compiled"
 RAPPORT_NOTE: Final = (
     "its worker as it is, exact through crashes; does far more: panes, rolling windows, quantiles, turns as rows, alerts, "
     "late events and withdrawals"
@@ -90,8 +93,9 @@ def _compare(table: Table, brokers: str, told: list[Record], size: int, chosen: 
         console.print(f"  {name}, {size} in a message: {count / cpu:,.0f} per CPU-second {right}", highlight=False)
         table.add_row(name, version, str(size), *figures)
 
-    with console.status(RAPPORT):
-        add(RAPPORT, metadata.version("rapport"), _rapport(brokers, told, size))
+    for name, source in ((RAPPORT, ROOT), (COMPILED, parts.COMPILED))[: 1 + parts.compiled()]:
+        with console.status(name):
+            add(name, metadata.version("rapport"), _rapport(brokers, told, size, source))
     for program in chosen:
         if program.per_message and size > 1:
             continue
@@ -104,10 +108,10 @@ def _compare(table: Table, brokers: str, told: list[Record], size: int, chosen: 
     table.add_section()
 
 
-def _rapport(brokers: str, told: list[Record], size: int) -> Line:
-    """Measure Rapport's worker with its whole fold."""
+def _rapport(brokers: str, told: list[Record], size: int, source: Path) -> Line:
+    """Measure Rapport's worker with its whole fold; its code is in ``source``."""
     settings, messages = _plant(brokers, told, size)
-    measured = parts.working(settings, messages, len(told))
+    measured = parts.working(settings, messages, len(told), source)
     return Line(measured, results.summed(brokers, settings.topics.panes) == results.expected(told))
 
 
