@@ -39,7 +39,8 @@ CYCLES_SECONDS: Final = 0.5
 NOTE: Final = (
     "first event: seconds from the start of the process until Kafka has what came of it. all touched: until every account has "
     "been looked at. MiB: resident then; of the changelog, what is in Kafka. folding: decoding and folding, by the worker's own "
-    "metric; worker: all that the process does meanwhile, checkpoints of all accounts included."
+    "metric; worker: all that the process does meanwhile, checkpoints of all accounts included. "
+    "stop: seconds from SIGTERM to its end."
 )
 
 console = Console()
@@ -77,6 +78,8 @@ class Recovered:
     """CPU µs an event."""
     worker: float = 0.0
     end_memory: float = 0.0
+    stopped: float = 0.0
+    """Seconds from SIGTERM to the end of the process, all accounts checkpointed."""
 
 
 class Bench:
@@ -141,6 +144,10 @@ def measure(brokers: str, size: Size, events: int, source: Path, directory: Path
         found.touched, found.touched_memory = time.monotonic() - began, process.resident()
         _fold(bench, process, numbers, events, found)
         found.end_memory = process.resident()
+        began = time.monotonic()
+        process.popen.terminate()
+        process.popen.wait(PATIENCE_SECONDS)
+        found.stopped = time.monotonic() - began
     except RuntimeError as error:
         raise RuntimeError(f"{error}; its log ends: {process.log.read_text(errors='replace')[-2000:]}") from error
     finally:
@@ -220,6 +227,7 @@ def main(
         "folding µs",
         "worker µs",
         "MiB",
+        "stop s",
     )
     for name in columns:
         table.add_column(name, justify="right")
@@ -238,7 +246,9 @@ def main(
                 memory = [f"{it:,.0f}" for it in (found.first_memory, found.touched_memory, found.end_memory)]
                 cpu = f"{found.folding:.1f}", f"{found.worker:.1f}"
                 what = build, f"{size.accounts:,}", f"{size.accounts * size.waiting:,}", f"{found.changelog:,.0f}"
-                table.add_row(*what, seconds[0], memory[0], seconds[1], memory[1], *cpu, memory[2])
+                table.add_row(
+                    *what, seconds[0], memory[0], seconds[1], memory[1], *cpu, memory[2], f"{found.stopped:.1f}"
+                )
         with suppress(OSError):
             console.print(f"Load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", highlight=False)
     console.print(table)
