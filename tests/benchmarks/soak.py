@@ -46,7 +46,7 @@ EVENTS_OF_STORY: Final = 3.5
 AGREED: Final = "[defaults]\nexpiry_days = 0.5\nlateness_hours = 1\n"
 REMEMBERED_HOURS: Final = 49
 """With that: twice the expiry and the lateness, and up to a day more, for it is forgotten once a day."""
-STATE_SECONDS: Final = 90.0
+STATE_SECONDS: Final = 240.0
 """So many seconds on the clock are the hours above in event time."""
 SAMPLE_SECONDS: Final = 5.0
 LINES: Final = 40

@@ -1,5 +1,7 @@
 """The composition root, without a broker."""
 
+import asyncio
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -42,3 +44,19 @@ def test_faust_and_the_other_clients_speak_alike(protocol: str) -> None:
 def test_a_wrong_certificate_file_is_said() -> None:
     with pytest.raises(SettingsError, match="RAPPORT_SSL_CA_FILE"):
         kafka_options(load_settings(security_protocol="SSL", ssl_ca_file=Path("/nowhere")))
+
+
+def test_all_partitions_are_fetched_again_when_there_is_room() -> None:
+    asyncio.run(_fill_and_drain())
+
+
+async def _fill_and_drain() -> None:
+    queue, resumed = build_app(load_settings(), Toy()).FlowControlQueue(maxsize=10), list[int]()
+    resume = [partial(resumed.append, partition) for partition in range(4)]
+    for message in range(12):
+        queue.put_nowait_enhanced(message, on_pressure_high=lambda: None, on_pressure_drop=resume[message % 4])
+    while queue.qsize() > 4:
+        assert resumed == []
+        queue.get_nowait()
+    queue.get_nowait()
+    assert sorted(resumed) == [0, 1, 2, 3]
