@@ -48,6 +48,7 @@ REMEMBERED_HOURS: Final = 49
 """With that: twice the expiry and the lateness, and up to a day more, for it is forgotten once a day."""
 STATE_SECONDS: Final = 240.0
 """So many seconds on the clock are the hours above in event time."""
+SINK_SECONDS: Final = 1.0
 SAMPLE_SECONDS: Final = 5.0
 LINES: Final = 40
 """The table has about so many lines."""
@@ -305,8 +306,9 @@ def _start(brokers: str, plan: Plan, directory: Path, stack: ExitStack) -> Plant
     front = Front(directory / "clickhouse", free_port())
     stack.callback(front.kill)
     make_tables(front.url)
-    # no ticks: event time is not ours
-    settings = own_settings(brokers, "soak", clickhouse=front.url, accounts_file=accounts_file, ticks=False)
+    # no ticks: event time is not ours; and a load of this kind is not inserted five times a second
+    options = {"accounts_file": accounts_file, "ticks": False, "sink_seconds": SINK_SECONDS}
+    settings = own_settings(brokers, "soak", clickhouse=front.url, **options)
 
     def start(command: str, number: int = 0) -> Rapport:
         (home := directory / f"{command}-{number}").mkdir()
