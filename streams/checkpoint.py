@@ -7,8 +7,8 @@ moment of recovery. The rules are in streams/partition.py (what is safe) and str
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from time import monotonic, perf_counter, thread_time
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from time import monotonic, thread_time
 from typing import Any, Final, Generic
 
 import faust
@@ -19,7 +19,7 @@ from streams import telemetry
 from streams.config import Settings
 from streams.cycle import Cycles, Report
 from streams.errors import BrokerError, RapportError
-from streams.faust_repairs import FAUST_LOG, ending
+from streams.faust_repairs import FAUST_LOG, Batch, ending
 from streams.intake import Message
 from streams.interactions import tick
 from streams.kafka import read_checkpoints
@@ -28,6 +28,8 @@ from streams.partition import Partition
 
 ACKNOWLEDGE_SECONDS: Final = 60.0
 """A send that is not acknowledged within this time has failed."""
+STEP_SECONDS: Final = 0.005
+"""How long folding goes on before anything else has its turn."""
 LARGE_STATE: Final = 8 << 20
 """Half of what a record of the checkpoint topic may hold, in bytes: somebody should look at the account."""
 LARGE_STATE_SECONDS: Final = 60.0
@@ -84,38 +86,39 @@ class Checkpoints(Generic[State]):
         self._cycles: Cycles[State] = Cycles(self, settings.checkpoint_seconds)
         self._one_at_a_time = asyncio.Lock()
         self._closing = False
-        self._folding, self._messages = 0.0, 0
+        self._folding = 0.0
         self._letters: deque[tuple[float, int]] = deque()
         self._warned: dict[str, float] = {}
 
     # -- input ------------------------------------------------------------------------------------------------------------
 
-    async def fold(self, message: Any) -> None:  # noqa: ANN401 - Faust's
-        """Fold one message of the input, unless its partition is not ours (any more).
+    async def fold(self, batch: Batch) -> None:
+        """Fold messages of the input, unless their partition is not ours (any more).
 
-        Gives way between the steps: where all of 10,000 accounts fall due, heartbeats and acknowledgements must not wait.
+        Gives way now and then: where all of 10,000 accounts fall due, heartbeats and acknowledgements must not wait.
         """
-        number, owner = message.partition, self.owned.get(message.partition)
-        if owner is None or self._closing:
+        number, owner = batch.partition, self.owned.get(batch.partition)
+        if owner is None:
             return
-        # Faust tells the time in seconds; a message without a value is none that can be decoded
-        milliseconds = round(message.timestamp * 1000)
-        opened = Message(message.topic, number, message.offset, milliseconds, message.value or b"")
-        more = self._timed(owner.begin, opened, monotonic())
-        while more:
+        messages = map(_opened, batch.records)
+        while not self._closing and self.owned.get(number) is owner and self._step(owner, messages):  # noqa: ASYNC110 - nobody is waited for
             await asyncio.sleep(0)
-            if self._closing or self.owned.get(number) is not owner:
-                return
-            more = self._timed(owner.go_on)
-        self._messages += 1
 
-    def _timed(self, step: Callable[..., bool], *arguments: object) -> bool:
-        """Take a step of folding, and note what time it took."""
-        started, cpu = perf_counter(), thread_time() if self._cycles.measuring else 0.0
-        more = step(*arguments)
+    def _step(self, owner: Partition[State], messages: Iterator[Message]) -> bool:
+        """Fold for about :data:`STEP_SECONDS`, and note what time it took; say whether there is more."""
+        started, cpu = monotonic(), thread_time() if self._cycles.measuring else 0.0
+        more, now = True, started
+        while more and now < started + STEP_SECONDS:
+            if not owner.go_on():  # done with the one before
+                message = next(messages, None)
+                if message is None:
+                    more = False
+                else:
+                    owner.begin(message, now)
+            now = monotonic()
         if self._cycles.measuring:
             self._cycles.folding_cpu += thread_time() - cpu
-        self._folding += perf_counter() - started
+        self._folding += now - started
         return more
 
     async def tick(self, now: int) -> None:
@@ -232,8 +235,6 @@ class Checkpoints(Generic[State]):
             telemetry.FACTS.labels(self._topics[record].get_topic_name()).inc(rows)
         for reason, letters in report.letters.items():
             telemetry.DEAD_LETTERS.labels("worker", reason).inc(letters)
-        telemetry.MESSAGES.inc(self._messages)
-        self._messages = 0
         telemetry.FOLD_SECONDS.inc(self._folding)
         self._folding = 0.0
         if report.sizes:
@@ -250,7 +251,9 @@ class Checkpoints(Generic[State]):
         for number, owner in self.owned.items():
             for kind, events in owner.kinds.items():
                 telemetry.EVENTS.labels(kind).inc(events)
+            telemetry.MESSAGES.inc(owner.folded)
             owner.kinds.clear()
+            owner.folded = 0
             telemetry.ACCOUNTS.labels(number).set(len(owner.offsets))
             telemetry.OFFSET.labels(number).set(owner.last)
             telemetry.CLOCK.labels(number).set(owner.clock / 1000)
@@ -270,6 +273,11 @@ class Checkpoints(Generic[State]):
                 f"more than {most} dead letters within a minute, of late: {reason}",
                 f"see {self._settings.topics.dead_letters.name}, mend what sends them or raise RAPPORT_DEAD_LETTERS_PER_MINUTE",
             )
+
+
+def _opened(record: Any) -> Message:  # noqa: ANN401 - aiokafka's
+    """Return a message of the input; one without a value is none that can be decoded."""
+    return Message(record.topic, record.partition, record.offset, record.timestamp, record.value or b"")
 
 
 def _refuse_what_is_gone(place: str, wanted: int, first: int, end: int) -> None:

@@ -107,8 +107,11 @@ class Partition(Generic[State]):
         """Rows held back of dirty accounts: a replay makes them again, for no claim passes the account's first change."""
         self._settled: dict[str, float] = {}
         """When an account's rows last went out, monotonic seconds, oldest first; forgotten after :data:`SETTLE_SECONDS`."""
+        # -- what it has done since somebody last asked
         self.kinds: Counter[str] = Counter()
-        """Events folded since this was last cleared, by kind."""
+        """Events folded, by kind."""
+        self.folded = 0
+        """Messages folded wholly."""
 
     # -- input ------------------------------------------------------------------------------------------------------------
 
@@ -149,7 +152,9 @@ class Partition(Generic[State]):
         Returns whether there are more. Snapshots may be taken in between: they do not cover this message.
         """
         before, left = self._under_way, WAKES
-        while before is not None and self._heap and self._heap[0][0] <= self.clock:
+        if before is None:
+            return False
+        while self._heap and self._heap[0][0] <= self.clock:
             if not left:
                 return True
             wake, account = heappop(self._heap)
@@ -162,6 +167,7 @@ class Partition(Generic[State]):
             self._touch(account, (), before)
             left -= 1
         self._under_way = None
+        self.folded += 1
         return False
 
     def _touch(self, account: str, events: Sequence[Event], before: int) -> None:

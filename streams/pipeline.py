@@ -40,7 +40,7 @@ def define(app: faust.App, settings: Settings, model: Model[State]) -> Checkpoin
     @ending
     async def fold(stream: Any) -> None:  # noqa: ANN401
         """Every account's state takes in its events: the only place where anything is computed."""
-        async for event in stream.events():  # a message: array<Interaction> of one partition, whatever accounts
+        async for event in stream.events():  # messages of one partition: array<Interaction> each, whatever accounts
             await checkpoints.fold(event.message)  # adds to facts: Turn, Pane, Rolling, Alert; or sets aside
 
     @app.task  # type: ignore[untyped-decorator]
