@@ -12,6 +12,9 @@ from setuptools import setup
 COMPILED = [
     "schemas/binary.py",
     "schemas/rows.py",
+    "streams/interactions.py",
+    "streams/intake.py",
+    "streams/partition.py",
     *sorted(set(glob("streams/metrics/*.py")) - {"streams/metrics/__init__.py"}),
 ]
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final
 
+from librt.strings import BytesWriter
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -42,42 +44,53 @@ _FOLLOWED: Final = [bytes((number & 0x7F | 0x80, number >> 7 | 0x80)) for number
 
 
 def avro_long(value: int) -> bytes:
-    """Return a long: zigzag, then a :func:`varint`, two groups at a time. Raises OverflowError."""
+    """Return a long: zigzag, then a :func:`varint`. Raises OverflowError."""
+    out = BytesWriter()
+    write_long(out, value)
+    return out.getvalue()
+
+
+def write_long(out: BytesWriter, value: int) -> None:
+    """Write a long, two groups at a time. Raises OverflowError."""
     number = value << 1 if value >= 0 else ~(value << 1)
     if number < _TWO_GROUPS:
-        return _LAST[number]
+        out.write(_LAST[number])
+        return
     if number >> _LONG_BITS:
         raise OverflowError(f"{value} does not fit in 64 bits")
-    out = b""
     while number >= _TWO_GROUPS:
-        out += _FOLLOWED[number & (_TWO_GROUPS - 1)]
+        out.write(_FOLLOWED[number & (_TWO_GROUPS - 1)])
         number >>= 14
-    return out + _LAST[number]
+    out.write(_LAST[number])
 
 
-def avro_sized(data: bytes) -> bytes:
-    """Return bytes, as Avro has them."""
-    return avro_long(len(data)) + data
+def write_bytes(out: BytesWriter, data: bytes) -> None:
+    """Write bytes, as Avro has them."""
+    write_long(out, len(data))
+    out.write(data)
 
 
-def avro_string(text: str) -> bytes:
-    """Return a string. Raises UnicodeEncodeError."""
-    data = text.encode()
-    return avro_long(len(data)) + data
+def write_string(out: BytesWriter, text: str) -> None:
+    """Write a string. Raises UnicodeEncodeError."""
+    write_bytes(out, text.encode())
 
 
-def avro_longs(values: Sequence[int]) -> bytes:
-    """Return an array of int or long."""
-    if not values:
-        return b"\x00"
-    return avro_long(len(values)) + b"".join([avro_long(value) for value in values]) + b"\x00"
+def write_longs(out: BytesWriter, values: Sequence[int]) -> None:
+    """Write an array of int or long."""
+    if values:
+        write_long(out, len(values))
+        for value in values:
+            write_long(out, value)
+    out.append(0)
 
 
-def avro_strings(values: Sequence[str]) -> bytes:
-    """Return an array of strings. Raises UnicodeEncodeError."""
-    if not values:
-        return b"\x00"
-    return avro_long(len(values)) + b"".join([avro_string(value) for value in values]) + b"\x00"
+def write_strings(out: BytesWriter, values: Sequence[str]) -> None:
+    """Write an array of strings. Raises UnicodeEncodeError."""
+    if values:
+        write_long(out, len(values))
+        for value in values:
+            write_string(out, value)
+    out.append(0)
 
 
 def read_long(data: bytes, at: i64) -> tuple[i64, i64]:

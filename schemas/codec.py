@@ -21,7 +21,19 @@ from schemas import rows
 from schemas.binary import UnusualError, avro_long, read_long
 from schemas.versions import MARKER, RECORDS, Record, Schema, newest, versions
 
-__all__ = ["Block", "DecodeError", "Record", "Schema", "cut", "decode", "decode_folded", "encode", "newest", "versions"]
+__all__ = [
+    "Block",
+    "DecodeError",
+    "Record",
+    "Schema",
+    "cut",
+    "decode",
+    "decode_folded",
+    "encode",
+    "message_of",
+    "newest",
+    "versions",
+]
 
 HEADER_SIZE: Final = len(MARKER) + 8
 
@@ -41,11 +53,17 @@ def _by_header() -> Mapping[bytes, Schema]:
 
 def encode(name: str, records: Sequence[Record]) -> bytes:
     """Return one message holding ``records`` of the type ``name``."""
+    write = rows.WRITERS[name]
+    return message_of(name, [write(**record) for record in records])
+
+
+def message_of(name: str, written: Sequence[bytes]) -> bytes:
+    """Return one message holding records that have been written already, each by its function of ``schemas/rows.py``."""
     header = newest(name).header
-    if not records:
+    if not written:
         return header + b"\x00"
-    body = rows.WRITERS[name](list(records))
-    return b"".join((header, avro_long(-len(records)), avro_long(len(body)), body, b"\x00"))
+    body = b"".join(written)
+    return b"".join((header, avro_long(-len(written)), avro_long(len(body)), body, b"\x00"))
 
 
 def decode(name: str, message: bytes) -> list[Record]:

@@ -36,34 +36,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from librt.strings import BytesWriter
+
 from schemas.binary import (
     DOUBLE,
     FLOAT,
-    avro_long,
-    avro_longs,
-    avro_sized,
-    avro_string,
-    avro_strings,
     read_array_of_strings,
     read_long,
     read_size,
+    write_bytes,
+    write_long,
+    write_longs,
+    write_string,
+    write_strings,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from mypy_extensions import i64
 '''
 
 _WRITE: Final = {
-    "string": "avro_string({0})",
-    "bytes": "avro_sized({0})",
-    "long": "avro_long({0})",
-    "double": "DOUBLE.pack({0})",
-    "float": "FLOAT.pack({0})",
-    "boolean": 'b"\\x01" if {0} else b"\\x00"',
-    ("array", "int"): "avro_longs({0})",
-    ("array", "string"): "avro_strings({0})",
+    "string": "write_string(out, {0})",
+    "bytes": "write_bytes(out, {0})",
+    "long": "write_long(out, {0})",
+    "double": "out.write(DOUBLE.pack({0}))",
+    "float": "out.write(FLOAT.pack({0}))",
+    "boolean": "out.append(1 if {0} else 0)",
+    ("array", "int"): "write_longs(out, {0})",
+    ("array", "string"): "write_strings(out, {0})",
 }
 
 _SIZE: Final = (
@@ -91,7 +93,15 @@ _SKIP: Final = {
     "boolean": ("at += 1",),
     ("array", "string"): ("_, at = read_array_of_strings(data, at)",),
 }
-_TYPES: Final = {"long": "i64", "boolean": "bool", "string": "str"}
+_TYPES: Final = {
+    "string": "str",
+    "bytes": "bytes",
+    "long": "int",
+    "int": "int",
+    "double": "float",
+    "float": "float",
+    "boolean": "bool",
+}
 
 
 def generate() -> str:
@@ -99,8 +109,8 @@ def generate() -> str:
     functions = [*_reader("interaction", FOLDED)]
     for name in versions():
         functions += _writer(name)
-    functions += ["", "WRITERS: Final[Mapping[str, Callable[[list[dict[str, Any]]], bytes]]] = {"]
-    functions += [f'    "{name}": write_{name},' for name in versions()]
+    functions += ["", "WRITERS: Final[Mapping[str, Callable[..., bytes]]] = {"]
+    functions += [f'    "{name}": {name},' for name in versions()]
     functions += ["}", ""]
     return "\n".join([_HEADER, *functions])
 
@@ -129,7 +139,7 @@ def _reader(name: str, wanted: Collection[str]) -> Iterator[str]:
     yield "    size: i64"
     for field, kind in _fields(name):
         if field in wanted:
-            yield f"    {field}_: {_TYPES[kind]}"
+            yield f"    {field}_: {'i64' if kind == 'long' else _TYPES[kind]}"
     yield "    for _ in range(count):"
     for field, kind in _fields(name):
         for step in _READ[kind] if field in wanted else _SKIP[kind]:
@@ -142,19 +152,28 @@ def _reader(name: str, wanted: Collection[str]) -> Iterator[str]:
 
 
 def _writer(name: str) -> Iterator[str]:
-    yield f"\ndef write_{name}(records: list[dict[str, Any]]) -> bytes:"
-    yield '    """Return the records, one after the other."""'
-    yield "    written: list[bytes] = []"
-    yield "    for record in records:"
+    yield f"\ndef {name}("
     for field, kind in _fields(name):
-        value = f'record["{field}"]'
+        yield f"    {field}: {_type(kind)},"
+    yield ") -> bytes:"
+    yield '    """Return one record."""'
+    yield "    out = BytesWriter()"
+    for field, kind in _fields(name):
         if kind[0] == "optional":
-            yield f"        {field}_ = {value}"
-            written = _WRITE[kind[1]].format(f"{field}_")
-            yield f'        written.append(b"\\x00" if {field}_ is None else b"\\x02" + {written})'
+            yield f"    if {field} is None:"
+            yield "        out.append(0)"
+            yield "    else:"
+            yield "        out.append(2)"
+            yield f"        {_WRITE[kind[1]].format(field)}"
         else:
-            yield f"        written.append({_WRITE[kind].format(value)})"
-    yield '    return b"".join(written)\n'
+            yield f"    {_WRITE[kind].format(field)}"
+    yield "    return out.getvalue()\n"
+
+
+def _type(kind: Any) -> str:  # noqa: ANN401 - a key of the tables above
+    if kind[0] == "optional":
+        return f"{_type(kind[1])} | None"
+    return f"Sequence[{_TYPES[kind[1]]}]" if kind[0] == "array" else _TYPES[kind]
 
 
 if __name__ == "__main__":

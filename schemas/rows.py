@@ -5,21 +5,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from librt.strings import BytesWriter
+
 from schemas.binary import (
     DOUBLE,
     FLOAT,
-    avro_long,
-    avro_longs,
-    avro_sized,
-    avro_string,
-    avro_strings,
     read_array_of_strings,
     read_long,
     read_size,
+    write_bytes,
+    write_long,
+    write_longs,
+    write_string,
+    write_strings,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from mypy_extensions import i64
 
@@ -176,204 +178,367 @@ def read_interaction(data: bytes, at: i64, count: i64) -> tuple[list[dict[str, A
     return records, at
 
 
-def write_alert(records: list[dict[str, Any]]) -> bytes:
-    """Return the records, one after the other."""
-    written: list[bytes] = []
-    for record in records:
-        written.append(avro_string(record["account"]))
-        written.append(avro_string(record["alert_id"]))
-        written.append(avro_string(record["kind"]))
-        written.append(avro_string(record["severity"]))
-        written.append(avro_string(record["state"]))
-        written.append(avro_string(record["subject"]))
-        written.append(avro_string(record["contact_id"]))
-        written.append(avro_long(record["escalation"]))
-        written.append(avro_long(record["due_at"]))
-        written.append(avro_long(record["fired_at"]))
-        written.append(avro_long(record["version"]))
-    return b"".join(written)
+def alert(
+    account: str,
+    alert_id: str,
+    kind: str,
+    severity: str,
+    state: str,
+    subject: str,
+    contact_id: str,
+    escalation: int,
+    due_at: int,
+    fired_at: int,
+    version: int,
+) -> bytes:
+    """Return one record."""
+    out = BytesWriter()
+    write_string(out, account)
+    write_string(out, alert_id)
+    write_string(out, kind)
+    write_string(out, severity)
+    write_string(out, state)
+    write_string(out, subject)
+    write_string(out, contact_id)
+    write_long(out, escalation)
+    write_long(out, due_at)
+    write_long(out, fired_at)
+    write_long(out, version)
+    return out.getvalue()
 
 
-def write_checkpoint(records: list[dict[str, Any]]) -> bytes:
-    """Return the records, one after the other."""
-    written: list[bytes] = []
-    for record in records:
-        written.append(avro_long(record["offset"]))
-        written.append(avro_long(record["time"]))
-        written.append(avro_long(record["layout"]))
-        written.append(avro_sized(record["state"]))
-    return b"".join(written)
+def checkpoint(
+    offset: int,
+    time: int,
+    layout: int,
+    state: bytes,
+) -> bytes:
+    """Return one record."""
+    out = BytesWriter()
+    write_long(out, offset)
+    write_long(out, time)
+    write_long(out, layout)
+    write_bytes(out, state)
+    return out.getvalue()
 
 
-def write_dead_letter(records: list[dict[str, Any]]) -> bytes:
-    """Return the records, one after the other."""
-    written: list[bytes] = []
-    for record in records:
-        written.append(avro_string(record["source"]))
-        written.append(avro_string(record["reason"]))
-        written.append(avro_string(record["error"]))
-        written.append(avro_string(record["place"]))
-        written.append(avro_sized(record["payload"]))
-        written.append(avro_long(record["at"]))
-    return b"".join(written)
+def dead_letter(
+    source: str,
+    reason: str,
+    error: str,
+    place: str,
+    payload: bytes,
+    at: int,
+) -> bytes:
+    """Return one record."""
+    out = BytesWriter()
+    write_string(out, source)
+    write_string(out, reason)
+    write_string(out, error)
+    write_string(out, place)
+    write_bytes(out, payload)
+    write_long(out, at)
+    return out.getvalue()
 
 
-def write_interaction(records: list[dict[str, Any]]) -> bytes:
-    """Return the records, one after the other."""
-    written: list[bytes] = []
-    for record in records:
-        written.append(avro_string(record["id"]))
-        written.append(avro_string(record["network"]))
-        written.append(avro_string(record["account"]))
-        written.append(avro_string(record["kind"]))
-        written.append(avro_string(record["author_id"]))
-        written.append(avro_string(record["author_name"]))
-        written.append(avro_long(record["author_followers"]))
-        written.append(avro_string(record["contact_id"]))
-        written.append(avro_string(record["conversation_id"]))
-        written.append(avro_string(record["parent_id"]))
-        written.append(avro_long(record["published_at"]))
-        written.append(avro_long(record["received_at"]))
-        written.append(avro_string(record["text"]))
-        written.append(avro_string(record["lang"]))
-        written.append(FLOAT.pack(record["sentiment"]))
-        written.append(avro_strings(record["hashtags"]))
-        written.append(avro_strings(record["links"]))
-        written.append(avro_string(record["url"]))
-        written.append(b"\x01" if record["automated"] else b"\x00")
-        written.append(avro_long(record["revision"]))
-        written.append(avro_long(record["likes"]))
-        written.append(avro_long(record["shares"]))
-        written.append(avro_long(record["comments"]))
-        written.append(avro_long(record["impressions"]))
-        written.append(avro_string(record["source"]))
-    return b"".join(written)
+def interaction(
+    id: str,
+    network: str,
+    account: str,
+    kind: str,
+    author_id: str,
+    author_name: str,
+    author_followers: int,
+    contact_id: str,
+    conversation_id: str,
+    parent_id: str,
+    published_at: int,
+    received_at: int,
+    text: str,
+    lang: str,
+    sentiment: float,
+    hashtags: Sequence[str],
+    links: Sequence[str],
+    url: str,
+    automated: bool,
+    revision: int,
+    likes: int,
+    shares: int,
+    comments: int,
+    impressions: int,
+    source: str,
+) -> bytes:
+    """Return one record."""
+    out = BytesWriter()
+    write_string(out, id)
+    write_string(out, network)
+    write_string(out, account)
+    write_string(out, kind)
+    write_string(out, author_id)
+    write_string(out, author_name)
+    write_long(out, author_followers)
+    write_string(out, contact_id)
+    write_string(out, conversation_id)
+    write_string(out, parent_id)
+    write_long(out, published_at)
+    write_long(out, received_at)
+    write_string(out, text)
+    write_string(out, lang)
+    out.write(FLOAT.pack(sentiment))
+    write_strings(out, hashtags)
+    write_strings(out, links)
+    write_string(out, url)
+    out.append(1 if automated else 0)
+    write_long(out, revision)
+    write_long(out, likes)
+    write_long(out, shares)
+    write_long(out, comments)
+    write_long(out, impressions)
+    write_string(out, source)
+    return out.getvalue()
 
 
-def write_pane(records: list[dict[str, Any]]) -> bytes:
-    """Return the records, one after the other."""
-    written: list[bytes] = []
-    for record in records:
-        written.append(avro_string(record["account"]))
-        written.append(avro_long(record["minute"]))
-        written.append(avro_long(record["mentions"]))
-        written.append(avro_long(record["replies"]))
-        written.append(avro_long(record["automated_replies"]))
-        written.append(avro_long(record["broadcasts"]))
-        written.append(avro_long(record["peer_answers"]))
-        written.append(avro_long(record["turns"]))
-        written.append(avro_long(record["turns_answered"]))
-        written.append(avro_long(record["reopened"]))
-        written.append(avro_long(record["answered"]))
-        written.append(avro_long(record["first_answered"]))
-        written.append(avro_long(record["response_samples"]))
-        written.append(avro_long(record["response_milliseconds"]))
-        written.append(avro_long(record["within_15m_hits"]))
-        written.append(avro_long(record["within_15m_misses"]))
-        written.append(avro_long(record["within_1h_hits"]))
-        written.append(avro_long(record["within_1h_misses"]))
-        written.append(avro_long(record["within_24h_hits"]))
-        written.append(avro_long(record["within_24h_misses"]))
-        written.append(avro_long(record["sla_met"]))
-        written.append(avro_long(record["sla_missed"]))
-        written.append(avro_long(record["clock_skew"]))
-        written.append(avro_long(record["too_late"]))
-        written.append(avro_longs(record["first_buckets"]))
-        written.append(avro_longs(record["first_counts"]))
-        written.append(avro_longs(record["next_buckets"]))
-        written.append(avro_longs(record["next_counts"]))
-        written.append(avro_long(record["version"]))
-    return b"".join(written)
+def pane(
+    account: str,
+    minute: int,
+    mentions: int,
+    replies: int,
+    automated_replies: int,
+    broadcasts: int,
+    peer_answers: int,
+    turns: int,
+    turns_answered: int,
+    reopened: int,
+    answered: int,
+    first_answered: int,
+    response_samples: int,
+    response_milliseconds: int,
+    within_15m_hits: int,
+    within_15m_misses: int,
+    within_1h_hits: int,
+    within_1h_misses: int,
+    within_24h_hits: int,
+    within_24h_misses: int,
+    sla_met: int,
+    sla_missed: int,
+    clock_skew: int,
+    too_late: int,
+    first_buckets: Sequence[int],
+    first_counts: Sequence[int],
+    next_buckets: Sequence[int],
+    next_counts: Sequence[int],
+    version: int,
+) -> bytes:
+    """Return one record."""
+    out = BytesWriter()
+    write_string(out, account)
+    write_long(out, minute)
+    write_long(out, mentions)
+    write_long(out, replies)
+    write_long(out, automated_replies)
+    write_long(out, broadcasts)
+    write_long(out, peer_answers)
+    write_long(out, turns)
+    write_long(out, turns_answered)
+    write_long(out, reopened)
+    write_long(out, answered)
+    write_long(out, first_answered)
+    write_long(out, response_samples)
+    write_long(out, response_milliseconds)
+    write_long(out, within_15m_hits)
+    write_long(out, within_15m_misses)
+    write_long(out, within_1h_hits)
+    write_long(out, within_1h_misses)
+    write_long(out, within_24h_hits)
+    write_long(out, within_24h_misses)
+    write_long(out, sla_met)
+    write_long(out, sla_missed)
+    write_long(out, clock_skew)
+    write_long(out, too_late)
+    write_longs(out, first_buckets)
+    write_longs(out, first_counts)
+    write_longs(out, next_buckets)
+    write_longs(out, next_counts)
+    write_long(out, version)
+    return out.getvalue()
 
 
-def write_rolling(records: list[dict[str, Any]]) -> bytes:
-    """Return the records, one after the other."""
-    written: list[bytes] = []
-    for record in records:
-        written.append(avro_string(record["account"]))
-        written.append(avro_string(record["window"]))
-        written.append(avro_long(record["as_of"]))
-        written.append(avro_long(record["mentions"]))
-        written.append(avro_long(record["replies"]))
-        written.append(avro_long(record["automated_replies"]))
-        written.append(avro_long(record["broadcasts"]))
-        written.append(avro_long(record["peer_answers"]))
-        written.append(avro_long(record["turns"]))
-        written.append(avro_long(record["turns_answered"]))
-        written.append(avro_long(record["reopened"]))
-        written.append(avro_long(record["answered"]))
-        written.append(avro_long(record["first_answered"]))
-        written.append(avro_long(record["response_samples"]))
-        written.append(avro_long(record["response_milliseconds"]))
-        written.append(avro_long(record["within_15m_hits"]))
-        written.append(avro_long(record["within_15m_misses"]))
-        written.append(avro_long(record["within_1h_hits"]))
-        written.append(avro_long(record["within_1h_misses"]))
-        written.append(avro_long(record["within_24h_hits"]))
-        written.append(avro_long(record["within_24h_misses"]))
-        written.append(avro_long(record["sla_met"]))
-        written.append(avro_long(record["sla_missed"]))
-        written.append(avro_long(record["clock_skew"]))
-        written.append(avro_long(record["too_late"]))
-        written.append(avro_long(record["contacts"]))
-        written.append(avro_long(record["conversations"]))
-        written.append(avro_long(record["alternations"]))
-        written.append(avro_long(record["reach_2"]))
-        written.append(avro_long(record["reach_3"]))
-        written.append(avro_long(record["reach_5"]))
-        response_p50_ = record["response_p50"]
-        written.append(b"\x00" if response_p50_ is None else b"\x02" + DOUBLE.pack(response_p50_))
-        response_p90_ = record["response_p90"]
-        written.append(b"\x00" if response_p90_ is None else b"\x02" + DOUBLE.pack(response_p90_))
-        response_p99_ = record["response_p99"]
-        written.append(b"\x00" if response_p99_ is None else b"\x02" + DOUBLE.pack(response_p99_))
-        first_response_p50_ = record["first_response_p50"]
-        written.append(b"\x00" if first_response_p50_ is None else b"\x02" + DOUBLE.pack(first_response_p50_))
-        next_response_p50_ = record["next_response_p50"]
-        written.append(b"\x00" if next_response_p50_ is None else b"\x02" + DOUBLE.pack(next_response_p50_))
-        written.append(avro_long(record["unanswered"]))
-        written.append(avro_long(record["at_risk"]))
-        written.append(avro_long(record["breached"]))
-        oldest_opened_at_ = record["oldest_opened_at"]
-        written.append(b"\x00" if oldest_opened_at_ is None else b"\x02" + avro_long(oldest_opened_at_))
-        written.append(avro_long(record["version"]))
-    return b"".join(written)
+def rolling(
+    account: str,
+    window: str,
+    as_of: int,
+    mentions: int,
+    replies: int,
+    automated_replies: int,
+    broadcasts: int,
+    peer_answers: int,
+    turns: int,
+    turns_answered: int,
+    reopened: int,
+    answered: int,
+    first_answered: int,
+    response_samples: int,
+    response_milliseconds: int,
+    within_15m_hits: int,
+    within_15m_misses: int,
+    within_1h_hits: int,
+    within_1h_misses: int,
+    within_24h_hits: int,
+    within_24h_misses: int,
+    sla_met: int,
+    sla_missed: int,
+    clock_skew: int,
+    too_late: int,
+    contacts: int,
+    conversations: int,
+    alternations: int,
+    reach_2: int,
+    reach_3: int,
+    reach_5: int,
+    response_p50: float | None,
+    response_p90: float | None,
+    response_p99: float | None,
+    first_response_p50: float | None,
+    next_response_p50: float | None,
+    unanswered: int,
+    at_risk: int,
+    breached: int,
+    oldest_opened_at: int | None,
+    version: int,
+) -> bytes:
+    """Return one record."""
+    out = BytesWriter()
+    write_string(out, account)
+    write_string(out, window)
+    write_long(out, as_of)
+    write_long(out, mentions)
+    write_long(out, replies)
+    write_long(out, automated_replies)
+    write_long(out, broadcasts)
+    write_long(out, peer_answers)
+    write_long(out, turns)
+    write_long(out, turns_answered)
+    write_long(out, reopened)
+    write_long(out, answered)
+    write_long(out, first_answered)
+    write_long(out, response_samples)
+    write_long(out, response_milliseconds)
+    write_long(out, within_15m_hits)
+    write_long(out, within_15m_misses)
+    write_long(out, within_1h_hits)
+    write_long(out, within_1h_misses)
+    write_long(out, within_24h_hits)
+    write_long(out, within_24h_misses)
+    write_long(out, sla_met)
+    write_long(out, sla_missed)
+    write_long(out, clock_skew)
+    write_long(out, too_late)
+    write_long(out, contacts)
+    write_long(out, conversations)
+    write_long(out, alternations)
+    write_long(out, reach_2)
+    write_long(out, reach_3)
+    write_long(out, reach_5)
+    if response_p50 is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out.write(DOUBLE.pack(response_p50))
+    if response_p90 is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out.write(DOUBLE.pack(response_p90))
+    if response_p99 is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out.write(DOUBLE.pack(response_p99))
+    if first_response_p50 is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out.write(DOUBLE.pack(first_response_p50))
+    if next_response_p50 is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out.write(DOUBLE.pack(next_response_p50))
+    write_long(out, unanswered)
+    write_long(out, at_risk)
+    write_long(out, breached)
+    if oldest_opened_at is None:
+        out.append(0)
+    else:
+        out.append(2)
+        write_long(out, oldest_opened_at)
+    write_long(out, version)
+    return out.getvalue()
 
 
-def write_turn(records: list[dict[str, Any]]) -> bytes:
-    """Return the records, one after the other."""
-    written: list[bytes] = []
-    for record in records:
-        written.append(avro_string(record["account"]))
-        written.append(avro_string(record["turn_id"]))
-        written.append(avro_string(record["contact_id"]))
-        written.append(avro_string(record["conversation_id"]))
-        written.append(avro_long(record["ordinal"]))
-        written.append(avro_long(record["opened_at"]))
-        written.append(avro_long(record["messages"]))
-        written.append(avro_string(record["status"]))
-        answered_at_ = record["answered_at"]
-        written.append(b"\x00" if answered_at_ is None else b"\x02" + avro_long(answered_at_))
-        written.append(avro_string(record["reply_id"]))
-        response_seconds_ = record["response_seconds"]
-        written.append(b"\x00" if response_seconds_ is None else b"\x02" + DOUBLE.pack(response_seconds_))
-        business_seconds_ = record["business_seconds"]
-        written.append(b"\x00" if business_seconds_ is None else b"\x02" + DOUBLE.pack(business_seconds_))
-        automated_at_ = record["automated_at"]
-        written.append(b"\x00" if automated_at_ is None else b"\x02" + avro_long(automated_at_))
-        written.append(avro_long(record["due_at"]))
-        written.append(avro_string(record["sla"]))
-        written.append(b"\x01" if record["skewed"] else b"\x00")
-        written.append(avro_long(record["version"]))
-    return b"".join(written)
+def turn(
+    account: str,
+    turn_id: str,
+    contact_id: str,
+    conversation_id: str,
+    ordinal: int,
+    opened_at: int,
+    messages: int,
+    status: str,
+    answered_at: int | None,
+    reply_id: str,
+    response_seconds: float | None,
+    business_seconds: float | None,
+    automated_at: int | None,
+    due_at: int,
+    sla: str,
+    skewed: bool,
+    version: int,
+) -> bytes:
+    """Return one record."""
+    out = BytesWriter()
+    write_string(out, account)
+    write_string(out, turn_id)
+    write_string(out, contact_id)
+    write_string(out, conversation_id)
+    write_long(out, ordinal)
+    write_long(out, opened_at)
+    write_long(out, messages)
+    write_string(out, status)
+    if answered_at is None:
+        out.append(0)
+    else:
+        out.append(2)
+        write_long(out, answered_at)
+    write_string(out, reply_id)
+    if response_seconds is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out.write(DOUBLE.pack(response_seconds))
+    if business_seconds is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out.write(DOUBLE.pack(business_seconds))
+    if automated_at is None:
+        out.append(0)
+    else:
+        out.append(2)
+        write_long(out, automated_at)
+    write_long(out, due_at)
+    write_string(out, sla)
+    out.append(1 if skewed else 0)
+    write_long(out, version)
+    return out.getvalue()
 
 
-WRITERS: Final[Mapping[str, Callable[[list[dict[str, Any]]], bytes]]] = {
-    "alert": write_alert,
-    "checkpoint": write_checkpoint,
-    "dead_letter": write_dead_letter,
-    "interaction": write_interaction,
-    "pane": write_pane,
-    "rolling": write_rolling,
-    "turn": write_turn,
+WRITERS: Final[Mapping[str, Callable[..., bytes]]] = {
+    "alert": alert,
+    "checkpoint": checkpoint,
+    "dead_letter": dead_letter,
+    "interaction": interaction,
+    "pane": pane,
+    "rolling": rolling,
+    "turn": turn,
 }

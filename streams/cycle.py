@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 from time import thread_time
 from typing import Any, Final, Generic, Protocol
 
-from schemas import codec
-from schemas.codec import Record
+from schemas import codec, rows
 from streams.metrics.model import Facts, State
 from streams.partition import Partition, Quota, Snapshot
 
@@ -115,11 +114,12 @@ class Cycles(Generic[State]):
 
     def _outputs(self, number: int, snapshot: Snapshot, report: Report) -> list[Awaitable[Any]]:
         sends = []
-        for record, rows in by_record(snapshot.facts):
-            report.facts[record] += len(rows)
-            sends += [self._outlet.send(record, number, message) for message in messages(record, rows)]
+        for record, written in by_record(snapshot.facts):
+            report.facts[record] += len(written)
+            sends += [self._outlet.send(record, number, message) for message in messages(record, written)]
         report.letters.update(letter["reason"] for letter in snapshot.letters)
-        sends += [self._outlet.send("dead_letter", 0, message) for message in messages("dead_letter", snapshot.letters)]
+        letters = [rows.dead_letter(**letter) for letter in snapshot.letters]
+        sends += [self._outlet.send("dead_letter", 0, message) for message in messages("dead_letter", letters)]
         return sends
 
     def _records(self, number: int, snapshot: Snapshot, report: Report) -> list[Awaitable[Any]]:
@@ -128,17 +128,17 @@ class Cycles(Generic[State]):
         return sends + [self._outlet.write(number, key, None) for key in snapshot.deletions]
 
 
-def by_record(facts: Facts) -> tuple[tuple[str, list[Record]], ...]:
+def by_record(facts: Facts) -> tuple[tuple[str, list[bytes]], ...]:
     """Return the rows of ``facts`` with the record type of each."""
     return (("turn", facts.turns), ("pane", facts.panes), ("rolling", facts.rolling), ("alert", facts.alerts))
 
 
-def messages(record: str, rows: Sequence[Record]) -> list[bytes]:
-    """Return ``rows`` as messages, each of at most :data:`ROWS` rows and :data:`MESSAGE_BYTES` bytes."""
+def messages(record: str, written: Sequence[bytes]) -> list[bytes]:
+    """Return rows as messages, each of at most :data:`ROWS` rows and :data:`MESSAGE_BYTES` bytes."""
     found = []
-    for start in range(0, len(rows), ROWS):
-        chunk = rows[start : start + ROWS]
-        message = codec.encode(record, chunk)
+    for start in range(0, len(written), ROWS):
+        chunk = written[start : start + ROWS]
+        message = codec.message_of(record, chunk)
         if len(message) > MESSAGE_BYTES and len(chunk) > 1:
             half = len(chunk) // 2
             found += messages(record, chunk[:half]) + messages(record, chunk[half:])

@@ -10,6 +10,7 @@ from streams.metrics.counters import PANE_COUNTERS, WINDOW_COUNTERS
 from streams.metrics.fold import Fold
 from streams.metrics.model import Facts
 from streams.metrics.targets import DEFAULT_TARGETS, Targets
+from tests.told import told
 
 
 class Partition:
@@ -61,7 +62,8 @@ class Partition:
         """Return what stands at the end, in the oracle's shape; withdrawn turns and empty panes do not stand."""
         self.settle()
         found: dict[str, Any] = {name: {"turns": {}, "panes": {}, "windows": {}} for name in self.states}
-        for row in _latest(self.facts.turns, lambda row: (row["account"], row["turn_id"])):
+        said = told(self.facts)
+        for row in _latest(said.turns, lambda row: (row["account"], row["turn_id"])):
             if row["status"] != "withdrawn":
                 found[row["account"]]["turns"][row["turn_id"]] = {
                     "id": row["turn_id"],
@@ -69,7 +71,7 @@ class Partition:
                     "conversation": row["conversation_id"],
                     **{name: row[name] for name in _TURN_FIELDS},
                 }
-        for row in _latest(self.facts.panes, lambda row: (row["account"], row["minute"])):
+        for row in _latest(said.panes, lambda row: (row["account"], row["minute"])):
             counts = {name: row[name] for name in PANE_COUNTERS if row[name]}
             if counts:
                 found[row["account"]]["panes"][row["minute"] // 60_000] = counts
@@ -77,7 +79,7 @@ class Partition:
             assert state.panes.now == self.clock // 60_000 or not state.panes.windows[-1]
             rows = Facts()
             state.say_rolling(self.offset, rows, also_empty=True)
-            for row in rows.rolling:
+            for row in told(rows).rolling:
                 names = (*PANE_COUNTERS, *WINDOW_COUNTERS, "unanswered", "at_risk", "breached", "oldest_opened_at")
                 found[name]["windows"][row["window"]] = {name: row[name] for name in names if row[name]} | {
                     "p50": row["response_p50"]

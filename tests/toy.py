@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 from schemas import codec
 from schemas.codec import Record
-from streams.cycle import by_record
+from schemas.rows import WRITERS
 from streams.intake import Message, open_message
 from streams.metrics.model import NEVER, Event, Facts
+from tests.told import told
 
 GRACE = 10_000  # ms
 PANE = 1_000  # ms
@@ -28,9 +29,9 @@ DEFAULTS = {
 }
 
 
-def whole(record: str, row: Record) -> Record:
-    """Return a row of the toy's with the defaults of the fields that it knows nothing of."""
-    return {**DEFAULTS[record], **row}
+def written(record: str, row: Record) -> bytes:
+    """Return a row of the toy's, with the defaults of the fields that it knows nothing of."""
+    return WRITERS[record](**{**DEFAULTS[record], **row})
 
 
 @dataclass
@@ -49,7 +50,7 @@ class Account:
 class Say(NamedTuple):
     """Where a fold says what happens, and up to which clock it has been said."""
 
-    changed: dict[str, Record]
+    changed: dict[str, bytes]
     facts: Facts
     version: int
     before: int
@@ -80,7 +81,7 @@ class Toy:
         )
 
     def fold(self, state: Account, events: Sequence[Event], before: int, clock: int, version: int, facts: Facts) -> int:  # noqa: PLR0913, PLR0917
-        changed: dict[str, Record] = {}
+        changed: dict[str, bytes] = {}
         say = Say(changed, facts, version, before)
         for now, event in events:
             self._advance(state, now, say)
@@ -116,10 +117,10 @@ class Toy:
                 del state.turns[name]
 
     @staticmethod
-    def _alert(state: Account, name: str, version: int) -> Record:
+    def _alert(state: Account, name: str, version: int) -> bytes:
         due = state.turns[name][1]
         row = {"account": state.account, "alert_id": name, "kind": "due", "severity": "warning", "state": "firing"}
-        return whole("alert", row | {"subject": name, "due_at": due, "fired_at": due, "version": version})
+        return written("alert", row | {"subject": name, "due_at": due, "fired_at": due, "version": version})
 
     @staticmethod
     def _count(state: Account, opened: int, column: int, *, held: bool = True) -> None:
@@ -129,19 +130,19 @@ class Toy:
             state.held_panes[start] = None
 
     @staticmethod
-    def _turn(state: Account, name: str, status: str, version: int) -> Record:
+    def _turn(state: Account, name: str, status: str, version: int) -> bytes:
         opened, due, _ = state.turns[name]
         row: Record = {"account": state.account, "turn_id": name, "contact_id": "", "opened_at": opened}
-        return whole("turn", row | {"status": status, "due_at": due, "sla": "pending", "version": version})
+        return written("turn", row | {"status": status, "due_at": due, "sla": "pending", "version": version})
 
     def settle(self, state: Account, version: int, facts: Facts) -> None:
         for start in state.held_panes:
             opened, answered, late = state.panes[start]
             row: Record = {"account": state.account, "minute": start, "mentions": opened, "replies": answered}
-            facts.panes.append(whole("pane", row | {"clock_skew": late, "version": version}))
+            facts.panes.append(written("pane", row | {"clock_skew": late, "version": version}))
         if state.held_rolling:
             row = {"account": state.account, "window": "1h", "as_of": state.clock, "mentions": state.count}
-            facts.rolling.append(whole("rolling", row | {"replies": state.hash, "version": version}))
+            facts.rolling.append(written("rolling", row | {"replies": state.hash, "version": version}))
         state.held_panes, state.held_rolling = {}, False
 
     def pending(self, state: Account) -> bool:
@@ -175,8 +176,12 @@ class Empty:
 
 
 Key = tuple[Any, ...]
-KEYS = {"turn": ("account", "turn_id"), "alert": ("account", "alert_id"), "pane": ("account", "minute")}
-KEYS["rolling"] = ("account", "window")
+KEYS = {  # in the order of Told
+    "turn": ("account", "turn_id"),
+    "pane": ("account", "minute"),
+    "rolling": ("account", "window"),
+    "alert": ("account", "alert_id"),
+}
 
 
 def key_of(record: str, row: Record) -> Key:
@@ -210,8 +215,8 @@ class Truth:
                 toy.settle(state, self.base + message.offset, facts)
                 if events or facts.turns or facts.alerts or facts.panes:
                     self.states[account].append((message.offset, toy.dumps(state), wake))
-                for record, rows in by_record(facts):
-                    for row in rows:
+                for record, said in zip(KEYS, told(facts), strict=True):
+                    for row in said:
                         self.changes[key_of(record, row)].append(message.offset)
                         self.rows[key_of(record, row), message.offset] = row
 

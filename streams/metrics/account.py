@@ -26,10 +26,10 @@ from streams.metrics.model import NEVER, Facts
 from streams.metrics.panes import WINDOWS, Panes
 from streams.metrics.records import (
     AlertChange,
-    alert_record,
-    pane_record,
-    rolling_record,
-    turn_record,
+    alert_row,
+    pane_row,
+    rolling_row,
+    turn_row,
 )
 from streams.metrics.targets import DAY, MINUTE, Targets
 from streams.metrics.threads import (
@@ -40,6 +40,7 @@ from streams.metrics.threads import (
     PEER,
     REPLY,
     Message,
+    Row,
     Strand,
     Turn,
 )
@@ -75,7 +76,7 @@ class Account:
         self.contacts: dict[str, list[int]] = {}
         """The minutes in which a contact wrote, in order."""
         self.panes = Panes(panes or {}, clock // MINUTE)
-        # What follows is found again from the above (see `index`).
+        # What follows is found again from the above (see `hold`).
         self.where: dict[str, Strand | None] = {}
         """The strand of each message; None of the loose."""
         self.answers: dict[str, list[str]] = {}
@@ -87,18 +88,23 @@ class Account:
         self.live = False
         """Rolling rows are owed."""
 
-    def index(self) -> None:
-        """Find again what is not kept: where each message is, what it answers, which turns are open and when they fall due."""
-        for message in self.loose.values():
-            self.where[message.id] = None
-            self._note_answer(message)
-        for strand in self.strands.values():
-            for message in strand.messages:
-                self.where[message.id] = strand
-                self._note_answer(message)
-            for turn in strand.turns():
+    def hold(self, strand: Strand, row: Row) -> None:
+        """Take in a strand of a checkpoint, which says ``row``: where its messages are, what they answer, which turns wait."""
+        self.strands[strand.conversation, strand.contact] = strand
+        for post, _, kind, parent, *_ in row[2]:
+            self.where[post] = strand
+            self._note_answer(kind, parent, post)
+        for thread in row[3]:
+            for kept in thread[5]:
+                turn = Turn.from_row(kept, strand)
                 if turn.waits:
                     self.waiting.add(turn)
+
+    def hold_loose(self, message: Message) -> None:
+        """Take in a message of a checkpoint that is in no strand."""
+        self.loose[message.id] = message
+        self.where[message.id] = None
+        self._note_answer(message.kind, message.parent, message.id)
 
     # -- events ----------------------------------------------------------------------------------------------------------
 
@@ -153,6 +159,13 @@ class Account:
         strand = self.where[post]
         return self.loose[post] if strand is None else strand.message(post)
 
+    def _turn(self, turn_id: str) -> Turn:
+        """Return a turn that is held; it has the id of its first message."""
+        strand = self.where[turn_id]
+        if strand is None:
+            raise KeyError(turn_id)
+        return strand.turn(turn_id)
+
     def _strand(self, conversation: str, contact: str) -> Strand:
         key = (conversation, contact)
         strand = self.strands.get(key)
@@ -163,7 +176,7 @@ class Account:
     def _place(self, message: Message, strand: Strand | None) -> None:
         """Put a new message where it belongs, and the replies to it beside it."""
         self.where[message.id] = strand
-        self._note_answer(message)
+        self._note_answer(message.kind, message.parent, message.id)
         if strand is None:
             self.loose[message.id] = message
             return
@@ -198,9 +211,9 @@ class Account:
             changed |= self._follow(reply)
         return changed
 
-    def _note_answer(self, message: Message) -> None:
-        if message.parent and message.kind in (REPLY, AUTOMATED_REPLY):
-            self.answers.setdefault(message.parent, []).append(message.id)
+    def _note_answer(self, kind: int, parent: str, post: str) -> None:
+        if parent and kind in (REPLY, AUTOMATED_REPLY):
+            self.answers.setdefault(parent, []).append(post)
 
     def _forget_answer(self, message: Message) -> None:
         replies = self.answers.get(message.parent, [])
@@ -305,8 +318,9 @@ class Account:
 
     def _fall_due(self, clock: int) -> None:
         """Let every turn escalate or expire whose time has come."""
-        for turn in self.waiting.due(clock):
-            end, when = turn.opened_at + self.targets.expiry, turn.falls_due
+        for turn_id in self.waiting.due(clock):
+            turn = self._turn(turn_id)
+            end, when = turn.opened_at + self.targets.expiry, next_at(turn, self.targets.expiry)
             while when <= clock and when < end:
                 turn.escalation += 1
                 self.alerts[turn.id] = AlertChange(turn, "firing", reached_at(turn, turn.escalation))
@@ -349,6 +363,8 @@ class Account:
         horizon = now - 2 * self.targets.expiry - self.targets.lateness
         gone: list[Message] = []
         for key, strand in list(self.strands.items()):
+            if strand.all_after(horizon):
+                continue
             gone += threads.forget(strand, horizon, self.targets)
             if not strand.messages and all(thread.last_at < horizon for thread in strand.threads):
                 del self.strands[key]
@@ -402,11 +418,9 @@ class Account:
     def say_changes(self, version: int, facts: Facts) -> None:
         """Append the turns and alerts that have changed, as they stand now."""
         for turn, stands in self.changed.values():
-            record = turn_record(self.name, turn, version)
-            if not stands:
-                record["status"] = "withdrawn"
-            facts.turns.append(record)
-        facts.alerts += [alert_record(self.name, change, version) for change in self.alerts.values()]
+            facts.turns.append(turn_row(self.name, turn, version, stands=stands))
+        for change in self.alerts.values():
+            facts.alerts.append(alert_row(self.name, change, version))
         self.live |= bool(self.changed or self.alerts)
         self.changed.clear()
         self.alerts.clear()
@@ -414,14 +428,14 @@ class Account:
     def say_panes(self, version: int, facts: Facts) -> None:
         """Append the panes that have changed."""
         panes = self.panes
-        facts.panes += [pane_record(self.name, minute, panes.of(minute), version) for minute in panes.take_dirty()]
+        facts.panes += [pane_row(self.name, minute, panes.of(minute), version) for minute in panes.take_dirty()]
 
     def say_rolling(self, version: int, facts: Facts, *, also_empty: bool) -> None:
         """Append the rolling rows as of the clock's minute, those of empty windows if asked for."""
         self.panes.merge()
         waiting = self.waiting.columns() | {"version": version}
         facts.rolling += [
-            rolling_record(self.name, name, self.panes.now, window, waiting)
+            rolling_row(self.name, name, self.panes.now, window, waiting)
             for (name, _), window in zip(WINDOWS, self.panes.windows, strict=True)
             if window or also_empty
         ]

@@ -10,8 +10,6 @@ from streams.metrics.counters import (
     CLOCK_SKEW,
     CONVERSATIONS,
     FIRST_ANSWERED,
-    FIRST_BUCKETS,
-    NEXT_BUCKETS,
     REACH,
     REOPENED,
     RESPONSE_MILLISECONDS,
@@ -71,8 +69,7 @@ def count_answer(panes: Panes, turn: Turn, sign: int) -> None:
     else:
         answered[RESPONSE_SAMPLES] += sign
         answered[RESPONSE_MILLISECONDS] += sign * response
-        base = FIRST_BUCKETS if turn.ordinal == 1 else NEXT_BUCKETS
-        add_one(tally.buckets, base + bucket_of(response), sign)
+        add_one(tally.first if turn.ordinal == 1 else tally.following, bucket_of(response), sign)
     for limit, hits, misses in WITHIN:
         if answered_at - opened_at <= limit:
             answered[hits] += sign

@@ -7,6 +7,7 @@ effect is a difference.
 from typing import Final
 
 import msgspec
+from mypy_extensions import mypyc_attr
 
 PANE_COUNTERS: Final = (
     "mentions",
@@ -75,25 +76,31 @@ pack: Final = msgspec.msgpack.Encoder().encode
 unpack: Final = msgspec.msgpack.Decoder(Counts).decode
 
 
+@mypyc_attr(acyclic=True)
 class Tally:
     """Counts that are added to all the time: those of a window, or of a minute since somebody last looked."""
 
-    __slots__ = ("buckets", "counters")
+    __slots__ = ("counters", "first", "following")
 
     def __init__(self) -> None:
         self.counters = [0] * _NUMBERS
         """By the numbers above."""
-        self.buckets: Counts = {}
-        """By FIRST_BUCKETS or NEXT_BUCKETS and the bucket."""
+        self.first: Counts = {}
+        """First response times, by bucket."""
+        self.following: Counts = {}
+        """Next response times."""
 
     def __bool__(self) -> bool:
         """Say whether anything is counted."""
-        return any(self.counters) or bool(self.buckets)
+        return any(self.counters) or bool(self.first) or bool(self.following)
 
     def counts(self) -> Counts:
         """Return all that is counted."""
         counts = {number: amount for number, amount in enumerate(self.counters) if amount}
-        counts.update(self.buckets)
+        for bucket, amount in self.first.items():
+            counts[FIRST_BUCKETS + bucket] = amount
+        for bucket, amount in self.following.items():
+            counts[NEXT_BUCKETS + bucket] = amount
         return counts
 
     def add(self, counts: Counts, sign: int) -> None:
@@ -102,8 +109,10 @@ class Tally:
         for number, amount in counts.items():
             if number < _NUMBERS:
                 counters[number] += sign * amount
+            elif number < NEXT_BUCKETS:
+                add_one(self.first, number - FIRST_BUCKETS, sign * amount)
             else:
-                add_one(self.buckets, number, sign * amount)
+                add_one(self.following, number - NEXT_BUCKETS, sign * amount)
 
 
 def add_one(into: Counts, number: int, amount: int) -> None:
@@ -125,9 +134,3 @@ def add_all(into: Counts, counts: Counts) -> Counts:
 def in_pane(counts: Counts) -> bool:
     """Say whether anything is counted that is part of a pane's record, and not of windows alone."""
     return any(number < len(PANE_COUNTERS) or number >= _NUMBERS for number in counts)
-
-
-def histogram(buckets: Counts, base: int) -> Counts:
-    """Return one histogram's {bucket: count} in the order of buckets."""
-    end = base << 1
-    return {number - base: buckets[number] for number in sorted(buckets) if base <= number < end}

@@ -8,40 +8,51 @@ from typing import Any, Final
 import msgspec
 
 from streams.metrics.account import Account
-from streams.metrics.targets import Targets
-from streams.metrics.threads import Message, Row, Strand
+from streams.metrics.targets import HOUR, Targets
+from streams.metrics.threads import Message, Row, Strand, decode, encode
 
 LAYOUT: Final = 3
+SILENT: Final = HOUR
+"""A strand in which nobody has spoken for so long (ms) stands as bytes alone: most of what falls due in it has by then."""
 
-_Kept = tuple[int, int, list[Row], list[Row], dict[str, int], dict[str, list[int]], dict[int, bytes]]
+_Kept = tuple[int, int, list[msgspec.Raw], list[Row], dict[str, int], dict[str, list[int]], dict[int, bytes]]
 
-_encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(_Kept).decode
+_ARRAY: Final = b"\xdd"
+"""An array follows, its length in four bytes (MessagePack's array 32)."""
 
 
 def pack(state: Account) -> bytes:
-    """Return the state as bytes."""
-    strands = [strand.row() for strand in state.strands.values()]
+    """Return the state as bytes. Strands that have not changed since they were last asked for are not written again."""
+    silent = state.clock - SILENT
+    kept = [strand.keep(silent) for strand in state.strands.values()]
+    strands = msgspec.Raw(_ARRAY + len(kept).to_bytes(4, "big") + b"".join(kept))
     loose = [message.row() for message in state.loose.values()]
-    return _encode((state.clock, state.ahead, strands, loose, state.withdrawn, state.contacts, state.panes.by_minute))
+    return encode((state.clock, state.ahead, strands, loose, state.withdrawn, state.contacts, state.panes.by_minute))
 
 
 def unpack(account: str, targets: Targets, data: bytes) -> Account:
     """Return the state that :func:`pack` wrote. Raises ValueError."""
     clock, ahead, strands, loose, withdrawn, contacts, panes = _decode(data)
-    known: dict[Any, Any] = dict(zip(panes, panes, strict=True))
-
-    def share(value: Any) -> Any:  # noqa: ANN401 - text or a number
-        return known.setdefault(value, value)
-
     state = Account(account, targets, clock, panes)
     state.ahead, state.withdrawn = ahead, withdrawn
-    state.contacts = {share(contact): [share(minute) for minute in minutes][:] for contact, minutes in contacts.items()}
-    for row in strands:
-        strand = Strand.from_row(row, share)
-        state.strands[strand.conversation, strand.contact] = strand
+    known: dict[Any, Any] = {}
+    for raw in strands:
+        row = decode(raw)
+        _share(row, known)
+        state.hold(Strand.from_kept(bytes(raw), row), row)
     for row in loose:
-        message = Message.from_row(row, share)
-        state.loose[message.id] = message
-    state.index()
+        state.hold_loose(Message.from_row(row))
+    state.contacts = {known.get(contact, contact): minutes[:] for contact, minutes in contacts.items()}
     return state
+
+
+def _share(row: list[Any], known: dict[Any, Any]) -> None:
+    """Let one object stand for all ids of a strand that are equal: in a strand of one turn they come three times over."""
+    share = known.setdefault
+    row[0], row[1] = share(row[0], row[0]), share(row[1], row[1])
+    for message in row[2]:
+        message[0], message[3] = share(message[0], message[0]), share(message[3], message[3])
+    for thread in row[3]:
+        for turn in thread[5]:
+            turn[0] = share(turn[0], turn[0])

@@ -12,12 +12,12 @@ NEVER: Final = (1 << 63) - 1
 
 @dataclass(slots=True)
 class Facts:
-    """Records to be sent, by the topic they go to. Each is whole, its ``version`` included."""
+    """Records to be sent, by the topic they go to. Each is whole, its ``version`` included, and written (``schemas/rows.py``)."""
 
-    turns: list[Record] = field(default_factory=list)
-    panes: list[Record] = field(default_factory=list)
-    rolling: list[Record] = field(default_factory=list)
-    alerts: list[Record] = field(default_factory=list)
+    turns: list[bytes] = field(default_factory=list)
+    panes: list[bytes] = field(default_factory=list)
+    rolling: list[bytes] = field(default_factory=list)
+    alerts: list[bytes] = field(default_factory=list)
 
 
 State = TypeVar("State")

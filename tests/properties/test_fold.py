@@ -15,6 +15,7 @@ from streams.interactions import interaction, tick
 from streams.metrics.targets import DAY, DEFAULT_TARGETS, HOUR, MINUTE, Targets
 from tests.batch import Partition
 from tests.oracle import measure
+from tests.told import told
 
 START = 1_790_000_000_000
 ACCOUNTS = ("net:one", "net:two")
@@ -194,10 +195,10 @@ def test_what_is_taken_back_after_its_rows_went_out_is_said_again() -> None:
     partition = Partition()
     partition.message([interaction(kind="broadcast", received_at=START, **post)])
     partition.settle()
-    assert [row["broadcasts"] for row in partition.facts.rolling[-3:]] == [1, 1, 1]
+    assert [row["broadcasts"] for row in told(partition.facts).rolling[-3:]] == [1, 1, 1]
     partition.message([interaction(kind="withdrawal", received_at=START + 2000, **post)])
     partition.settle()
-    assert [row["broadcasts"] for row in partition.facts.rolling[-3:]] == [0, 0, 0]
+    assert [row["broadcasts"] for row in told(partition.facts).rolling[-3:]] == [0, 0, 0]
 
 
 def test_a_pane_that_came_to_nothing_is_said() -> None:
@@ -209,4 +210,6 @@ def test_a_pane_that_came_to_nothing_is_said() -> None:
     partition.message([interaction(kind="mention", received_at=START + 1000, **post)])
     partition.message([interaction(kind="withdrawal", received_at=START + 2000, **post)])
     partition.settle()
-    assert [(row["minute"], row["mentions"]) for row in partition.facts.panes] == [(START // MINUTE * MINUTE, 0)] * 2
+    assert [(row["minute"], row["mentions"]) for row in told(partition.facts).panes] == [
+        (START // MINUTE * MINUTE, 0)
+    ] * 2

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from schemas import codec
+from schemas.rows import dead_letter
 from streams.cycle import BURST, MESSAGE_BYTES, ROWS, Cycles, messages
 from streams.envelope import Loaded
 from streams.intake import Message
@@ -61,12 +62,11 @@ def test_checkpoints_rest_until_they_are_within_their_share() -> None:
 
 
 def test_messages_are_small_enough() -> None:
-    row = {"source": "s", "reason": "r", "error": "e", "place": "p", "payload": b"", "at": 1}
-    assert [len(codec.decode("dead_letter", m)) for m in messages("dead_letter", [row] * (ROWS + 1))] == [ROWS, 1]
-    large = [row | {"payload": bytes(200_000)}] * 9
-    found = messages("dead_letter", large)
+    def letter(size: int) -> bytes:
+        return dead_letter(source="s", reason="r", error="e", place="p", payload=bytes(size), at=1)
+
+    assert [len(codec.decode("dead_letter", m)) for m in messages("dead_letter", [letter(0)] * (ROWS + 1))] == [ROWS, 1]
+    found = messages("dead_letter", [letter(200_000)] * 9)
     assert max(map(len, found)) <= MESSAGE_BYTES
     assert sum(len(codec.decode("dead_letter", m)) for m in found) == 9
-    assert len(messages("dead_letter", [row | {"payload": bytes(2 * MESSAGE_BYTES)}])) == 1, (
-        "one record is sent as it is"
-    )
+    assert len(messages("dead_letter", [letter(2 * MESSAGE_BYTES)])) == 1, "one record is sent as it is"

@@ -11,6 +11,7 @@ from streams.intake import Message, open_message
 from streams.interactions import interaction, tick
 from streams.metrics.model import Facts
 from streams.partition import WAKES, BrokenRuleError, Partition, Quota, Snapshot
+from tests.told import told
 from tests.toy import GRACE, Account, Toy
 
 ALL = Quota(float("-inf"), 1000)
@@ -73,7 +74,7 @@ def test_what_falls_due_by_a_tick_is_said_once() -> None:
     partition.apply(message(0, mention("m", 1000)), 0.0)
     assert partition.snapshot(0.0, None, backlog=False).facts.alerts == []
     partition.apply(message(1, tick(6000)), 0.0)
-    assert [row["version"] for row in partition.snapshot(0.0, None, backlog=False).facts.alerts] == [1]
+    assert [row["version"] for row in told(partition.snapshot(0.0, None, backlog=False).facts).alerts] == [1]
     partition.apply(message(2, tick(6001)), 0.0)
     assert partition.snapshot(0.0, None, backlog=False).facts.alerts == []
 
@@ -163,7 +164,7 @@ def test_a_dirty_accounts_rows_go_out_once_a_second_and_not_in_a_backlog() -> No
     partition.apply(message(1, mention("2", 1100)), 10.1)
     assert partition.snapshot(10.2, None, backlog=False).facts.rolling == []
     assert partition.snapshot(11.5, None, backlog=True).facts.rolling == []
-    (row,) = partition.snapshot(11.5, None, backlog=False).facts.rolling
+    (row,) = told(partition.snapshot(11.5, None, backlog=False).facts).rolling
     assert (row["version"], row["mentions"]) == (1, 2)
 
 
@@ -179,7 +180,7 @@ def test_rows_of_an_account_that_only_time_touched_go_out_at_once() -> None:
     partition.apply(message(0, mention("1", 1000)), 10.0)
     partition.snapshot(10.0, ALL, backlog=False)
     partition.apply(message(1, tick(6000 + GRACE)), 10.1)
-    (row,) = partition.snapshot(10.2, None, backlog=True).facts.panes
+    (row,) = told(partition.snapshot(10.2, None, backlog=True).facts).panes
     assert row["version"] == 1
 
 
@@ -190,7 +191,7 @@ def test_such_rows_stand_at_the_ticks_version_when_an_event_follows() -> None:
     partition.apply(message(1, tick(6000)), 10.1)
     partition.apply(message(2, mention("2", 7000)), 10.1)
     facts = partition.snapshot(10.2, None, backlog=True).facts
-    assert [row["version"] for row in facts.panes] == [1]
+    assert [row["version"] for row in told(facts).panes] == [1]
     assert partition.covered() == (1, 6000), "which the claim may pass"
 
 
@@ -279,8 +280,8 @@ def test_a_new_generation_keeps_the_accounts_and_starts_at_the_first_offset() ->
     assert (second.last, second.clock) == (-1, 1000)
     second.apply(message(0, mention("new", 2000)), 0.0)
     snapshot = second.snapshot(0.0, ALL, backlog=False)
-    assert snapshot.facts.turns[-1]["version"] == 1 << 48
-    assert snapshot.facts.rolling[-1]["mentions"] == 6
+    assert told(snapshot.facts).turns[-1]["version"] == 1 << 48
+    assert told(snapshot.facts).rolling[-1]["mentions"] == 6
     third = owner(taken_over(snapshot, epoch=second.epoch), generation=1)
     assert third.last == 0
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from schemas.codec import newest
+from schemas.rows import rolling
 from streams.app import run_worker
 from streams.config import load_settings
 from streams.metrics.model import NEVER, Event, Facts
@@ -60,7 +61,7 @@ class Small:
     def settle(self, state: Account, version: int, facts: Facts) -> None:
         counts = dict(zip(FIELDS, state.counts, strict=True))
         row = {"account": state.account, "window": "all", "as_of": state.clock, "version": version}
-        facts.rolling.append(_EMPTY | row | counts)
+        facts.rolling.append(rolling(**(_EMPTY | row | counts)))
         state.changed = False
 
     def pending(self, state: Account) -> bool:
