@@ -50,13 +50,19 @@ class Partition:
             if self.model.pending(state):
                 self.model.settle(state, self.offset - 1, self.facts)
 
-    def reload(self) -> None:
-        """Write every state down and read it back, as a restart does."""
+    def checkpoint(self) -> dict[str, Account]:
+        """Write every state down and go on with it, as a cycle does; return what a restart would go on with."""
         self.settle()
+        again = {}
         for account, state in self.states.items():
             data = self.model.dumps(state)
-            self.states[account] = self.model.loads(account, self.model.layout, data)
-            assert self.model.dumps(self.states[account]) == data
+            again[account] = self.model.loads(account, self.model.layout, data)
+            assert self.model.dumps(again[account]) == data
+        return again
+
+    def restart(self) -> None:
+        """Go on with what was written down."""
+        self.states = self.checkpoint()
 
     def results(self) -> dict[str, Any]:
         """Return what stands at the end, in the oracle's shape; withdrawn turns and empty panes do not stand."""

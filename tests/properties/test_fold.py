@@ -62,7 +62,7 @@ def worlds(draw: st.DrawFn, span: int = 2 * DAY, at_most: int = 40) -> list[Reco
 def run(
     events: list[Record], messages: random.Random, until: int, targets: Targets = DEFAULT_TARGETS
 ) -> dict[str, Any]:
-    """Fold events in messages of random size, with ticks, rows taken and restarts in between."""
+    """Fold events in messages of random size, with ticks, rows taken, checkpoints and restarts in between."""
     partition = Partition(targets)
     position = 0
     while position < len(events):
@@ -75,8 +75,8 @@ def run(
             )
         if messages.random() < 0.3:
             partition.settle()
-        if messages.random() < 0.15:
-            partition.reload()
+        if messages.random() < 0.3:
+            messages.choice([partition.checkpoint, partition.restart])()
     partition.message([tick(max(until, partition.clock))])
     return {"clock": partition.clock, "accounts": partition.results()}
 
