@@ -1,4 +1,4 @@
-"""`make bench`: how fast each part of the pipeline is, on one core, beside the ceiling of reading the input and no more."""
+"""`make bench`: how fast each part of the pipeline is, on one core, beside the ceiling of reading the input and counting it."""
 
 import os
 from collections.abc import Callable
@@ -32,8 +32,8 @@ SINK: Final = "whole sink"
 IN_EVENTS: Final = (CEILING, FOLD, FOLD_ALONE, WORKER, COMPILED)
 NOTE: Final = (
     "batch: events in a message. rows: events, for the writer facts, for the sink both. ceiling: aiokafka and fastavro read "
-    "and decode the worker's input, and no more; ÷ ceiling compares rows per CPU-second, for the wall's clock also counts "
-    "waiting for the broker. Whatever else runs on the machine, a virtual one's neighbours above all, can take half of any "
+    "and decode the worker's input, a dictionary counts it; ÷ ceiling compares rows per CPU-second, for the wall's clock also "
+    "counts waiting for the broker. Whatever else runs on the machine, a virtual one's neighbours above all, can take half of any "
     "figure away for a while: run it again before you believe a difference of less than a fifth."
 )
 
