@@ -29,7 +29,9 @@ that their cost does not grow with what there is to catch up. Below, it is the s
 SHARE: Final = 0.2
 """Checkpoints take at most this share of the core: under load they come less often by themselves."""
 BURST: Final = 200
-"""Accounts of one partition checkpointed in one cycle, so that no cycle takes long."""
+"""Accounts of one partition checkpointed in one cycle, so that no cycle takes long…"""
+BURST_BYTES: Final = 4 << 20
+"""…and about so many bytes of them, so that none needs much memory."""
 
 
 class Outlet(Protocol):
@@ -66,6 +68,7 @@ class Cycles(Generic[State]):
         """Send to ``outlet``; a change is checkpointed when it is ``age`` seconds old."""
         self._outlet = outlet
         self._age = age
+        self._burst = BURST
         self._rest_until = 0.0
         self.measuring = False
         """A cycle is writing states, and wants to know of :attr:`folding_cpu`. To ask for a thread's CPU time is a system call,
@@ -77,10 +80,12 @@ class Cycles(Generic[State]):
         self, partitions: Mapping[int, Partition[State]], now: float, behind: Mapping[int, int]
     ) -> Report:
         """Run one cycle. ``behind``: messages between what a partition has folded and the end of its topic."""
-        quota = Quota(self._age, BURST) if now >= self._rest_until else None
+        quota = Quota(self._age, self._burst) if now >= self._rest_until else None
         report = await self.run(partitions, now, behind, quota)
         if report.sizes:
             self._rest_until = now + report.checkpoint_cpu / SHARE
+            mean = sum(size for _, size in report.sizes) // len(report.sizes)
+            self._burst = max(1, min(BURST, BURST_BYTES // mean))
         return report
 
     async def final(self, partitions: Mapping[int, Partition[State]], now: float) -> Report:

@@ -6,7 +6,7 @@ from typing import Any
 
 from schemas import codec
 from schemas.rows import dead_letter
-from streams.cycle import BURST, MESSAGE_BYTES, ROWS, Cycles, messages
+from streams.cycle import BURST, BURST_BYTES, MESSAGE_BYTES, ROWS, Cycles, messages
 from streams.envelope import Loaded
 from streams.intake import Message
 from streams.interactions import interaction
@@ -70,3 +70,12 @@ def test_messages_are_small_enough() -> None:
     assert max(map(len, found)) <= MESSAGE_BYTES
     assert sum(len(codec.decode("dead_letter", m)) for m in found) == 9
     assert len(messages("dead_letter", [letter(2 * MESSAGE_BYTES)])) == 1, "one record is sent as it is"
+
+
+def test_large_states_are_checkpointed_a_few_at_a_time() -> None:
+    outlet, partition = Outlet(), Partition(Toy(padding=BURST_BYTES // 3), Loaded(), 0, 0)
+    partition.apply(some(9), 0.0)
+    cycles = Cycles(outlet, 5.0)
+    assert len(asyncio.run(cycles.regular({0: partition}, 6.0, {})).sizes) == 9, "how large they are is not known yet"
+    partition.apply(some(9)._replace(offset=1), 10.0)
+    assert len(asyncio.run(cycles.regular({0: partition}, 600.0, {})).sizes) == 2
