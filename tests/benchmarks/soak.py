@@ -46,8 +46,9 @@ EVENTS_OF_STORY: Final = 3.5
 AGREED: Final = "[defaults]\nexpiry_days = 0.5\nlateness_hours = 1\n"
 REMEMBERED_HOURS: Final = 49
 """With that: twice the expiry and the lateness, and up to a day more, for it is forgotten once a day."""
-STATE_SECONDS: Final = 240.0
-"""So many seconds on the clock are the hours above in event time."""
+STATE_SECONDS: Final = 60.0
+"""So many seconds on the clock are the hours above in event time: what a public says differs by the day, so a week of it must
+have passed before memory is compared."""
 SINK_SECONDS: Final = 1.0
 SAMPLE_SECONDS: Final = 5.0
 LINES: Final = 40
