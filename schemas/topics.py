@@ -6,6 +6,8 @@ from typing import Final
 
 DAY: Final = 86_400_000  # ms
 MEBIBYTE: Final = 1 << 20
+LARGEST_CHECKPOINT: Final = 64 * MEBIBYTE
+"""What the message of one account's state may take, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Catalogue:
         """
         config = {
             "cleanup.policy": "compact",
-            "max.message.bytes": str(16 * MEBIBYTE),
+            "max.message.bytes": str(LARGEST_CHECKPOINT),
             "min.compaction.lag.ms": "60000",
             "min.cleanable.dirty.ratio": "0.1",
             "segment.bytes": str(64 * MEBIBYTE),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import faust
 
+from schemas.topics import LARGEST_CHECKPOINT, MEBIBYTE
 from streams import kafka, pipeline, telemetry
 from streams.checkpoint import Checkpoints
 from streams.config import Settings
@@ -14,7 +15,6 @@ from streams.errors import EXIT_RESTART, broker_refusal
 from streams.faust_repairs import App, Worker
 from streams.metrics.model import Model, State
 
-MEBIBYTE = 1 << 20
 GARBAGE_THRESHOLDS = (200_000, 1_000_000, 1_000_000)
 """Python's own (700, 10, 10) look for cycles among millions of long-lived messages all the time: about a tenth of the worker's.
 Nothing of an account's state is in a cycle; what is (tracebacks, tasks) is few and can wait."""
@@ -76,7 +76,7 @@ def _build(settings: Settings, model: Model[State]) -> tuple[App, Checkpoints[St
         producer_acks=-1,
         producer_linger=0.02,
         producer_max_batch_size=MEBIBYTE,
-        producer_max_request_size=16 * MEBIBYTE,
+        producer_max_request_size=LARGEST_CHECKPOINT,
     )
     return app, pipeline.define(app, settings, model)
 

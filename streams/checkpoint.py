@@ -15,6 +15,7 @@ import faust
 from faust.types import TP
 
 from schemas import codec
+from schemas.topics import LARGEST_CHECKPOINT
 from streams import telemetry
 from streams.config import Settings
 from streams.cycle import Cycles, Report
@@ -30,7 +31,7 @@ ACKNOWLEDGE_SECONDS: Final = 60.0
 """A send that is not acknowledged within this time has failed."""
 STEP_SECONDS: Final = 0.005
 """How long folding goes on before anything else has its turn."""
-LARGE_STATE: Final = 8 << 20
+LARGE_STATE: Final = LARGEST_CHECKPOINT // 2
 """Half of what a record of the checkpoint topic may hold, in bytes: somebody should look at the account."""
 LARGE_STATE_SECONDS: Final = 60.0
 _PRODUCER_BUFFER: Final = 1 << 20
@@ -245,7 +246,10 @@ class Checkpoints(Generic[State]):
             if size > LARGE_STATE and now - self._warned.get(account, -LARGE_STATE_SECONDS) >= LARGE_STATE_SECONDS:
                 self._warned[account] = now
                 _log.warning(
-                    "An account's state nears the 16 MiB that a checkpoint may hold", account=account, bytes=size
+                    "An account's state nears what a checkpoint may hold",
+                    account=account,
+                    bytes=size,
+                    most=LARGEST_CHECKPOINT,
                 )
         telemetry.CHECKPOINT_AGE.set(max((o.age(now, self._taken_over) for o in self.owned.values()), default=0.0))
         for number, owner in self.owned.items():

@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAlreadyExistsError, for_code
 
-from schemas.topics import MEBIBYTE, Topic
+from schemas.topics import LARGEST_CHECKPOINT, Topic
 from streams import envelope
 from streams.config import Settings
 from streams.connection import explained, kafka_options
@@ -219,7 +219,7 @@ async def _reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
     consumer = AIOKafkaConsumer(
         enable_auto_commit=False,
         auto_offset_reset="earliest",
-        max_partition_fetch_bytes=16 * MEBIBYTE,
+        max_partition_fetch_bytes=LARGEST_CHECKPOINT,
         **kafka_options(settings),
     )
     await consumer.start()

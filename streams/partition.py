@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Final, Generic, NamedTuple
 
 from schemas.codec import Record
+from schemas.topics import LARGEST_CHECKPOINT
 from streams.envelope import GENERATION_BITS, Checkpoint, Claim, Loaded, Stored, account_key, new_epoch
 from streams.errors import RapportError
 from streams.intake import Message, open_message
@@ -23,6 +24,8 @@ SETTLE_SECONDS: Final = 1.0
 WAKES: Final = 50
 """Accounts in which what fell due happens in one step. Each takes up to some milliseconds: as many as that when a thousand who
 wait in it have to be read from its checkpoint first."""
+_ENVELOPE_BYTES: Final = 10_000
+"""More than Kafka adds to a checkpoint."""
 _BEFORE_ALL: Final = -1
 """An offset before the first."""
 
@@ -274,4 +277,10 @@ class Partition(Generic[State]):
         state = self.states[account]
         if not isinstance(state, Stored):
             state = Stored(self._model.layout, self._model.dumps(state))
-        return Checkpoint(self._base + self.offsets[account], self.wakes[account], state).encode()
+        written = Checkpoint(self._base + self.offsets[account], self.wakes[account], state).encode()
+        if len(written) > LARGEST_CHECKPOINT - _ENVELOPE_BYTES:
+            raise RapportError(
+                f"the state of {account} takes {len(written):,} bytes, more than the {LARGEST_CHECKPOINT:,} of a checkpoint",
+                "shorten its expiry_days or lateness_hours",
+            )
+        return written

@@ -29,7 +29,7 @@ CYCLE_SECONDS: Final = Histogram("rapport_cycle_seconds", "Wall time of one cycl
 STATE_BYTES: Final = Histogram(
     "rapport_state_bytes",
     "Encoded size of an account's state",
-    buckets=[100, 1_000, 10_000, 100_000, 1_000_000, 8 << 20, 16 << 20],
+    buckets=[100, 1_000, 10_000, 100_000, 1_000_000, 8 << 20, 32 << 20, 64 << 20],
 )
 ACCOUNTS: Final = Gauge("rapport_accounts", "Accounts in memory, by partition", ["partition"])
 OFFSET: Final = Gauge("rapport_offset", "Last input offset folded, by partition", ["partition"])

@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas.codec import encode
+from schemas.topics import LARGEST_CHECKPOINT
 from streams.config import Settings
 from streams.connectors.publisher import partition_of
 from tests import kafka_broker
@@ -88,7 +89,7 @@ class Bench:
     def __init__(self, brokers: str) -> None:
         self.settings = own_settings(brokers, "recovery", ticks=False, log_level="INFO")
         self._producer = Producer(
-            {"bootstrap.servers": brokers, "linger.ms": 20, "message.max.bytes": 16 << 20, "log_level": 0}
+            {"bootstrap.servers": brokers, "linger.ms": 20, "message.max.bytes": LARGEST_CHECKPOINT, "log_level": 0}
         )
         self.sent = 0
         """Messages of the input, but for the first of each partition, which was folded before."""

@@ -1,5 +1,6 @@
 """The worker on a real broker, with a toy model: exact through kill -9 and SIGTERM, whatever the input holds."""
 
+import asyncio
 import time
 from pathlib import Path
 
@@ -7,12 +8,14 @@ import pytest
 from confluent_kafka import Producer
 
 from schemas import codec
+from schemas.topics import LARGEST_CHECKPOINT
 from streams import kafka as streams_kafka
 from streams.config import load_settings
+from streams.envelope import Checkpoint, Stored, account_key, new_epoch
 from streams.errors import EXIT_USAGE
 from streams.interactions import interaction
 from tests.kafka_broker import Kafka
-from tests.plants import messages, records
+from tests.plants import messages, own_settings, records
 from tests.toy_trial import Load, Worker, judge, settings_for, wait_until_covered
 
 
@@ -107,3 +110,15 @@ def test_a_worker_says_that_kafka_is_not_there(tmp_path: Path) -> None:
     assert time.monotonic() - begun < 15
     (line,) = worker.log.read_text().splitlines()
     assert line.startswith("Kafka does not answer at 127.0.0.1:1")
+
+
+@pytest.mark.kafka
+def test_a_large_state_can_be_written_and_read_again(kafka: Kafka) -> None:
+    settings = own_settings(kafka.brokers, "large")
+    state = Stored(1, bytes(50 << 20))
+    producer = Producer({"bootstrap.servers": kafka.brokers, "message.max.bytes": LARGEST_CHECKPOINT})
+    value = Checkpoint(7, 1000, state).encode()
+    producer.produce(settings.topics.checkpoints.name, value, account_key("net:loud", new_epoch(0)), partition=0)
+    assert producer.flush(60) == 0
+    loaded = asyncio.run(streams_kafka.read_checkpoints(settings, [0]))
+    assert loaded[0].accounts()["net:loud"].state == state

@@ -4,6 +4,7 @@ import pytest
 
 from schemas import codec
 from schemas.codec import Record
+from schemas.topics import LARGEST_CHECKPOINT
 from streams import envelope
 from streams.envelope import Checkpoint, Claim, Loaded, Stored, account_key
 from streams.errors import RapportError, Reason
@@ -216,6 +217,13 @@ def test_no_more_accounts_than_the_quota_oldest_first() -> None:
     for offset, account in enumerate("abc"):
         partition.apply(message(offset, mention(account, 1000, account)), 1.0)
     assert [account for account, _, _ in partition.snapshot(9.0, Quota(5.0, 2), backlog=False).records] == ["a", "b"]
+
+
+def test_a_state_that_no_checkpoint_can_hold_is_named() -> None:
+    partition = Partition(Toy(padding=LARGEST_CHECKPOINT), Loaded(), 0, 0)
+    partition.apply(message(0, mention("m", 1000, "net:loud")), 1.0)
+    with pytest.raises(RapportError, match="net:loud"):
+        partition.snapshot(1.0, ALL, backlog=False)
 
 
 def test_a_new_owner_resumes_after_the_claim_rewrites_everything_and_only_then_deletes() -> None:
