@@ -25,7 +25,9 @@ FAUST_LOG: Final = logging.getLogger("faust")
 FETCH_WAIT_MS: Final = 50
 """How long a broker may wait for new messages before it answers a fetch."""
 BATCH_BYTES: Final = 256_000
-"""About what a batch holds: as much as the largest message that publishers gather."""
+"""About what a batch holds: as much as the largest message that publishers gather…"""
+BATCH_MESSAGES: Final = 100
+"""…and no more messages than that, for a message takes more memory than its bytes, and hundreds of batches may wait."""
 FINAL_SECONDS: Final = 9.0
 """The last checkpoint takes no longer: after that the process ends, and the next start replays."""
 STOP_SECONDS: Final = 3.0
@@ -125,13 +127,13 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
 
 def _in_batches(records: Sequence[Any]) -> Iterator[list[Any]]:
-    """Yield a partition's records in order, about :data:`BATCH_BYTES` at a time."""
+    """Yield a partition's records in order, some at a time."""
     batch: list[Any] = []
     size = 0
     for record in records:
         batch.append(record)
         size += record.serialized_value_size
-        if size >= BATCH_BYTES:
+        if size >= BATCH_BYTES or len(batch) == BATCH_MESSAGES:
             yield batch
             batch, size = [], 0
     if batch:
