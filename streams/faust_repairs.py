@@ -76,6 +76,15 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc] # Fa
         return consumer
 
 
+class PromptConsumer(driver.Consumer):  # type: ignore[misc]
+    """Faust's consumer with :class:`_ConsumerThread`."""
+
+    logger = FAUST_LOG
+
+    def _new_consumer_thread(self) -> _ConsumerThread:
+        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+
 class Batch(ConsumerMessage):  # type: ignore[misc]
     """Messages of one partition that follow each other, as one of Faust's: it is known to Faust by the last of them."""
 
@@ -85,17 +94,12 @@ class Batch(ConsumerMessage):  # type: ignore[misc]
     """aiokafka's ConsumerRecords."""
 
 
-class Consumer(driver.Consumer):  # type: ignore[misc]
-    """Faust's consumer with :class:`_ConsumerThread`, which passes on each partition's messages as a :class:`Batch`.
+class Consumer(PromptConsumer):
+    """Passes on each partition's messages as a :class:`Batch`.
 
     A message takes Faust 50 µs, whatever it holds: an object with twenty fields, a queue, a turn of the loop, acknowledgement and
     sensors. So where there are many messages of one event, many of them become one to Faust.
     """
-
-    logger = FAUST_LOG
-
-    def _new_consumer_thread(self) -> _ConsumerThread:
-        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def _wait_next_records(self, timeout: float) -> tuple[Mapping[TP, list[list[Any]]] | None, Any]:  # noqa: ASYNC109 - Faust's
         records, active = await super()._wait_next_records(timeout)

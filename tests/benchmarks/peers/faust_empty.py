@@ -8,14 +8,25 @@ import faust
 import uvloop
 
 from streams.app import GARBAGE_THRESHOLDS
-from streams.faust_repairs import App, Worker
+from streams.faust_repairs import App, PromptConsumer, Transport, Worker
 from streams.telemetry import configure_logging
 from tests.benchmarks.load import PARTITIONS
 from tests.benchmarks.peers.work import STORED, Job, Progress, say
 
 
+class _Transport(Transport):
+    """Each message by itself, as Faust has it."""
+
+    Consumer = PromptConsumer
+
+
+class _App(App):
+    def _new_transport(self) -> Transport:
+        return _Transport(self.conf.broker_consumer, self)
+
+
 def _application(job: Job) -> App:
-    app = App(
+    app = _App(
         job.name,
         broker=f"kafka://{job.brokers}",
         datadir=Path("/nonexistent"),  # nothing is kept on disk
