@@ -19,6 +19,6 @@ def test_leaders_of_three_brokers_die(cluster: Cluster, outcome: Outcome) -> Non
 
 def test_without_a_rule_the_verdict_finds_something(kafka: Kafka, outcome: Outcome) -> None:
     rule = "what a checkpoint has already is skipped"
-    options = Options(seed=3, minutes=0.3, events=2_000, pause=5, only={"kill_worker"}, without=rule)
+    options = Options(seed=3, minutes=0.6, events=8_000, pause=3, only={"kill_worker"}, without=rule)
     _, verdict = outcome(kafka, options)
     assert verdict.faults["turn: untrue"] + verdict.faults["pane: untrue"] + verdict.faults["rolling: untrue"] > 0
