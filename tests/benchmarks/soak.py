@@ -255,8 +255,10 @@ def missing(client: Client, published: Counter[str]) -> Iterator[str]:
         "events": "SELECT uniqExact(cityHash64(id, kind)) FROM interactions_versions",
         "mentions": "SELECT sum(mentions) FROM panes",
         "replies": "SELECT sum(replies + automated_replies) FROM panes",
+        "too late": "SELECT sum(too_late) FROM panes",
+        "dead letters": "SELECT count() FROM dead_letters",
     }
-    wanted = {"events": published.total(), "mentions": published["mention"], "replies": published["reply"]}
+    wanted = Counter(events=published.total(), mentions=published["mention"], replies=published["reply"])
     for what, question in asked.items():
         ((found,),) = client.query(question).result_rows
         console.print(f"{what}: {wanted[what]:,} published, {found:,} found in ClickHouse")

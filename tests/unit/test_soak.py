@@ -44,13 +44,15 @@ def test_memory_is_bounded_at_every_moment() -> None:
 
 
 def test_whatever_is_missing_is_told() -> None:
-    def client(events: int, mentions: int, replies: int) -> Any:  # noqa: ANN401
-        answers = iter((events, mentions, replies))
+    def client(*found: int) -> Any:  # noqa: ANN401
+        answers = iter(found)
         return SimpleNamespace(query=lambda _: SimpleNamespace(result_rows=[(next(answers),)]))
 
     published = Counter(mention=5, reply=3, peer=1)
-    assert [*missing(client(9, 5, 3), published)] == []
-    assert [*missing(client(8, 5, 4), published)] == ["8 events of 9", "4 replies of 3"]
+    assert [*missing(client(9, 5, 3, 0, 0), published)] == []
+    assert [*missing(client(8, 5, 4, 2, 1), published)] == [
+        *("8 events of 9", "4 replies of 3", "2 too late of 0", "1 dead letters of 0")
+    ]
 
 
 def test_a_line_in_the_log_needs_an_explanation() -> None:
