@@ -35,12 +35,15 @@ def _measure_account(
     seen: list[tuple[int, Event]], clock: int, target: int, lateness: int, expiry: int
 ) -> dict[str, Any]:
     withdrawals: dict[str, int] = {}
-    for _, event in seen:
-        if event["kind"] == "withdrawal":
-            at = event["published_at"]
-            withdrawals[event["id"]] = min(at, withdrawals.get(event["id"], at))
     posts: dict[str, Event] = {}
     too_late = []
+    for now, event in seen:
+        if event["kind"] == "withdrawal":
+            at = event["published_at"]
+            if at >= now - lateness:
+                withdrawals[event["id"]] = min(at, withdrawals.get(event["id"], at))
+            else:
+                too_late.append(now)
     for now, event in seen:
         if event["kind"] not in ("mention", "reply", "broadcast", "peer"):
             continue
@@ -54,8 +57,8 @@ def _measure_account(
         if name not in withdrawals or withdrawals[name] > post["published_at"] + expiry
     }
     threads = []
-    for (conversation, contact), messages in _strands(stand).items():
-        threads += _threads(messages, conversation, contact, expiry if conversation else DAY)
+    for (conversation, contact), messages in _strands(stand, expiry).items():
+        threads += _threads(messages, conversation, contact, expiry)
     turns = {}
     for thread in threads:
         for turn in _turns(thread, expiry):
@@ -70,7 +73,15 @@ def _measure_account(
     }
 
 
-def _strands(stand: dict[str, Event]) -> dict[tuple[str, str], list[Event]]:
+def _parent(post: Event, among: dict[str, Event], expiry: int) -> Event | None:
+    """Return the post that a reply answers, if it is there and near enough in time."""
+    parent = among.get(post["parent_id"]) if post["kind"] == "reply" else None
+    if parent is None or not -expiry <= post["published_at"] - parent["published_at"] <= 2 * expiry:
+        return None
+    return parent
+
+
+def _strands(stand: dict[str, Event], expiry: int) -> dict[tuple[str, str], list[Event]]:
     """Sort messages by (conversation, contact): as they say, or as the post they answer, or not at all."""
 
     def where(post: Event, path: tuple[str, ...] = ()) -> tuple[str, str] | None:
@@ -80,7 +91,7 @@ def _strands(stand: dict[str, Event]) -> dict[tuple[str, str], list[Event]]:
             return None
         if post["contact_id"] and (post["conversation_id"] or not post["parent_id"]):
             return post["conversation_id"], post["contact_id"]
-        parent = stand.get(post["parent_id"])
+        parent = _parent(post, stand, expiry)
         beside = where(parent, (*path, post["id"])) if parent else None
         return beside or (("", post["contact_id"]) if post["contact_id"] else None)
 
@@ -92,22 +103,27 @@ def _strands(stand: dict[str, Event]) -> dict[tuple[str, str], list[Event]]:
     return strands
 
 
-def _threads(messages: list[Event], conversation: str, contact: str, silence: int) -> list[dict[str, Any]]:
-    """Put a strand in order, each reply not before the contact's message it answers, and part it where all were silent."""
+def _threads(messages: list[Event], conversation: str, contact: str, expiry: int) -> list[dict[str, Any]]:
+    """Put a strand in order, each reply not before the post it answers, and part it where all were silent."""
+    silence = expiry if conversation else DAY
     by_id = {message["id"]: message for message in messages}
+
+    def stands_at(message: Event, path: tuple[str, ...] = ()) -> int:
+        parent = _parent(message, by_id, expiry)
+        own: int = message["published_at"]
+        if parent is None or message["id"] in path:
+            return own
+        return max(own, stands_at(parent, (*path, message["id"])))
+
     placed = []
     for message in messages:
-        at = message["published_at"]
-        parent = by_id.get(message["parent_id"])
-        if message["kind"] == "reply" and parent is not None and parent["kind"] == "mention":
-            at = max(at, parent["published_at"])
         order = 0 if message["kind"] == "mention" else 2 if message["automated"] else 1
-        placed.append((at, order, message["id"], message))
+        placed.append((stands_at(message), order, message["id"], message))
     placed.sort(key=lambda entry: entry[:3])
     threads: list[dict[str, Any]] = []
     home: dict[str, dict[str, Any]] = {}
     for at, _, name, message in placed:
-        if message["kind"] == "reply" and message["parent_id"] in home:
+        if message["parent_id"] in home and _parent(message, by_id, expiry):
             thread = home[message["parent_id"]]
         elif threads and at - threads[-1]["last"] <= silence:
             thread = threads[-1]

@@ -6,6 +6,7 @@ message is folded and said once, as it stands at the end of it.
 """
 
 from bisect import insort
+from itertools import zip_longest
 from typing import Final
 from zlib import crc32
 
@@ -46,7 +47,8 @@ from streams.metrics.threads import (
 )
 from streams.metrics.waiting import Waiting
 
-_KINDS: Final = {"mention": MENTION, "reply": REPLY, "broadcast": BROADCAST, "peer": PEER}
+_WITHDRAWAL: Final = -1
+_KINDS: Final = {"mention": MENTION, "reply": REPLY, "broadcast": BROADCAST, "peer": PEER, "withdrawal": _WITHDRAWAL}
 _COUNTED_AS: Final = {
     MENTION: MENTIONS,
     REPLY: REPLIES,
@@ -75,7 +77,7 @@ class Account:
         """When a post was taken away; kept as long as the post itself may still arrive."""
         self.contacts: dict[str, list[int]] = {}
         """The minutes in which a contact wrote, in order."""
-        self.panes = Panes(panes or {}, clock // MINUTE)
+        self.panes = Panes(panes or {}, clock // MINUTE, self._horizon(clock) // MINUTE)
         # What follows is found again from the above (see `hold`).
         self.where: dict[str, Strand | None] = {}
         """The strand of each message; None of the loose."""
@@ -110,18 +112,16 @@ class Account:
 
     def take(self, clock: int, event: Record) -> None:
         """Take in one event, seen when the partition's clock was ``clock``."""
-        kind = event["kind"]
-        if kind == "withdrawal":
-            self._withdraw(event["id"], event["published_at"])
-            return
-        number = _KINDS.get(kind)
+        number, at = _KINDS.get(event["kind"]), event["published_at"]
         if number is None:
             return  # for the facts only
-        at = event["published_at"]
         if at < clock - self.targets.lateness:
             if not event["revision"]:  # an edit may come whenever it likes
                 self.panes.at(clock // MINUTE).counters[TOO_LATE] += 1
                 self.live = True
+            return
+        if number == _WITHDRAWAL:
+            self._withdraw(event["id"], at)
             return
         if event["id"] in self.where:
             return  # a repetition, or an edit, which changes no clock
@@ -152,7 +152,9 @@ class Account:
     def _strand_by_parent(self, message: Message) -> Strand | None:
         """Return the strand of the post that a reply answers; without one, its contact's; without that, None."""
         strand = self.where.get(message.parent)
-        return self._strand("", message.contact) if strand is None and message.contact else strand
+        if strand is not None and threads.follows(message, strand.message(message.parent), self.targets):
+            return strand
+        return self._strand("", message.contact) if message.contact else None
 
     def _message(self, post: str) -> Message:
         """Return a message that is held."""
@@ -181,7 +183,7 @@ class Account:
             self.loose[message.id] = message
             return
         parent = strand.message(message.parent) if self.where.get(message.parent) is strand else None
-        threads.place(message, parent)
+        threads.place(message, parent, self.targets)
         comes_last = not strand.messages or threads.rank(message) > threads.rank(strand.messages[-1])
         strand.messages.append(message)
         if comes_last and message.id not in self.answers:
@@ -228,9 +230,7 @@ class Account:
         before = standing(thread)
         turn = threads.extend(strand, thread, message, self.targets)
         after = standing(thread)
-        if before != after:
-            count_thread(self.panes, before, -1)
-            count_thread(self.panes, after, 1)
+        self._recount(before, after)
         if turn is None:
             return
         if turn.id == message.id:
@@ -241,6 +241,12 @@ class Account:
             self._close(turn, turn.answered_at or 0)
         self.changed[turn.id] = (turn, True)
 
+    def _recount(self, before: tuple[int, int] | None, after: tuple[int, int] | None) -> None:
+        """Count a thread as it stands now, and no longer as it stood."""
+        if before != after:
+            count_thread(self.panes, before, -1)
+            count_thread(self.panes, after, 1)
+
     def _retake(self, strands: dict[tuple[str, str], Strand]) -> None:
         """Take the messages of strands again from the first, and count the difference."""
         for key, strand in strands.items():
@@ -250,11 +256,10 @@ class Account:
 
     def _retake_one(self, strand: Strand) -> None:
         old = {turn.id: turn for turn in strand.turns()}
-        for thread in strand.threads:
-            count_thread(self.panes, standing(thread), -1)
+        before = [standing(thread) for thread in strand.threads]
         threads.rebuild(strand, self.targets)
-        for thread in strand.threads:
-            count_thread(self.panes, standing(thread), 1)
+        for earlier, now in zip_longest(before, [standing(thread) for thread in strand.threads]):
+            self._recount(earlier, now)
         for turn in strand.turns():
             was = old.pop(turn.id, None)
             if was is not None:
@@ -345,7 +350,7 @@ class Account:
         day = self._day(clock)
         if day != self._day(self.clock):
             self.say_panes(version, facts)  # some of them are about to be forgotten
-            self._forget(day * DAY - self._offset)
+            self._forget(clock)
         self.clock = clock
 
     def _day(self, clock: int) -> int:
@@ -355,12 +360,16 @@ class Account:
         """Return the clock at which the old is forgotten next."""
         return (self._day(self.clock) + 1) * DAY - self._offset
 
-    def _forget(self, now: int) -> None:
-        """Drop what can no longer change, messages and panes.
+    def _horizon(self, clock: int) -> int:
+        """Return the time before which nothing is remembered, as of the day of ``clock``.
 
         A turn may be answered until its expiry, the answer withdrawn for as long again, and the news of that be late.
         """
-        horizon = now - 2 * self.targets.expiry - self.targets.lateness
+        return self._day(clock) * DAY - self._offset - 2 * self.targets.expiry - self.targets.lateness
+
+    def _forget(self, clock: int) -> None:
+        """Drop what can no longer change, messages and panes."""
+        now, horizon = self._day(clock) * DAY - self._offset, self._horizon(clock)
         gone: list[Message] = []
         for key, strand in list(self.strands.items()):
             if strand.all_after(horizon):

@@ -16,12 +16,14 @@ WINDOWS: Final = (("5m", 5), ("1h", 60), ("24h", 1440))
 class Panes:
     """The panes of one account, by minute since 1970, and its windows as of the minute ``now``."""
 
-    __slots__ = ("_longest_first", "by_minute", "dirty", "fresh", "now", "windows")
+    __slots__ = ("_longest_first", "by_minute", "dirty", "first", "fresh", "now", "windows")
 
-    def __init__(self, by_minute: dict[int, bytes], now: int) -> None:
+    def __init__(self, by_minute: dict[int, bytes], now: int, first: int) -> None:
         self.by_minute = by_minute
         """Packed counts, none of them empty."""
         self.now = now
+        self.first = first
+        """Panes of earlier minutes have been forgotten. Nothing may be said of those any more: it would stand in their place."""
         self.fresh: dict[int, Tally] = {}
         """What has been counted since the last look. It may lie ahead, as a missed deadline does until an answer takes it back."""
         self.dirty: set[int] = set()
@@ -50,6 +52,8 @@ class Panes:
         """Bring what has been counted into panes and windows."""
         by_minute, now = self.by_minute, self.now
         for minute, tally in self.fresh.items():
+            if minute < self.first:
+                continue
             counts = tally.counts()
             if counts:
                 packed = by_minute.get(minute)
@@ -88,6 +92,7 @@ class Panes:
 
     def forget(self, minute: int) -> None:
         """Drop the panes before ``minute``; no window holds them and no record of them is owed."""
+        self.first = minute
         for old in [held for held in self.by_minute if held < minute]:
             del self.by_minute[old]
 

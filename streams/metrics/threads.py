@@ -41,7 +41,7 @@ decode: Final = msgspec.msgpack.Decoder().decode
 class Message:
     """One message, as far as turns depend on it."""
 
-    __slots__ = ("at", "contact", "homed", "id", "kind", "parent", "place", "thread")
+    __slots__ = ("at", "contact", "homed", "id", "kind", "parent", "place", "settled", "thread")
 
     def __init__(self, post: str, at: int, kind: int, parent: str) -> None:
         self.id = post
@@ -53,13 +53,15 @@ class Message:
         """The event itself says which strand it belongs to; else its parent does, and while that is not known, ``contact``."""
         self.contact = ""
         self.place = at
-        """Its time in the thread, ms: its own, or that of the contact's message it answers if that is later."""
+        """Its time in the thread, ms: its own, or that of the post it answers if that is later."""
         self.thread = 0
         """Which thread of the strand it is in."""
+        self.settled = False
+        """It is in its parent's thread, and stays there: the parent has been forgotten."""
 
     def row(self) -> Row:
         """Return what is kept."""
-        where = (self.homed, self.contact, self.place, self.thread)
+        where = (self.homed, self.contact, self.place, self.thread, self.settled)
         return (self.id, self.at, self.kind, self.parent, *where)
 
     @staticmethod
@@ -67,6 +69,7 @@ class Message:
         """Return the message of a row."""
         message = Message(row[0], row[1], row[2], row[3])
         message.homed, message.contact, message.place, message.thread = row[4], row[5], row[6], row[7]
+        message.settled = row[8]
         return message
 
 
@@ -268,6 +271,11 @@ def rank(message: Message) -> tuple[int, int, str]:
     return message.place, message.kind, message.id
 
 
+def follows(message: Message, parent: Message, targets: Targets) -> bool:
+    """Say whether a message belongs where its parent is: replies do, unless one of the two may be forgotten by then."""
+    return message.kind != MENTION and -targets.expiry <= message.at - parent.at <= 2 * targets.expiry
+
+
 def thread_of(strand: Strand, message: Message, parent: Message | None, targets: Targets) -> Thread:
     """Return the thread a message belongs to: its parent's, or the last one, or a new one after silence.
 
@@ -275,7 +283,9 @@ def thread_of(strand: Strand, message: Message, parent: Message | None, targets:
     """
     silence = targets.expiry if strand.conversation else SILENCE_WITHOUT_CONVERSATION
     threads = strand.threads
-    if parent is not None and message.kind != MENTION:
+    if message.settled:
+        pass
+    elif parent is not None and follows(message, parent, targets):
         message.thread = parent.thread
     elif threads and message.place - threads[-1].last_at <= silence:
         message.thread = len(threads) - 1
@@ -316,18 +326,21 @@ def extend(strand: Strand, thread: Thread, message: Message, targets: Targets) -
     return turn
 
 
-def place(message: Message, parent: Message | None) -> None:
-    """Give a message its time in the thread: a reply never stands before the contact's message that it answers."""
-    message.place = message.at
-    if message.kind != MENTION and parent is not None and parent.kind == MENTION and parent.at > message.at:
-        message.place = parent.at
+def place(message: Message, parent: Message | None, targets: Targets) -> bool:
+    """Give a message its time in the thread: it never stands before the post that it follows. Say whether that moved it."""
+    if parent is None or parent.place <= message.place or not follows(message, parent, targets):
+        return False
+    message.place = parent.place
+    return True
 
 
 def rebuild(strand: Strand, targets: Targets) -> None:
     """Put the strand's messages in order and take every step again."""
     by_id = {message.id: message for message in strand.messages}
     for message in strand.messages:
-        place(message, by_id.get(message.parent))
+        message.place = message.at
+    while any([place(message, by_id.get(message.parent), targets) for message in strand.messages]):
+        pass  # what follows one that moved may have to move as well
     strand.messages.sort(key=rank)
     strand.threads = [Thread.from_row(row, strand) for row in strand.base]
     before: dict[str, Message] = {}
@@ -347,6 +360,10 @@ def forget(strand: Strand, horizon: int, targets: Targets) -> list[Message]:
     if not count:
         return []
     gone, kept, threads = messages[:count], messages[count:], strand.threads
+    by_id = {message.id: message for message in gone}
+    for message in kept:
+        parent = by_id.get(message.parent)
+        message.settled |= parent is not None and follows(message, parent, targets)
     messages[:] = gone
     rebuild(strand, targets)
     base, strand.threads = strand.threads, threads

@@ -18,7 +18,7 @@ def test_leaders_of_three_brokers_die(cluster: Cluster, outcome: Outcome) -> Non
 
 
 def test_without_a_rule_the_verdict_finds_something(kafka: Kafka, outcome: Outcome) -> None:
-    rule = "what a checkpoint has already is skipped"
-    options = Options(seed=3, minutes=0.6, events=8_000, pause=3, only={"kill_worker"}, without=rule)
+    rule = "a claim does not pass the oldest change"  # what comes between is lost whenever a worker is killed: no luck is needed
+    options = Options(seed=3, minutes=0.4, events=4_000, pause=3, only={"kill_worker"}, without=rule)
     _, verdict = outcome(kafka, options)
     assert verdict.faults["turn: untrue"] + verdict.faults["pane: untrue"] + verdict.faults["rolling: untrue"] > 0
