@@ -34,23 +34,7 @@ def measure(
 def _measure_account(
     seen: list[tuple[int, Event]], clock: int, target: int, lateness: int, expiry: int
 ) -> dict[str, Any]:
-    withdrawals: dict[str, int] = {}
-    posts: dict[str, Event] = {}
-    too_late = []
-    for now, event in seen:
-        if event["kind"] == "withdrawal":
-            at = event["published_at"]
-            if at >= now - lateness:
-                withdrawals[event["id"]] = min(at, withdrawals.get(event["id"], at))
-            else:
-                too_late.append(now)
-    for now, event in seen:
-        if event["kind"] not in ("mention", "reply", "broadcast", "peer"):
-            continue
-        if event["published_at"] >= now - lateness:
-            posts.setdefault(event["id"], event)
-        elif event["revision"] == 0:
-            too_late.append(now)
+    posts, withdrawals, too_late = _in_time(seen, lateness)
     stand = {
         name: post
         for name, post in posts.items()
@@ -71,6 +55,28 @@ def _measure_account(
             for name, minutes in (("5m", 5), ("1h", 60), ("24h", 1440))
         },
     }
+
+
+def _in_time(seen: list[tuple[int, Event]], lateness: int) -> tuple[dict[str, Event], dict[str, int], list[int]]:
+    """Return the posts as they came first, when each was withdrawn first, and when something came too late."""
+    withdrawals: dict[str, int] = {}
+    posts: dict[str, Event] = {}
+    too_late = []
+    for now, event in seen:
+        if event["kind"] == "withdrawal":
+            at = event["published_at"]
+            if at >= now - lateness:
+                withdrawals[event["id"]] = min(at, withdrawals.get(event["id"], at))
+            else:
+                too_late.append(now)
+    for now, event in seen:
+        if event["kind"] not in ("mention", "reply", "broadcast", "peer"):
+            continue
+        if event["published_at"] >= now - lateness:
+            posts.setdefault(event["id"], event)
+        elif event["revision"] == 0:
+            too_late.append(now)
+    return posts, withdrawals, too_late
 
 
 def _parent(post: Event, among: dict[str, Event], expiry: int) -> Event | None:

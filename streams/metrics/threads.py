@@ -339,8 +339,11 @@ def rebuild(strand: Strand, targets: Targets) -> None:
     by_id = {message.id: message for message in strand.messages}
     for message in strand.messages:
         message.place = message.at
-    while any([place(message, by_id.get(message.parent), targets) for message in strand.messages]):
-        pass  # what follows one that moved may have to move as well
+    moved = True
+    while moved:  # what follows one that moved may have to move as well
+        moved = False
+        for message in strand.messages:
+            moved |= place(message, by_id.get(message.parent), targets)
     strand.messages.sort(key=rank)
     strand.threads = [Thread.from_row(row, strand) for row in strand.base]
     before: dict[str, Message] = {}

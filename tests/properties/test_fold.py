@@ -24,9 +24,11 @@ ACCOUNTS = ("net:one", "net:two")
 
 @st.composite
 def worlds(draw: st.DrawFn, span: int = 2 * DAY, at_most: int = 40, delays: Sequence[int] = (0,)) -> list[Record]:
-    """Return posts, deletions and edits of a few contacts and brands in the order of their arrival, each delayed by one of ``delays``."""
+    """Return posts, deletions and edits of a few contacts and brands as they arrive, each delayed by one of ``delays``."""
     events: list[Record] = []
-    promised: set[str] = set()  # answered before they are written; they answer nothing themselves, for nobody answers in a circle
+    promised: set[str] = (
+        set()
+    )  # answered before they are written; they answer nothing themselves, for nobody answers in a circle
     step = st.sampled_from([0, 1, 500, 30_000, MINUTE, 10 * MINUTE, HOUR, 5 * HOUR, 23 * HOUR, DAY, 25 * HOUR])
     at = START
     for number in range(draw(st.integers(1, at_most))):
