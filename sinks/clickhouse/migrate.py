@@ -5,7 +5,7 @@ one that was interrupted, or two processes that start at once, do no damage.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from importlib import resources
@@ -13,6 +13,7 @@ from importlib import resources
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
 
+from schemas.metrics import metrics
 from streams.errors import ClickHouseError
 
 TABLE = """
@@ -37,6 +38,7 @@ def migrate(client: Client) -> list[str]:
                 remedy = "mend what it names, then run `rapport migrate` again"
                 raise ClickHouseError(f"migration {name} failed ({reason})", remedy) from None
         client.command(APPLIED, {"name": name, "checksum": _checksum(text)})
+    client.command(catalogue())
     return names
 
 
@@ -54,6 +56,25 @@ def pending(client: Client) -> list[str]:
             remedy = "restore the file as it was released, and put the change in a new one"
             raise ClickHouseError(f"migration {name} was edited after it had been applied", remedy)
     return [name for name in migrations() if name not in applied]
+
+
+def catalogue() -> str:
+    """Return the statement that makes the view ``metrics``: the words for every number, as of this release.
+
+    They are no migration, for they change whenever somebody finds a better sentence.
+    """
+    names = ("name", "label", "definition", "unit", "better", "section", "views", "counted_at")
+    columns = ", ".join(f"metric.{number} AS {name}" for number, name in enumerate(names, 1))
+    rows = ", ".join(f"({', '.join(_literal(value) for value in metric)})" for metric in metrics().values())
+    return f"CREATE OR REPLACE VIEW metrics AS SELECT {columns} FROM (SELECT arrayJoin([{rows}]) AS metric)"  # noqa: S608 - our own words
+
+
+def _literal(value: str | Sequence[str]) -> str:
+    """Return a text, or an array of them, as SQL has it."""
+    if not isinstance(value, str):
+        return f"[{', '.join(map(_literal, value))}]"
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 @cache

@@ -9,12 +9,14 @@ import typer
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 
 from schemas.codec import newest
+from schemas.metrics import metrics as catalogue
 from streams import telemetry
 from streams.cli import app
 from streams.config import AccountTargets
 from streams.errors import Reason
 from streams.metrics.counters import PANE_COUNTERS, WINDOW_COUNTERS
 from streams.metrics.targets import DEFAULT_TARGETS
+from tests import metrics_table
 from tests.processes import ROOT
 from tests.settings_table import settings_table
 
@@ -54,6 +56,15 @@ def test_the_readme_has_the_settings_as_they_are() -> None:
     between = re.search(r"<!-- settings -->\n(.*?)<!-- /settings -->", text("README.md"), re.DOTALL)
     assert between is not None, "README.md lacks <!-- settings --> and <!-- /settings -->"
     assert between[1].strip() == settings_table(), "put what `python -m tests.settings_table` prints between them"
+
+
+def test_the_tables_of_metrics_are_those_of_the_catalogue() -> None:
+    assert metrics_table.page() == text("docs/metrics.md"), "run `python -m tests.metrics_table`"
+
+
+def test_every_metric_of_the_catalogue_is_in_one_table() -> None:
+    for metric in catalogue().values():
+        assert sum(holds(metric) for holds in metrics_table.TABLES.values()) == 1, metric.name
 
 
 def test_every_metric_is_documented() -> None:

@@ -1,0 +1,40 @@
+"""No number without its words: what the views show is in the catalogue of metrics, and nothing else is."""
+
+from clickhouse_connect.driver.client import Client
+
+from schemas.metrics import metrics
+from tests.clickhouse_server import rows
+
+PERIOD = "from = '2026-01-01', to = '2026-02-01'"
+VIEWS = {
+    "panes": "panes",
+    "rolling": "rolling",
+    "account_activity": f"account_activity({PERIOD})",
+    "account_responsiveness": f"account_responsiveness({PERIOD})",
+    "time_to_answer": f"time_to_answer(account = 'n:a', {PERIOD})",
+}
+NO_METRICS = {
+    "panes": {"minute", "first_buckets", "first_counts", "next_buckets", "next_counts"},
+    "rolling": {"window", "as_of"},
+    "time_to_answer": {"seconds", "at_risk", "answered", "low", "high"},
+}
+"""Columns that say of what, when or how surely, and not how much."""
+
+
+def test_the_columns_of_the_views_are_those_of_the_catalogue(clickhouse: Client) -> None:
+    for view, source in VIEWS.items():
+        columns = {row["name"] for row in rows(clickhouse, f"DESCRIBE (SELECT * FROM {source})")}
+        named = {metric.name for metric in metrics().values() if view in metric.views}
+        assert columns - NO_METRICS.get(view, set()) - {"account"} == named, view
+    assert {view for metric in metrics().values() for view in metric.views} == set(VIEWS)
+
+
+def test_the_view_says_what_the_catalogue_says(clickhouse: Client) -> None:
+    found = {row.pop("name"): row for row in rows(clickhouse, "SELECT * FROM metrics")}
+    assert found.keys() == metrics().keys()
+    for name, metric in metrics().items():
+        row = found[name]
+        assert tuple(row.pop("views")) == metric.views
+        assert row.pop("counted_at") == metric.counted
+        assert row == {field: getattr(metric, field) for field in row}
+        assert metric.better in {"up", "down", ""}
