@@ -24,6 +24,11 @@ FOLDED: Final = (
     "received_at",
     "automated",
     "revision",
+    "author_followers",
+    "likes",
+    "shares",
+    "comments",
+    "impressions",
 )
 """What the fold needs of an Interaction. A metric that needs another field adds it here, and ``make schemas`` does the rest."""
 TARGET: Final = Path(__file__).with_name("rows.py")

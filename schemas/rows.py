@@ -34,6 +34,7 @@ def read_interaction(data: bytes, at: i64, count: i64) -> tuple[list[dict[str, A
     account_: str
     kind_: str
     author_id_: str
+    author_followers_: i64
     contact_id_: str
     conversation_id_: str
     parent_id_: str
@@ -41,6 +42,10 @@ def read_interaction(data: bytes, at: i64, count: i64) -> tuple[list[dict[str, A
     received_at_: i64
     automated_: bool
     revision_: i64
+    likes_: i64
+    shares_: i64
+    comments_: i64
+    impressions_: i64
     for _ in range(count):
         size = data[at]
         if size & 0x81:
@@ -82,9 +87,11 @@ def read_interaction(data: bytes, at: i64, count: i64) -> tuple[list[dict[str, A
         else:
             size, at = size >> 1, at + 1
         at += size
-        while data[at] > 0x7F:
-            at += 1
-        at += 1
+        author_followers_ = data[at]
+        if author_followers_ > 0x7F:
+            author_followers_, at = read_long(data, at)
+        else:
+            author_followers_, at = author_followers_ >> 1 ^ -(author_followers_ & 1), at + 1
         size = data[at]
         if size & 0x81:
             size, at = read_size(data, at)
@@ -144,18 +151,26 @@ def read_interaction(data: bytes, at: i64, count: i64) -> tuple[list[dict[str, A
             revision_, at = read_long(data, at)
         else:
             revision_, at = revision_ >> 1 ^ -(revision_ & 1), at + 1
-        while data[at] > 0x7F:
-            at += 1
-        at += 1
-        while data[at] > 0x7F:
-            at += 1
-        at += 1
-        while data[at] > 0x7F:
-            at += 1
-        at += 1
-        while data[at] > 0x7F:
-            at += 1
-        at += 1
+        likes_ = data[at]
+        if likes_ > 0x7F:
+            likes_, at = read_long(data, at)
+        else:
+            likes_, at = likes_ >> 1 ^ -(likes_ & 1), at + 1
+        shares_ = data[at]
+        if shares_ > 0x7F:
+            shares_, at = read_long(data, at)
+        else:
+            shares_, at = shares_ >> 1 ^ -(shares_ & 1), at + 1
+        comments_ = data[at]
+        if comments_ > 0x7F:
+            comments_, at = read_long(data, at)
+        else:
+            comments_, at = comments_ >> 1 ^ -(comments_ & 1), at + 1
+        impressions_ = data[at]
+        if impressions_ > 0x7F:
+            impressions_, at = read_long(data, at)
+        else:
+            impressions_, at = impressions_ >> 1 ^ -(impressions_ & 1), at + 1
         size = data[at]
         if size & 0x81:
             size, at = read_size(data, at)
@@ -174,6 +189,11 @@ def read_interaction(data: bytes, at: i64, count: i64) -> tuple[list[dict[str, A
             "received_at": received_at_,
             "automated": automated_,
             "revision": revision_,
+            "author_followers": author_followers_,
+            "likes": likes_,
+            "shares": shares_,
+            "comments": comments_,
+            "impressions": impressions_,
         })
     return records, at
 
@@ -323,6 +343,11 @@ def pane(
     sla_missed: int,
     clock_skew: int,
     too_late: int,
+    likes: int,
+    shares: int,
+    comments: int,
+    impressions: int,
+    stale_snapshots: int,
     first_buckets: Sequence[int],
     first_counts: Sequence[int],
     next_buckets: Sequence[int],
@@ -355,6 +380,11 @@ def pane(
     write_long(out, sla_missed)
     write_long(out, clock_skew)
     write_long(out, too_late)
+    write_long(out, likes)
+    write_long(out, shares)
+    write_long(out, comments)
+    write_long(out, impressions)
+    write_long(out, stale_snapshots)
     write_longs(out, first_buckets)
     write_longs(out, first_counts)
     write_longs(out, next_buckets)
@@ -389,6 +419,11 @@ def rolling(
     sla_missed: int,
     clock_skew: int,
     too_late: int,
+    likes: int,
+    shares: int,
+    comments: int,
+    impressions: int,
+    stale_snapshots: int,
     contacts: int,
     conversations: int,
     alternations: int,
@@ -404,6 +439,7 @@ def rolling(
     at_risk: int,
     breached: int,
     oldest_opened_at: int | None,
+    followers: int | None,
     version: int,
 ) -> bytes:
     """Return one record."""
@@ -433,6 +469,11 @@ def rolling(
     write_long(out, sla_missed)
     write_long(out, clock_skew)
     write_long(out, too_late)
+    write_long(out, likes)
+    write_long(out, shares)
+    write_long(out, comments)
+    write_long(out, impressions)
+    write_long(out, stale_snapshots)
     write_long(out, contacts)
     write_long(out, conversations)
     write_long(out, alternations)
@@ -472,6 +513,11 @@ def rolling(
     else:
         out.append(2)
         write_long(out, oldest_opened_at)
+    if followers is None:
+        out.append(0)
+    else:
+        out.append(2)
+        write_long(out, followers)
     write_long(out, version)
     return out.getvalue()
 

@@ -86,7 +86,15 @@ class Partition:
             rows = Facts()
             state.say_rolling(self.offset, rows, also_empty=True)
             for row in told(rows).rolling:
-                names = (*PANE_COUNTERS, *WINDOW_COUNTERS, "unanswered", "at_risk", "breached", "oldest_opened_at")
+                names = (
+                    *PANE_COUNTERS,
+                    *WINDOW_COUNTERS,
+                    "unanswered",
+                    "at_risk",
+                    "breached",
+                    "oldest_opened_at",
+                    "followers",
+                )
                 found[name]["windows"][row["window"]] = {name: row[name] for name in names if row[name]} | {
                     "p50": row["response_p50"]
                 }

@@ -5,14 +5,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from schemas.metrics import Metric, metrics
+from streams.metrics.counters import WINDOW_COUNTERS
 
 PAGE = Path(__file__).parent.parent / "docs" / "metrics.md"
 MARKED = re.compile(r"(<!-- metrics: (\w+) -->\n).*?(<!-- /metrics -->)", re.DOTALL)
+GAUGES = ("unanswered", "at_risk", "breached", "oldest_opened_at", "followers")
 TABLES = {
     "panes": lambda metric: "panes" in metric.views,
-    "windows": lambda metric: metric.views == ("rolling",) and metric.section == "engagement",
-    "waiting": lambda metric: metric.views == ("rolling",) and metric.section == "waiting",
-    "derived": lambda metric: "rolling" in metric.views and len(metric.views) > 1 and not metric.counted,
+    "windows": lambda metric: metric.name in WINDOW_COUNTERS,
+    "gauges": lambda metric: metric.name in GAUGES,
+    "derived": lambda metric: (
+        "rolling" in metric.views and not metric.counted and metric.name not in (*WINDOW_COUNTERS, *GAUGES)
+    ),
     "others": lambda metric: "rolling" not in metric.views,
 }
 """What each marked table holds; every metric is in one."""

@@ -35,6 +35,7 @@ def _measure_account(
     seen: list[tuple[int, Event]], clock: int, target: int, lateness: int, expiry: int
 ) -> dict[str, Any]:
     posts, withdrawals, too_late = _in_time(seen, lateness)
+    gains, followers = _news(seen, lateness, expiry)
     stand = {
         name: post
         for name, post in posts.items()
@@ -49,9 +50,10 @@ def _measure_account(
             turns[turn["id"]] = _judge(turn, clock, target, expiry)
     return {
         "turns": turns,
-        "panes": _panes(stand, turns, too_late, clock),
+        "panes": _panes(_happenings(stand, turns, too_late, gains), clock),
         "windows": {
-            name: _window(stand, threads, turns, too_late, clock, minutes)
+            name: _window(stand, threads, turns, _happenings(stand, turns, too_late, gains), clock, minutes)
+            | ({"followers": followers} if followers else {})
             for name, minutes in (("5m", 5), ("1h", 60), ("24h", 1440))
         },
     }
@@ -70,6 +72,8 @@ def _in_time(seen: list[tuple[int, Event]], lateness: int) -> tuple[dict[str, Ev
             else:
                 too_late.append(now)
     for now, event in seen:
+        if event["kind"] in ("counters", "profile") and event["published_at"] < now - lateness:
+            too_late.append(now)
         if event["kind"] not in ("mention", "reply", "broadcast", "peer"):
             continue
         if event["published_at"] >= now - lateness:
@@ -77,6 +81,43 @@ def _in_time(seen: list[tuple[int, Event]], lateness: int) -> tuple[dict[str, Ev
         elif event["revision"] == 0:
             too_late.append(now)
     return posts, withdrawals, too_late
+
+
+def _news(  # noqa: C901 - a list of everything is long
+    seen: list[tuple[int, Event]], lateness: int, expiry: int
+) -> tuple[list[tuple[int, str, float]], int | None]:
+    """Return what the account's posts gained, as (time, counter, amount), and its followers."""
+    gains: list[tuple[int, str, float]] = []
+    newest: dict[str, Event] = {}
+    published: dict[str, int] = {}
+    withdrawn: dict[str, int] = {}
+    profiles = []
+    for now, event in seen:
+        kind, name, at = event["kind"], event["id"], event["published_at"]
+        if at < now - lateness:
+            continue
+        if kind == "withdrawal":
+            withdrawn[name] = min(at, withdrawn.get(name, at))
+        elif kind == "profile" and event["author_followers"] >= 0:
+            profiles.append((at, event["author_followers"]))
+        elif kind in ("mention", "reply", "broadcast", "peer"):
+            published.setdefault(name, at)
+        elif kind == "counters":
+            if name in newest and newest[name]["published_at"] > at:
+                gains.append((at, "stale_snapshots", 1))
+                continue
+            there = name in published and not (name in withdrawn and withdrawn[name] <= published[name] + expiry)
+            before = newest.get(name)
+            if before is None or before["published_at"] < at - 2 * expiry:
+                began = 0 if there and published[name] >= at - 2 * expiry else -1
+                before = dict.fromkeys(("likes", "shares", "comments", "impressions"), began)
+            newest[name] = event.copy()
+            for counter in ("likes", "shares", "comments", "impressions"):
+                if event[counter] < 0:
+                    newest[name][counter] = before[counter]
+                elif before[counter] >= 0:
+                    gains.append((at, counter, event[counter] - before[counter]))
+    return gains, max(profiles)[1] if profiles else None
 
 
 def _parent(post: Event, among: dict[str, Event], expiry: int) -> Event | None:
@@ -186,10 +227,10 @@ def _judge(turn: dict[str, Any], clock: int, target: int, expiry: int) -> dict[s
 
 
 def _happenings(  # noqa: C901, PLR0912 - a list of everything is long
-    stand: dict[str, Event], turns: dict[str, Any], too_late: list[int], clock: int
+    stand: dict[str, Event], turns: dict[str, Any], too_late: list[int], gains: list[tuple[int, str, float]]
 ) -> list[tuple[int, str, float]]:
-    """Return everything that is counted as (time, counter, amount); a deadline that lies ahead has not been missed."""
-    found: list[tuple[int, str, float]] = [(at, "too_late", 1) for at in too_late]
+    """Return everything that is counted as (time, counter, amount), what lies ahead as well."""
+    found: list[tuple[int, str, float]] = [*gains, *((at, "too_late", 1) for at in too_late)]
     for post in stand.values():
         kind = post["kind"]
         if kind == "reply":
@@ -222,26 +263,32 @@ def _happenings(  # noqa: C901, PLR0912 - a list of everything is long
             else:
                 found.append((answered_at, "response_samples", 1))
                 found.append((answered_at, "response_milliseconds", round(turn["response_seconds"] * SECOND)))
-    return [entry for entry in found if entry[0] // MINUTE <= clock // MINUTE and entry[2]]
+    return found
 
 
-def _panes(
-    stand: dict[str, Event], turns: dict[str, Any], too_late: list[int], clock: int
-) -> dict[int, dict[str, float]]:
+def _panes(happenings: list[tuple[int, str, float]], clock: int) -> dict[int, dict[str, float]]:
+    """Return what is not zero by minute; a deadline that lies ahead has not been missed."""
     panes: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    for at, name, amount in _happenings(stand, turns, too_late, clock):
-        panes[at // MINUTE][name] += amount
-    return {minute: dict(pane) for minute, pane in panes.items()}
+    for at, name, amount in happenings:
+        if at // MINUTE <= clock // MINUTE:
+            panes[at // MINUTE][name] += amount
+    counted = {minute: {name: amount for name, amount in pane.items() if amount} for minute, pane in panes.items()}
+    return {minute: pane for minute, pane in counted.items() if pane}
 
 
 def _window(  # noqa: PLR0913, PLR0917 - the oracle has no state
-    stand: dict[str, Event], threads: list[Any], turns: dict[str, Any], too_late: list[int], clock: int, minutes: int
+    stand: dict[str, Event],
+    threads: list[Any],
+    turns: dict[str, Any],
+    happenings: list[tuple[int, str, float]],
+    clock: int,
+    minutes: int,
 ) -> dict[str, Any]:
     def inside(at: int) -> bool:
         return clock // MINUTE - minutes < at // MINUTE <= clock // MINUTE
 
     window: dict[str, Any] = defaultdict(float)
-    for at, name, amount in _happenings(stand, turns, too_late, clock):
+    for at, name, amount in happenings:
         if inside(at):
             window[name] += amount
     window["contacts"] = len(

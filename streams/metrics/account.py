@@ -20,11 +20,14 @@ from streams.metrics.counters import (
     CONTACTS,
     MENTIONS,
     PEER_ANSWERS,
+    REACTIONS,
     REPLIES,
+    STALE_SNAPSHOTS,
     TOO_LATE,
 )
 from streams.metrics.model import NEVER, Facts
 from streams.metrics.panes import WINDOWS, Panes
+from streams.metrics.reactions import UNKNOWN, Reactions
 from streams.metrics.records import (
     AlertChange,
     alert_row,
@@ -48,7 +51,17 @@ from streams.metrics.threads import (
 from streams.metrics.waiting import Waiting
 
 _WITHDRAWAL: Final = -1
-_KINDS: Final = {"mention": MENTION, "reply": REPLY, "broadcast": BROADCAST, "peer": PEER, "withdrawal": _WITHDRAWAL}
+_COUNTERS: Final = -2
+_PROFILE: Final = -3
+_KINDS: Final = {
+    "mention": MENTION,
+    "reply": REPLY,
+    "broadcast": BROADCAST,
+    "peer": PEER,
+    "withdrawal": _WITHDRAWAL,
+    "counters": _COUNTERS,
+    "profile": _PROFILE,
+}
 _COUNTED_AS: Final = {
     MENTION: MENTIONS,
     REPLY: REPLIES,
@@ -77,6 +90,9 @@ class Account:
         """When a post was taken away; kept as long as the post itself may still arrive."""
         self.contacts: dict[str, list[int]] = {}
         """The minutes in which a contact wrote, in order."""
+        self.reactions = Reactions(2 * targets.expiry)
+        self.followers = (0, UNKNOWN)
+        """When the account's followers were counted last, ms, and how many there were."""
         self.panes = Panes(panes or {}, clock // MINUTE, self._horizon(clock) // MINUTE)
         # What follows is found again from the above (see `hold`).
         self.where: dict[str, Strand | None] = {}
@@ -120,8 +136,8 @@ class Account:
                 self.panes.at(clock // MINUTE).counters[TOO_LATE] += 1
                 self.live = True
             return
-        if number == _WITHDRAWAL:
-            self._withdraw(event["id"], at)
+        if number < 0:
+            self._take_news(number, event)
             return
         if event["id"] in self.where:
             return  # a repetition, or an edit, which changes no clock
@@ -141,6 +157,26 @@ class Account:
             self._place(message, None)
         else:
             self._place(message, self._strand_of_reply(message, event["conversation_id"], event["contact_id"]))
+
+    def _take_news(self, number: int, event: Record) -> None:
+        """Take in what is no message: news of a post, or of the account."""
+        post, at = event["id"], event["published_at"]
+        if number == _WITHDRAWAL:
+            self._withdraw(post, at)
+        elif number == _PROFILE:
+            if event["author_followers"] != UNKNOWN:
+                self.followers = max(self.followers, (at, event["author_followers"]))
+                self.live = True
+        else:
+            gained = self.reactions.take(event, self._message(post).at if post in self.where else None)
+            counters = self.panes.at(at // MINUTE).counters
+            if gained is None:
+                counters[STALE_SNAPSHOTS] += 1
+            else:
+                for counter, amount in zip(REACTIONS, gained, strict=True):
+                    counters[counter] += amount
+            self.live = True
+            self.ahead = max(self.ahead, at)
 
     def _strand_of_reply(self, message: Message, conversation: str, contact: str) -> Strand | None:
         """Return where a reply belongs: where it says; else with the post that it answers, once that is known."""
@@ -385,6 +421,7 @@ class Account:
             self._forget_answer(message)
         for post in [post for post, at in self.withdrawn.items() if at < now - self.targets.lateness]:
             del self.withdrawn[post]
+        self.reactions.forget(horizon)
         oldest = now // MINUTE - _CONTACT_MINUTES
         for contact in [contact for contact, minutes in self.contacts.items() if minutes[-1] < oldest]:
             del self.contacts[contact]
@@ -397,7 +434,7 @@ class Account:
         minute = self.panes.now
         if self.panes.windows[-1] or self.panes.fresh or self.ahead // MINUTE > minute:
             wake = min(wake, (minute + 1) * MINUTE)
-        if self.where or self.strands or self.withdrawn or self.panes.by_minute:
+        if self.where or self.strands or self.withdrawn or self.reactions.by_post or self.panes.by_minute:
             wake = min(wake, self.forget_at())
         return wake
 
@@ -442,9 +479,12 @@ class Account:
     def say_rolling(self, version: int, facts: Facts, *, also_empty: bool) -> None:
         """Append the rolling rows as of the clock's minute, those of empty windows if asked for."""
         self.panes.merge()
-        waiting = self.waiting.columns() | {"version": version}
+        _, followers = self.followers
+        gauges = self.waiting.columns()
+        gauges["followers"] = followers if followers != UNKNOWN else None
+        gauges["version"] = version
         facts.rolling += [
-            rolling_row(self.name, name, self.panes.now, window, waiting)
+            rolling_row(self.name, name, self.panes.now, window, gauges)
             for (name, _), window in zip(WINDOWS, self.panes.windows, strict=True)
             if window or also_empty
         ]

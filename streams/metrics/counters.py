@@ -32,6 +32,11 @@ PANE_COUNTERS: Final = (
     "sla_missed",
     "clock_skew",
     "too_late",
+    "likes",
+    "shares",
+    "comments",
+    "impressions",
+    "stale_snapshots",
 )
 WINDOW_COUNTERS: Final = ("contacts", "conversations", "alternations", "reach_2", "reach_3", "reach_5")
 """What belongs to windows and not to panes. A contact or a thread counts in the pane of its latest message only, so that a
@@ -55,10 +60,13 @@ SLA_MET: Final = 18
 SLA_MISSED: Final = 19
 CLOCK_SKEW: Final = 20
 TOO_LATE: Final = 21
-CONTACTS: Final = 22
-CONVERSATIONS: Final = 23
-ALTERNATIONS: Final = 24
-REACH: Final = ((2, 25), (3, 26), (5, 27))
+REACTIONS: Final = (22, 23, 24, 25)
+"""Likes, shares, comments and impressions."""
+STALE_SNAPSHOTS: Final = 26
+CONTACTS: Final = 27
+CONVERSATIONS: Final = 28
+ALTERNATIONS: Final = 29
+REACH: Final = ((2, 30), (3, 31), (5, 32))
 """(alternations, counter) of threads that reach so many."""
 
 FIRST_BUCKETS: Final = 1 << 16

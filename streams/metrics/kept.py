@@ -15,7 +15,16 @@ LAYOUT: Final = 4
 SILENT: Final = HOUR
 """A strand in which nobody has spoken for so long (ms) stands as bytes alone: most of what falls due in it has by then."""
 
-_Kept = tuple[int, int, list[msgspec.Raw], list[Row], dict[str, int], dict[str, list[int]], dict[int, bytes]]
+_Kept = tuple[
+    tuple[int, int],
+    list[msgspec.Raw],
+    list[Row],
+    dict[str, int],
+    dict[str, list[int]],
+    dict[int, bytes],
+    dict[str, list[int]],
+    tuple[int, int],
+]
 
 _decode: Final = msgspec.msgpack.Decoder(_Kept).decode
 _ARRAY: Final = b"\xdd"
@@ -28,14 +37,16 @@ def pack(state: Account) -> bytes:
     kept = [strand.keep(silent) for strand in state.strands.values()]
     strands = msgspec.Raw(_ARRAY + len(kept).to_bytes(4, "big") + b"".join(kept))
     loose = [message.row() for message in state.loose.values()]
-    return encode((state.clock, state.ahead, strands, loose, state.withdrawn, state.contacts, state.panes.by_minute))
+    messages = strands, loose, state.withdrawn, state.contacts
+    numbers = state.panes.by_minute, state.reactions.by_post, state.followers
+    return encode(((state.clock, state.ahead), *messages, *numbers))
 
 
 def unpack(account: str, targets: Targets, data: bytes) -> Account:
     """Return the state that :func:`pack` wrote. Raises ValueError."""
-    clock, ahead, strands, loose, withdrawn, contacts, panes = _decode(data)
+    (clock, ahead), strands, loose, withdrawn, contacts, panes, reactions, followers = _decode(data)
     state = Account(account, targets, clock, panes)
-    state.ahead, state.withdrawn = ahead, withdrawn
+    state.ahead, state.withdrawn, state.reactions.by_post, state.followers = ahead, withdrawn, reactions, followers
     known: dict[Any, Any] = {}
     for raw in strands:
         row = decode(raw)

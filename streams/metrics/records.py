@@ -57,8 +57,8 @@ def pane_row(account: str, minute: int, tally: Tally, version: int) -> bytes:
     return rows.pane(**record)
 
 
-def rolling_row(account: str, window: str, minute: int, tally: Tally, waiting: Record) -> bytes:
-    """Return the ``rolling`` row of a window that ends with ``minute``; ``waiting``: who waits, and the version."""
+def rolling_row(account: str, window: str, minute: int, tally: Tally, gauges: Record) -> bytes:
+    """Return the ``rolling`` row of a window that ends with ``minute``; ``gauges``: what stands now, and the version."""
     record: Record = dict(zip(_ROLLING_COUNTERS, tally.counters, strict=True))
     both = add_all(dict(tally.first), tally.following)
     record["response_p50"], record["response_p90"], record["response_p99"] = quantiles(both, (0.5, 0.9, 0.99))
@@ -67,7 +67,7 @@ def rolling_row(account: str, window: str, minute: int, tally: Tally, waiting: R
     record["account"] = account
     record["window"] = window
     record["as_of"] = minute * MINUTE
-    record.update(waiting)
+    record.update(gauges)
     return rows.rolling(**record)
 
 

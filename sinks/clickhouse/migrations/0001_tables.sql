@@ -133,6 +133,11 @@ CREATE TABLE IF NOT EXISTS panes_versions
     sla_missed            Int64 CODEC(T64, ZSTD(1)),
     clock_skew            Int64 CODEC(T64, ZSTD(1)),
     too_late              Int64 CODEC(T64, ZSTD(1)),
+    likes                 Int64 CODEC(T64, ZSTD(1)),
+    shares                Int64 CODEC(T64, ZSTD(1)),
+    comments              Int64 CODEC(T64, ZSTD(1)),
+    impressions           Int64 CODEC(T64, ZSTD(1)),
+    stale_snapshots       Int64 CODEC(T64, ZSTD(1)),
     first_buckets         Array(Int32) CODEC(ZSTD(1)),
     first_counts          Array(Int32) CODEC(ZSTD(1)),
     next_buckets          Array(Int32) CODEC(ZSTD(1)),
@@ -172,6 +177,11 @@ CREATE TABLE IF NOT EXISTS rolling_versions
     sla_missed            Int64 CODEC(T64, ZSTD(1)),
     clock_skew            Int64 CODEC(T64, ZSTD(1)),
     too_late              Int64 CODEC(T64, ZSTD(1)),
+    likes                 Int64 CODEC(T64, ZSTD(1)),
+    shares                Int64 CODEC(T64, ZSTD(1)),
+    comments              Int64 CODEC(T64, ZSTD(1)),
+    impressions           Int64 CODEC(T64, ZSTD(1)),
+    stale_snapshots       Int64 CODEC(T64, ZSTD(1)),
     contacts              Int64 CODEC(T64, ZSTD(1)),
     conversations         Int64 CODEC(T64, ZSTD(1)),
     alternations          Int64 CODEC(T64, ZSTD(1)),
@@ -187,6 +197,7 @@ CREATE TABLE IF NOT EXISTS rolling_versions
     at_risk               Int64 CODEC(T64, ZSTD(1)),
     breached              Int64 CODEC(T64, ZSTD(1)),
     oldest_opened_at      Nullable(DateTime64(3, 'UTC')) CODEC(Delta, ZSTD(1)),
+    followers             Nullable(Int64) CODEC(T64, ZSTD(1)),
     version               Int64 CODEC(Delta, ZSTD(1))
 )
 ENGINE = ReplacingMergeTree(version)

@@ -22,7 +22,12 @@ SELECT
     within_1h_hits / nullIf(within_1h_hits + within_1h_misses, 0) AS within_1h,
     within_24h_hits / nullIf(within_24h_hits + within_24h_misses, 0) AS within_24h,
     sla_met / nullIf(sla_met + sla_missed, 0) AS sla,
-    replies / nullIf(replies + broadcasts, 0) AS reply_share
+    replies / nullIf(replies + broadcasts, 0) AS reply_share,
+    likes / nullIf(broadcasts, 0) AS applause,
+    shares / nullIf(broadcasts, 0) AS amplification,
+    comments / nullIf(broadcasts, 0) AS conversation_rate,
+    (likes + shares + comments) / nullIf(impressions, 0) AS engagement_by_impressions,
+    (likes + shares + comments) / nullIf(followers, 0) AS engagement_by_followers
 FROM rolling_versions FINAL;
 
 CREATE OR REPLACE VIEW alerts AS
@@ -127,6 +132,11 @@ SELECT
     sum(pane.sla_missed) AS sla_missed,
     sum(pane.clock_skew) AS clock_skew,
     sum(pane.too_late) AS too_late,
+    sum(pane.likes) AS likes,
+    sum(pane.shares) AS shares,
+    sum(pane.comments) AS comments,
+    sum(pane.impressions) AS impressions,
+    sum(pane.stale_snapshots) AS stale_snapshots,
     turns_answered / nullIf(turns, 0) AS response_rate,
     response_milliseconds / 1000 / nullIf(response_samples, 0) AS response_mean_seconds,
     within_15m_hits / nullIf(within_15m_hits + within_15m_misses, 0) AS within_15m,
@@ -134,6 +144,10 @@ SELECT
     within_24h_hits / nullIf(within_24h_hits + within_24h_misses, 0) AS within_24h,
     sla_met / nullIf(sla_met + sla_missed, 0) AS sla,
     replies / nullIf(replies + broadcasts, 0) AS reply_share,
+    likes / nullIf(broadcasts, 0) AS applause,
+    shares / nullIf(broadcasts, 0) AS amplification,
+    comments / nullIf(broadcasts, 0) AS conversation_rate,
+    (likes + shares + comments) / nullIf(impressions, 0) AS engagement_by_impressions,
     quantileExactWeightedInterpolatedOrNullArray(0.5)(pane.seconds, pane.counts) AS response_p50,
     quantileExactWeightedInterpolatedOrNullArray(0.9)(pane.seconds, pane.counts) AS response_p90,
     quantileExactWeightedInterpolatedOrNullArray(0.99)(pane.seconds, pane.counts) AS response_p99,
