@@ -40,6 +40,8 @@ REPEAT_SECONDS: Final = 5.0
 ACCOUNTS: Final = 8
 STORIES_PER_HOUR: Final = 40.0
 """Threads that begin per account: something happens every second or two."""
+POLLS: Final = 600_000
+"""The counters of the accounts' posts are asked for this often, in ms."""
 
 
 class _Part:
@@ -77,7 +79,9 @@ async def show(settings: Settings, console: Console, seed: int, seconds: float |
 async def _tell(plant: Embedded, console: Console, seed: int, stop: asyncio.Event) -> None:
     start = SIMULATED_NOW - HISTORY_HOURS * 3_600_000
     events = _shifted(
-        simulate(SimulatorOptions(seed=seed, accounts=ACCOUNTS, start=start, stories_per_hour=STORIES_PER_HOUR))
+        simulate(
+            SimulatorOptions(seed=seed, accounts=ACCOUNTS, start=start, stories_per_hour=STORIES_PER_HOUR, polls=POLLS)
+        )
     )
     history, first = _until(events, _now())
     with console.status(f"telling the last {HISTORY_HOURS} hours of {ACCOUNTS} simulated brands"):

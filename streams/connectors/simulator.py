@@ -25,6 +25,7 @@ from schemas.codec import Record
 from streams.connectors import phrases
 from streams.connectors.base import Counts
 from streams.connectors.brands import SECOND, THURSDAY, WEEK, Brand, make_brand
+from streams.connectors.polls import polled
 from streams.connectors.truth import Post, Story, Truth
 from streams.interactions import interaction
 from streams.metrics.targets import DAY, HOUR, MINUTE
@@ -61,6 +62,8 @@ class SimulatorOptions:
     deletions: float = 0.01
     without_conversation: float = 0.1
     """Share of the stories whose network gives no conversation."""
+    polls: int | None = None
+    """The counters of an account's posts are asked for this often. None: never. Not counted in ``events``."""
 
 
 class Simulator:
@@ -85,6 +88,11 @@ def simulate(options: SimulatorOptions, truth: Truth | None = None) -> Iterator[
 
     Memory grows with the number of stories under way, not with time; with ``truth`` it grows with time too.
     """
+    stories = _stories(options, truth)
+    return stories if options.polls is None else polled(stories, options.polls)
+
+
+def _stories(options: SimulatorOptions, truth: Truth | None) -> Iterator[Record]:
     world = _World(options, truth)
     told = 0
     while world.plans or world.deliveries:

@@ -96,6 +96,7 @@ def begin(broker: Kafka, directory: Path, options: Options, say: Callable[[str],
         start=lapse.start,
         duration=duration,
         stories_per_hour=options.events / EVENTS_PER_STORY / options.accounts / (duration / HOUR),
+        polls=6 * HOUR,
     )
     plant = Plant(broker, settings, lapse, directory)
     plant.without = options.without

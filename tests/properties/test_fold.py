@@ -168,6 +168,7 @@ def test_simulated_worlds_are_measured_as_they_were_meant(seed: int, messages: r
         edits=0.1,
         deletions=0.15,
         without_conversation=0.3,
+        polls=None if not in_order else HOUR,
     )
     events = list(simulate(options, truth))
     if not events:
