@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from schemas.access import Role, commands
+from sinks.clickhouse import explanation
 from sinks.clickhouse.connection import connect
 from sinks.clickhouse.migrate import migrate as migrate_tables
 from sinks.clickhouse.migrate import pending
@@ -22,7 +23,7 @@ from sinks.clickhouse.queries import report as query_report
 from sinks.clickhouse.sink import Plan, run_sink
 from streams import demo as demonstration
 from streams import embedded as plant
-from streams import kafka, telemetry, terminal
+from streams import explaining, kafka, telemetry, terminal
 from streams.app import run_worker
 from streams.config import Settings, load_brands, load_settings
 from streams.connection import kafka_options
@@ -213,6 +214,24 @@ def report(embedded: EmbeddedOption = None, clickhouse: ClickHouseOption = None)
     """Show how well each account listens and answers."""
     client = _client(embedded, clickhouse)
     console.print(terminal.report_table(query_report(client), console.width))
+    client.close()
+
+
+@app.command()
+def explain(  # noqa: PLR0913, PLR0917 - they are the command's options
+    account: Annotated[str, typer.Argument(help="The account, network:account_id.")],
+    metric: Annotated[str, typer.Argument(help="A column of `rolling`: response_rate, within_1h, unanswered, …")],
+    window: Annotated[str, typer.Option(metavar="5m|1h|24h", help="The window.")] = "24h",
+    at: Annotated[str | None, typer.Option(metavar="TIME", help="As it was then; now unless given.")] = None,
+    posts: Annotated[int, typer.Option(min=0, max=1000, help="Show so many posts of each part.")] = 5,
+    embedded: EmbeddedOption = None,
+    clickhouse: ClickHouseOption = None,
+) -> None:
+    """Say why a number is what it is: its definition, what it is made of, and the posts behind it."""
+    then = None if at is None else explaining.moment(at)
+    client = _client(embedded, clickhouse)
+    question = explanation.Question(account, metric, window, then, posts)
+    console.print(explaining.explained(explanation.explain(client, question)))
     client.close()
 
 

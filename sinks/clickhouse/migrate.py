@@ -63,9 +63,11 @@ def catalogue() -> str:
 
     They are no migration, for they change whenever somebody finds a better sentence.
     """
-    names = ("name", "label", "definition", "unit", "better", "section", "views", "counted_at")
+    names = ("name", "label", "definition", "unit", "better", "section", "views", "counted")
     columns = ", ".join(f"metric.{number} AS {name}" for number, name in enumerate(names, 1))
-    rows = ", ".join(f"({', '.join(_literal(value) for value in metric)})" for metric in metrics().values())
+    rows = ", ".join(
+        f"({', '.join(_literal(getattr(metric, name)) for name in names)})" for metric in metrics().values()
+    )
     return f"CREATE OR REPLACE VIEW metrics AS SELECT {columns} FROM (SELECT arrayJoin([{rows}]) AS metric)"  # noqa: S608 - our own words
 
 

@@ -1,0 +1,95 @@
+"""``rapport explain``: a number with its definition, what it is made of, and the posts behind it, as people read it."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from sinks.clickhouse.explanation import Explanation, Part
+from streams.errors import SettingsError
+from streams.terminal import NOTHING, duration, share
+
+CLOSE: Final = 0.011
+"""Quantiles of the stream come from histograms of 1 % relative error: the facts may differ by so much."""
+
+
+def moment(text: str) -> datetime:
+    """Return the time that ``--at`` gives, UTC unless it says otherwise. Raises :class:`SettingsError`."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise SettingsError(f"--at {text} is no time", "give one such as 2026-03-02 or 2026-03-02T14:30") from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def explained(explanation: Explanation) -> Group:
+    """Return what to print."""
+    return Group(*_parts(explanation))
+
+
+def _parts(explanation: Explanation) -> Iterator[RenderableType]:
+    metric = explanation.metric
+    start, end = (f"{time:%Y-%m-%d %H:%M}" for time in (explanation.start, explanation.end))
+    yield Text.assemble((f"{metric.label}: {_said(explanation.value, metric.unit)}", "bold"))
+    yield Text(f"{explanation.account}, {start} to {end} UTC")
+    yield Text(f"{metric.name}: {metric.definition}\n".replace("`", ""))
+    if explanation.under:
+        yield Text(f"= {_sum(explanation.over)} ÷ {_sum(explanation.under)}\n")
+    shown: set[str] = set()
+    for part in (*explanation.over, *explanation.under):
+        if part.metric.name not in shown:
+            shown.add(part.metric.name)
+            yield from _part(part)
+
+
+def _sum(parts: Sequence[Part]) -> str:
+    texts = [f"{_said(part.value, part.metric.unit)} {part.metric.name}" for part in parts]
+    return texts[0] if len(texts) == 1 else f"({' + '.join(texts)})"
+
+
+def _part(part: Part) -> Iterator[RenderableType]:
+    """Show one count: what the facts make of it, and the newest of them."""
+    said = f"{part.metric.name} {_said(part.value, part.metric.unit)}"
+    if part.again is not None:
+        agree = _agree(part)
+        said += f"; counted again from {part.metric.facts}: {_said(part.again, part.metric.unit)}"
+        said += "" if agree else "  ← they differ: what came since has changed it, or the sink is behind"
+    yield Text(said)
+    if not part.posts:
+        return
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    for name in ("time", "who", "what became of it", "after", "what was said"):
+        table.add_column(name, no_wrap=name != "what was said", overflow="ellipsis")
+    for post in part.posts:
+        text = " ".join(post["text"].split()) or post["id"]
+        said_there = f"[link={post['url']}]{escape(text)}[/link]" if post["url"].startswith("http") else escape(text)
+        table.add_row(
+            f"{post['at']:%m-%d %H:%M}", escape(post["contact"]), post["status"], duration(post["seconds"]), said_there
+        )
+    yield table
+
+
+def _agree(part: Part) -> bool:
+    if part.value is None or part.again is None:
+        return part.value is part.again
+    return abs(part.value - part.again) <= (CLOSE * part.again if part.metric.unit == "seconds" else 0)
+
+
+def _said(value: object, unit: str) -> str:
+    """Say a number with its unit."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M} UTC"
+    if not isinstance(value, int | float):
+        return str(value)
+    if unit == "share":
+        return share(value)
+    if unit == "seconds":
+        return duration(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
