@@ -11,6 +11,7 @@ VIEWS = {
     "rolling": "rolling",
     "account_activity": f"account_activity({PERIOD})",
     "account_responsiveness": f"account_responsiveness({PERIOD})",
+    "account_waits": f"account_waits({PERIOD})",
     "time_to_answer": f"time_to_answer(account = 'n:a', {PERIOD})",
 }
 NO_METRICS = {

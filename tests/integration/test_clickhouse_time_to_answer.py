@@ -61,6 +61,26 @@ def test_time_to_answer_is_what_lifelines_says(clickhouse: Client, turns: int) -
             assert row["low"] is row["high"] is None
 
 
+def test_half_and_nine_tenths_of_each_account(clickhouse: Client) -> None:
+    def within(waits: list[Wait], share: float) -> float | None:
+        found = KaplanMeierFitter().fit([seconds for seconds, _ in waits], [known for _, known in waits])
+        reached = found.survival_function_["KM_estimate"] <= 1 - share + 1e-12
+        return float(reached.idxmax()) if reached.any() else None
+
+    rnd = random.Random(3)
+    truth = {name: wait_for(clickhouse, rnd, name, 200, mean) for name, mean in (("n:a", HOUR), ("n:b", 20 * HOUR))}
+    found = rows(
+        clickhouse,
+        "SELECT * FROM account_waits(from = {a:DateTime64(3)}, to = {b:DateTime64(3)})",
+        a=at(NOON),
+        b=at(NOON + DAY),
+    )
+    assert {row["account"]: (row["half_within"], row["ninety_within"]) for row in found} == {
+        name: (within(waits, 0.5), within(waits, 0.9)) for name, waits in truth.items()
+    }
+    assert {row["ninety_within"] is None for row in found} == {True}
+
+
 @pytest.mark.parametrize("mean", [HOUR, 3 * HOUR])
 def test_two_accounts_are_compared_as_lifelines_compares_them(clickhouse: Client, mean: float) -> None:
     rnd = random.Random(7)

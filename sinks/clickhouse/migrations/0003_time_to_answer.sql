@@ -5,11 +5,12 @@
 -- The turns opened in from ≤ time < to: how long each has waited, and whether an answer ended that.
 CREATE OR REPLACE VIEW waits AS
 SELECT
+    account,
     turn_id,
     ifNull(answered_at < end, false) AS closed,
     (toUnixTimestamp64Milli(if(closed, assumeNotNull(answered_at), end)) - toUnixTimestamp64Milli(opened_at)) / 1000 AS seconds
 FROM (SELECT *, least({to:DateTime64(3, 'UTC')}, now64(3, 'UTC')) AS end FROM turns)
-WHERE account = {account:String} AND opened_at >= {from:DateTime64(3, 'UTC')} AND opened_at < end;
+WHERE opened_at >= {from:DateTime64(3, 'UTC')} AND opened_at < end;
 
 -- One row for each moment at which a turn was answered or last seen waiting. `survival` is the share still unanswered after so many
 -- seconds, `low` and `high` its 95 % band: Greenwood's variance on the scale of log(−log), as most statistics programs have it
@@ -20,7 +21,8 @@ WITH
     moments AS
     (
         SELECT seconds, countIf(closed) AS answered, sum(count()) OVER (ORDER BY seconds DESC) AS at_risk
-        FROM waits(account = {account:String}, from = {from:DateTime64(3, 'UTC')}, to = {to:DateTime64(3, 'UTC')})
+        FROM waits(from = {from:DateTime64(3, 'UTC')}, to = {to:DateTime64(3, 'UTC')})
+        WHERE account = {account:String}
         GROUP BY seconds
     ),
     curve AS
@@ -43,6 +45,32 @@ SELECT
 FROM curve
 ORDER BY seconds;
 
+-- Of each account: within how many seconds half, and nine tenths, of all turns are answered, by the same estimate. NULL where
+-- so many have not been.
+CREATE OR REPLACE VIEW account_waits AS
+WITH
+    moments AS
+    (
+        SELECT
+            account,
+            seconds,
+            countIf(closed) AS answered,
+            sum(count()) OVER (PARTITION BY account ORDER BY seconds DESC) AS at_risk
+        FROM waits(from = {from:DateTime64(3, 'UTC')}, to = {to:DateTime64(3, 'UTC')})
+        GROUP BY account, seconds
+    ),
+    curves AS
+    (
+        SELECT account, seconds, exp(sum(log(1 - answered / at_risk)) OVER (PARTITION BY account ORDER BY seconds)) AS survival
+        FROM moments
+    )
+SELECT
+    account,
+    minOrNullIf(seconds, survival <= 0.5 + 1e-12) AS half_within,
+    minOrNullIf(seconds, survival <= 0.1 + 1e-12) AS ninety_within
+FROM curves
+GROUP BY account;
+
 -- Whether two accounts, or two periods of one, keep people waiting differently: the log-rank test. `expected` is how many of
 -- the first would have been answered if there were no difference; more answers than that are sooner answers. `p_value` is
 -- the chance of a difference as large as this by accident (chi-squared, one degree of freedom).
@@ -51,11 +79,12 @@ WITH
     both AS
     (
         SELECT 1 AS first, closed, seconds
-        FROM waits(account = {account:String}, from = {from:DateTime64(3, 'UTC')}, to = {to:DateTime64(3, 'UTC')})
+        FROM waits(from = {from:DateTime64(3, 'UTC')}, to = {to:DateTime64(3, 'UTC')})
+        WHERE account = {account:String}
         UNION ALL
         SELECT 0 AS first, closed, seconds
-        FROM waits(
-            account = {other_account:String}, from = {other_from:DateTime64(3, 'UTC')}, to = {other_to:DateTime64(3, 'UTC')})
+        FROM waits(from = {other_from:DateTime64(3, 'UTC')}, to = {other_to:DateTime64(3, 'UTC')})
+        WHERE account = {other_account:String}
     ),
     moments AS
     (
