@@ -19,7 +19,6 @@ from sinks.clickhouse import explanation
 from sinks.clickhouse.connection import connect
 from sinks.clickhouse.migrate import migrate as migrate_tables
 from sinks.clickhouse.migrate import pending
-from sinks.clickhouse.queries import report as query_report
 from sinks.clickhouse.sink import Plan, run_sink
 from streams import demo as demonstration
 from streams import embedded as plant
@@ -30,6 +29,9 @@ from streams.connection import kafka_options
 from streams.errors import EXIT_INTERRUPTED, EXIT_RESTART, EXIT_USAGE, RapportError, SettingsError, broker_refusal
 from streams.metrics.fold import Fold
 from streams.replaying import Request, replay_embedded, replay_into
+from streams.reporting import report as reporting
+from streams.reporting import written
+from streams.reporting.page import html
 
 STOP_SECONDS = 9.0
 """A sink that is asked to stop takes no longer: what is not committed then is read again by the next one."""
@@ -62,6 +64,15 @@ class Format(StrEnum):
     TWCS = "twcs"
     PAIRS = "pairs"
     JSONL = "jsonl"
+
+
+class ReportFormat(StrEnum):
+    """How a report is written."""
+
+    TERMINAL = "terminal"
+    MARKDOWN = "markdown"
+    HTML = "html"
+    CSV = "csv"
 
 
 EmbeddedOption = Annotated[
@@ -210,11 +221,37 @@ def sql(
 
 
 @app.command()
-def report(embedded: EmbeddedOption = None, clickhouse: ClickHouseOption = None) -> None:
-    """Show how well each account listens and answers."""
+def report(  # noqa: PLR0913, PLR0917 - they are the command's options
+    start: Annotated[
+        str | None,
+        typer.Option("--from", metavar="TIME", help="When the period begins; --days before its end unless given."),
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="When it ends; now, or where what was replayed ends.")
+    ] = None,
+    days: Annotated[float, typer.Option(min=0.01, help="How long it is.")] = 7.0,
+    format: Annotated[ReportFormat, typer.Option(help="How it is written.")] = ReportFormat.TERMINAL,  # noqa: A002
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it to FILE.")] = None,
+    embedded: EmbeddedOption = None,
+    clickhouse: ClickHouseOption = None,
+) -> None:
+    """Say how well each account listened and answered in a period, and what changed most since the one before."""
+    since, until = (
+        None if time is None else terminal.moment(time, option) for time, option in ((start, "--from"), (end, "--to"))
+    )
     client = _client(embedded, clickhouse)
-    console.print(terminal.report_table(query_report(client), console.width))
+    found = reporting.report(client, reporting.period_of(client, since, until, days))
     client.close()
+    if format is ReportFormat.TERMINAL and output is None:
+        console.print(written.terminal(found))
+        return
+    text = {"markdown": written.markdown, "html": html, "csv": written.table, "terminal": written.markdown}[format](
+        found
+    )
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        _write(output, text)
 
 
 @app.command()
@@ -228,7 +265,7 @@ def explain(  # noqa: PLR0913, PLR0917 - they are the command's options
     clickhouse: ClickHouseOption = None,
 ) -> None:
     """Say why a number is what it is: its definition, what it is made of, and the posts behind it."""
-    then = None if at is None else explaining.moment(at)
+    then = None if at is None else terminal.moment(at, "--at")
     client = _client(embedded, clickhouse)
     question = explanation.Question(account, metric, window, then, posts)
     console.print(explaining.explained(explanation.explain(client, question)))
@@ -255,6 +292,13 @@ def check() -> None:
         except RapportError as error:
             problems.append(str(error))
     _findings(problems, "settings, brokers, topics and tables are as they should be")
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, "utf-8")
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be written ({error.strerror})", "give another --output") from None
 
 
 def _settings(brokers: str | None, clickhouse: str | None) -> Settings:

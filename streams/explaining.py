@@ -1,7 +1,7 @@
 """``rapport explain``: a number with its definition, what it is made of, and the posts behind it, as people read it."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from rich.box import SIMPLE_HEAD
@@ -11,20 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from sinks.clickhouse.explanation import Explanation, Part
-from streams.errors import SettingsError
 from streams.terminal import NOTHING, duration, share
 
 CLOSE: Final = 0.011
 """Quantiles of the stream come from histograms of 1 % relative error: the facts may differ by so much."""
-
-
-def moment(text: str) -> datetime:
-    """Return the time that ``--at`` gives, UTC unless it says otherwise. Raises :class:`SettingsError`."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise SettingsError(f"--at {text} is no time", "give one such as 2026-03-02 or 2026-03-02T14:30") from None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def explained(explanation: Explanation) -> Group:

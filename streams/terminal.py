@@ -1,6 +1,7 @@
 """What people see in the terminal: tables, summaries, and times as people say them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from clickhouse_connect.driver.exceptions import Error
@@ -31,6 +32,15 @@ def pace(speed: str) -> Pace:
     if not 0 < factor < float("inf"):
         raise SettingsError(f"--speed {speed} is no speed", "give max, live, or simulated seconds a second such as 60")
     return factor
+
+
+def moment(text: str, option: str) -> datetime:
+    """Return the time that an option gives, UTC unless it says otherwise. Raises :class:`SettingsError`."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise SettingsError(f"{option} {text} is no time", "give one such as 2026-03-02 or 2026-03-02T14:30") from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def duration(seconds: float | None) -> str:

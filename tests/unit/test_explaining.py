@@ -10,7 +10,8 @@ from rich.console import Console
 from schemas.metrics import metrics
 from sinks.clickhouse.explanation import Explanation, Part
 from streams.errors import SettingsError
-from streams.explaining import explained, moment
+from streams.explaining import explained
+from streams.terminal import moment
 
 END = datetime(2026, 3, 3, 14, 21, tzinfo=UTC)
 
@@ -52,7 +53,7 @@ def test_what_people_write_is_text() -> None:
 
 
 def test_a_time_is_utc_unless_it_says_otherwise() -> None:
-    assert moment("2026-03-03T14:21") == END
-    assert moment("2026-03-03T15:21+01:00") == END
-    with pytest.raises(SettingsError, match="is no time"):
-        moment("yesterday")
+    assert moment("2026-03-03T14:21", "--at") == END
+    assert moment("2026-03-03T15:21+01:00", "--at") == END
+    with pytest.raises(SettingsError, match="--at yesterday is no time"):
+        moment("yesterday", "--at")

@@ -1,5 +1,6 @@
 """Questions to ClickHouse, each a file of SQL beside this one."""
 
+from datetime import datetime
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -16,6 +17,31 @@ def report(client: Client) -> list[dict[str, Any]]:
     (None: nothing to divide by); ``mentions``, ``replies`` (not automated), distinct ``contacts``.
     """
     return list(client.query(_sql("report")).named_results())
+
+
+def period(client: Client, start: datetime, end: datetime) -> list[dict[str, Any]]:
+    """Return one row per account that had anything in start ≤ time < end, busiest first, with the columns of ``period.sql``."""
+    return list(client.query(_sql("period"), parameters={"from": start, "to": end}).named_results())
+
+
+def curve(client: Client, account: str, start: datetime, end: datetime) -> list[tuple[float, float]]:
+    """Return the time to answer of the turns opened in start ≤ time < end: (seconds, share still unanswered)."""
+    query = """SELECT seconds, survival FROM time_to_answer(
+        account = {account:String}, from = {from:DateTime64(3, 'UTC')}, to = {to:DateTime64(3, 'UTC')})"""
+    found = client.query(query, parameters={"account": account, "from": start, "to": end})
+    return [(float(seconds), float(survival)) for seconds, survival in found.result_rows]
+
+
+def compared(
+    client: Client, account: str, period: tuple[datetime, datetime], other: tuple[datetime, datetime]
+) -> dict[str, Any]:
+    """Return how an account's time to answer in one period differs from that in another: ``time_to_answer_compared``."""
+    query = """SELECT * FROM time_to_answer_compared(
+        account = {account:String}, from = {from:DateTime64(3, 'UTC')}, to = {to:DateTime64(3, 'UTC')},
+        other_account = {account:String},
+        other_from = {other_from:DateTime64(3, 'UTC')}, other_to = {other_to:DateTime64(3, 'UTC')})"""
+    times = {"from": period[0], "to": period[1], "other_from": other[0], "other_to": other[1]}
+    return next(iter(client.query(query, parameters={"account": account, **times}).named_results()))
 
 
 @cache
