@@ -16,10 +16,10 @@ SHORTEST: Final = 60.0
 LONGEST: Final = 7 * 86_400.0
 MARKS: Final = ((60, "1 min"), (900, "15 min"), (3_600, "1 h"), (21_600, "6 h"), (86_400, "1 d"), (604_800, "7 d"))
 STYLE: Final = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 82rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin-top: 2rem } p, li { max-width: 48rem }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap }
+th, td { padding: .3rem .5rem; text-align: right; vertical-align: top; border-bottom: 1px solid #ddd; white-space: nowrap }
 th:first-child, td:first-child { text-align: left }
 small, .before { color: #777; font-size: .85em; display: block }
 .good { color: #067a46 } .bad { color: #b3261e }
@@ -43,10 +43,7 @@ def _page(report: Report) -> Iterator[str]:
         yield from (f"<li{_class(change)}>{escape(in_words(change))}</li>" for change in report.changes)
         yield "</ul>"
     yield "<h2>Accounts</h2>\n<table>\n<tr><th>account</th>"
-    yield (
-        "".join(f'<th title="{escape(metrics()[name].definition)}">{escape(_heading(name))}</th>' for name in SHOWN)
-        + "</tr>"
-    )
+    yield ("".join(f'<th title="{_definition(name)}">{escape(_heading(name))}</th>' for name in SHOWN) + "</tr>")
     for row in report.rows:
         yield f"<tr><td>{escape(row.account)}</td>{''.join(_cell(row, name) for name in SHOWN)}</tr>"
     yield "</table>\n<p><small>Small figures: the time before.</small></p>"
@@ -58,12 +55,16 @@ def _page(report: Report) -> Iterator[str]:
         yield from (f"<figure><figcaption>{escape(row.account)}</figcaption>{_picture(row)}</figure>" for row in drawn)
         yield "</div>"
     yield "<h2>What each figure is</h2>\n<ul>"
-    yield from (f"<li>{escape(_heading(name))}: {escape(metrics()[name].definition)}</li>" for name in SHOWN)
+    yield from (f"<li>{escape(_heading(name))}: {_definition(name)}</li>" for name in SHOWN)
     yield "</ul>\n</body>\n</html>"
 
 
 def _heading(name: str) -> str:
     return HEADINGS.get(name, name)
+
+
+def _definition(name: str) -> str:
+    return escape(metrics()[name].definition.replace("`", ""))
 
 
 def _class(change: Change) -> str:

@@ -59,7 +59,10 @@ def terminal(report: Report) -> Group:
         table.add_column(HEADINGS.get(name, name), justify="right", no_wrap=True)
     for row in report.rows:
         table.add_row(row.account, *(said(row.now[name], metrics()[name]) for name in SHOWN))
-    lines: list[RenderableType] = [Text(f"How well each account listened and answered, {report.period}", style="bold"), table]
+    lines: list[RenderableType] = [
+        Text(f"How well each account listened and answered, {report.period}", style="bold"),
+        table,
+    ]
     if not report.rows:
         lines[1:] = [Text("Nothing was measured then.")]
     if report.changes:
