@@ -12,11 +12,17 @@ VIEWS = {
     "account_activity": f"account_activity({PERIOD})",
     "account_responsiveness": f"account_responsiveness({PERIOD})",
     "account_waits": f"account_waits({PERIOD})",
+    "equal_treatment": f"equal_treatment({PERIOD})",
+    "agents": f"agents({PERIOD})",
+    "templated": f"templated({PERIOD})",
+    "self_promotion": f"self_promotion({PERIOD}, domains = [])",
     "time_to_answer": f"time_to_answer(account = 'n:a', {PERIOD})",
 }
 NO_METRICS = {
     "panes": {"minute", "first_buckets", "first_counts", "next_buckets", "next_counts"},
     "rolling": {"window", "as_of"},
+    "equal_treatment": {"followers_from"},
+    "agents": {"agent"},
     "time_to_answer": {"seconds", "at_risk", "answered", "low", "high"},
 }
 """Columns that say of what, when or how surely, and not how much."""
