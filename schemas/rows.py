@@ -539,6 +539,7 @@ def turn(
     due_at: int,
     sla: str,
     skewed: bool,
+    calendar: str,
     version: int,
 ) -> bytes:
     """Return one record."""
@@ -575,6 +576,7 @@ def turn(
     write_long(out, due_at)
     write_string(out, sla)
     out.append(1 if skewed else 0)
+    write_string(out, calendar)
     write_long(out, version)
     return out.getvalue()
 

@@ -41,6 +41,7 @@ def turn_row(account: str, turn: Turn, version: int, *, stands: bool) -> bytes:
         due_at=turn.due_at,
         sla=sla,
         skewed=turn.skewed,
+        calendar="",
         version=version,
     )
 

@@ -71,6 +71,12 @@ def test_a_rerun_changes_no_row_of_any_view(clickhouse: Client) -> None:
     assert everything() == before
 
 
+def test_a_turn_says_which_calendar_it_was_measured_with(clickhouse: Client) -> None:
+    put(clickhouse, "turn", [record("turn"), record("turn", turn_id="n:2", calendar="support@2026-01-01")])
+    found = rows(clickhouse, "SELECT calendar FROM turns ORDER BY turn_id")
+    assert [row["calendar"] for row in found] == ["", "support@2026-01-01"]
+
+
 def test_versions_are_not_shown(clickhouse: Client) -> None:
     for view in VIEWS:
         assert "version" not in {row["name"] for row in rows(clickhouse, f"DESCRIBE TABLE {view}")}, view
