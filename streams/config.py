@@ -7,15 +7,19 @@ a file instead, as Docker and Kubernetes hand them over: ``RAPPORT_<NAME>_FILE``
 import os
 import tomllib
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from schemas.topics import Catalogue
+from streams.business_hours import Name, Versions
 from streams.errors import SettingsError
+from streams.metrics.calendars import Calendar
 from streams.metrics.targets import DEFAULT_TARGETS, Targets
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
@@ -162,9 +166,18 @@ class AccountTargets(BaseModel):
     target_minutes: float | None = Field(None, gt=0, le=7 * 1440, description="a turn is to be answered within this")
     lateness_hours: float | None = Field(None, gt=0, le=168, description="events this late still correct the metrics")
     expiry_days: float | None = Field(None, ge=0.5, le=90, description="an unanswered turn expires after this")
+    calendar: str | None = Field(None, description="one of [[calendars.NAME]]; empty: at work around the clock")
+
+    @field_validator("calendar")
+    @classmethod
+    def _is_there(cls, name: str | None, info: ValidationInfo) -> str | None:
+        if name and name not in (info.context or ()):
+            wrong = "there is no [[calendars.{name}]] in the file: add one, or name one that is there"
+            raise PydanticCustomError("calendar", wrong, {"name": name})
+        return name
 
     def over(self, base: Targets) -> Targets:
-        """Return ``base`` with what this table sets."""
+        """Return ``base`` with the times that this table sets."""
 
         def milliseconds(value: float | None, unit: int, otherwise: int) -> int:
             return otherwise if value is None else round(value * unit)
@@ -173,6 +186,7 @@ class AccountTargets(BaseModel):
             target=milliseconds(self.target_minutes, 60_000, base.target),
             lateness=milliseconds(self.lateness_hours, 3_600_000, base.lateness),
             expiry=milliseconds(self.expiry_days, 86_400_000, base.expiry),
+            calendar=base.calendar,
         )
 
 
@@ -183,12 +197,22 @@ class Brands(BaseModel):
 
     defaults: AccountTargets = AccountTargets()
     accounts: Mapping[str, AccountTargets] = {}
+    calendars: Mapping[Name, Versions] = {}
 
     def targets(self, account: str) -> Targets:
         """Return the targets of ``account``; a shard ``account#k`` of a hot account has those of the account."""
-        base = self.defaults.over(DEFAULT_TARGETS)
-        own = self.accounts.get(account.partition("#")[0])
-        return base if own is None else own.over(base)
+        own = self.accounts.get(account.partition("#")[0], AccountTargets())
+        name = self.defaults.calendar if own.calendar is None else own.calendar
+        return own.over(self.defaults.over(DEFAULT_TARGETS))._replace(calendar=self._calendars.get(name or ""))
+
+    @cached_property
+    def _calendars(self) -> Mapping[str, Calendar]:
+        """The calendars by name; "" is that of an account that has none, while others have. Each remembers for all its accounts."""
+        versions = {
+            name: [version.business_hours(name) for version in versions] for name, versions in self.calendars.items()
+        }
+        known = {hours.name: hours for those in versions.values() for hours in those}
+        return {name: Calendar(own, known) for name, own in ({"": [], **versions} if versions else {}).items()}
 
 
 def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - as the fields are
@@ -212,7 +236,9 @@ def load_brands(path: Path | None) -> Brands:
             f"{path} cannot be read ({error.strerror})", "name a file that exists in RAPPORT_ACCOUNTS_FILE"
         ) from None
     try:
-        return Brands.model_validate(tomllib.loads(text))
+        table = tomllib.loads(text)
+        calendars = table.get("calendars")
+        return Brands.model_validate(table, context=calendars if isinstance(calendars, dict) else {})
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not TOML", str(error)) from None
     except ValidationError as error:
@@ -222,8 +248,15 @@ def load_brands(path: Path | None) -> Brands:
 
 
 def _line(text: str, where: list[str]) -> int:
-    """Return the number of the line where the key ``where`` stands, as near as a search finds it."""
+    """Return the number of the line where the key ``where`` stands, as near as a search finds it.
+
+    A number counts the tables of the same name, or what stands within a line.
+    """
     number, lines = 0, text.splitlines()
     for part in where:
-        number = next((n for n, line in enumerate(lines[number:], number) if part in line), number)
+        if not part.isdecimal():
+            number = next((n for n, line in enumerate(lines[number:], number) if part in line), number)
+        elif lines[number].startswith("[["):
+            again = [n for n, line in enumerate(lines[number:], number) if line == lines[number]]
+            number = again[min(int(part), len(again) - 1)]
     return number + 1

@@ -67,7 +67,7 @@ class Partition:
     def results(self) -> dict[str, Any]:
         """Return what stands at the end, in the oracle's shape; withdrawn turns and empty panes do not stand."""
         self.settle()
-        found: dict[str, Any] = {name: {"turns": {}, "panes": {}, "windows": {}} for name in self.states}
+        found: dict[str, Any] = {name: {"turns": {}, "alerts": {}, "panes": {}, "windows": {}} for name in self.states}
         said = told(self.facts)
         for row in _latest(said.turns, lambda row: (row["account"], row["turn_id"])):
             if row["status"] != "withdrawn":
@@ -77,6 +77,9 @@ class Partition:
                     "conversation": row["conversation_id"],
                     **{name: row[name] for name in _TURN_FIELDS},
                 }
+        for row in _latest(said.alerts, lambda row: (row["account"], row["alert_id"])):
+            if row["state"] == "firing":
+                found[row["account"]]["alerts"][row["subject"]] = (row["escalation"], row["fired_at"])
         for row in _latest(said.panes, lambda row: (row["account"], row["minute"])):
             counts = {name: row[name] for name in PANE_COUNTERS if row[name]}
             if counts:
@@ -113,6 +116,8 @@ _TURN_FIELDS = (
     "sla",
     "due_at",
     "response_seconds",
+    "business_seconds",
+    "calendar",
 )
 
 

@@ -5,37 +5,43 @@
 
 from collections import defaultdict
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
+
+from tests.wall_clock import WallCalendar
 
 SECOND = 1000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+ESCALATIONS = (80, 100, 200, 400)
+"""Hundredths of the target at which an alert fires or escalates."""
 
 Event = dict[str, Any]
 
 
-def measure(
-    events: list[Event], clock: int, target: int = HOUR, lateness: int = DAY, expiry: int = 7 * DAY
-) -> dict[str, Any]:
-    """Return {account: {"turns": {id: …}, "panes": {minute: …}, "windows": {name: …}}} as of `clock` (ms)."""
+class Agreed(NamedTuple):
+    """What is agreed for the accounts."""
+
+    target: int = HOUR
+    lateness: int = DAY
+    expiry: int = 7 * DAY
+    calendar: WallCalendar | None = None
+
+
+def measure(events: list[Event], clock: int, **agreed: Any) -> dict[str, Any]:  # noqa: ANN401 - as the fields are
+    """Return {account: {"turns": {id: …}, "alerts": {id: …}, "panes": {minute: …}, "windows": {name: …}}} as of `clock` (ms)."""
     accounts: dict[str, list[tuple[int, Event]]] = defaultdict(list)
     now = 0
     for event in events:
         now = max(now, event["received_at"])
         accounts[event["account"]].append((now, event))
-    return {
-        account: _measure_account(seen, clock, target, lateness, expiry)
-        for account, seen in accounts.items()
-        if account
-    }
+    return {account: _measure_account(seen, clock, Agreed(**agreed)) for account, seen in accounts.items() if account}
 
 
-def _measure_account(
-    seen: list[tuple[int, Event]], clock: int, target: int, lateness: int, expiry: int
-) -> dict[str, Any]:
-    posts, withdrawals, too_late = _in_time(seen, lateness)
-    gains, followers = _news(seen, lateness, expiry)
+def _measure_account(seen: list[tuple[int, Event]], clock: int, agreed: Agreed) -> dict[str, Any]:
+    expiry = agreed.expiry
+    posts, withdrawals, too_late = _in_time(seen, agreed.lateness)
+    gains, followers = _news(seen, agreed.lateness, expiry)
     stand = {
         name: post
         for name, post in posts.items()
@@ -47,9 +53,11 @@ def _measure_account(
     turns = {}
     for thread in threads:
         for turn in _turns(thread, expiry):
-            turns[turn["id"]] = _judge(turn, clock, target, expiry)
+            turns[turn["id"]] = _judge(turn, clock, agreed)
+    alerts = {name: _alert(turn, clock) for name, turn in turns.items()}
     return {
-        "turns": turns,
+        "turns": {name: {key: turn[key] for key in turn if key != "escalates_at"} for name, turn in turns.items()},
+        "alerts": {name: alert for name, alert in alerts.items() if alert},
         "panes": _panes(_happenings(stand, turns, too_late, gains), clock),
         "windows": {
             name: _window(stand, threads, turns, _happenings(stand, turns, too_late, gains), clock, minutes)
@@ -214,16 +222,37 @@ def _turns(thread: dict[str, Any], expiry: int) -> list[dict[str, Any]]:
     return turns
 
 
-def _judge(turn: dict[str, Any], clock: int, target: int, expiry: int) -> dict[str, Any]:
-    opened_at, answered_at = turn["opened_at"], turn["answered_at"]
-    due_at = opened_at + target
+def _judge(turn: dict[str, Any], clock: int, agreed: Agreed) -> dict[str, Any]:
+    opened_at, answered_at, expiry = turn["opened_at"], turn["answered_at"], agreed.expiry
+    hours = agreed.calendar.at(opened_at) if agreed.calendar else None
+    due_at = hours.deadline(opened_at, agreed.target) if hours else opened_at + agreed.target
     if answered_at is not None:
         status, sla = "answered", "met" if answered_at <= due_at else "missed"
     else:
         status = "expired" if clock >= opened_at + expiry else "open"
         sla = "missed" if clock >= min(due_at, opened_at + expiry) else "pending"
-    seconds = None if answered_at is None or turn["skewed"] else (answered_at - opened_at) / SECOND
-    return turn | {"status": status, "sla": sla, "due_at": due_at, "response_seconds": seconds}
+    business = hours.between(opened_at, due_at) if hours else 0
+    if hours and business:
+        escalates_at = [hours.deadline(opened_at, business * percent // 100) for percent in ESCALATIONS]
+    else:
+        escalates_at = [opened_at + (due_at - opened_at) * percent // 100 for percent in ESCALATIONS]
+    measured = answered_at is not None and not turn["skewed"]
+    seconds = (answered_at - opened_at) / SECOND if measured else None
+    return turn | {
+        "status": status,
+        "sla": sla,
+        "due_at": due_at,
+        "response_seconds": seconds,
+        "business_seconds": hours.between(opened_at, answered_at) / SECOND if measured and hours else seconds,
+        "calendar": hours.name if hours else "",
+        "escalates_at": escalates_at,
+    }
+
+
+def _alert(turn: dict[str, Any], clock: int) -> tuple[int, int] | None:
+    """Return the escalation that the alert of an open turn has reached, and when; None: it does not fire."""
+    reached = [(number, at) for number, at in enumerate(turn["escalates_at"]) if at <= clock]
+    return reached[-1] if reached and turn["status"] == "open" else None
 
 
 def _happenings(  # noqa: C901, PLR0912 - a list of everything is long
@@ -311,8 +340,5 @@ def _window(  # noqa: PLR0913, PLR0917 - the oracle has no state
     window["unanswered"] = len(waiting)
     window["oldest_opened_at"] = min((turn["opened_at"] for turn in waiting), default=None)
     window["breached"] = sum(clock >= turn["due_at"] for turn in waiting)
-    window["at_risk"] = sum(
-        turn["opened_at"] + round((turn["due_at"] - turn["opened_at"]) * 0.8) <= clock < turn["due_at"]
-        for turn in waiting
-    )
+    window["at_risk"] = sum(turn["escalates_at"][0] <= clock < turn["due_at"] for turn in waiting)
     return {name: amount for name, amount in window.items() if amount}

@@ -99,7 +99,7 @@ class Account:
         """The strand of each message; None of the loose."""
         self.answers: dict[str, list[str]] = {}
         """Replies by the post that they answer, whether that is known here or not."""
-        self.waiting = Waiting(targets.expiry)
+        self.waiting = Waiting(targets)
         # What has changed and has not been said.
         self.changed: dict[str, tuple[Turn, bool]] = {}
         self.alerts: dict[str, AlertChange] = {}
@@ -299,7 +299,7 @@ class Account:
         for turn in strand.turns():
             was = old.pop(turn.id, None)
             if was is not None:
-                turn.due_at = was.due_at
+                turn.due_at, turn.calendar = was.due_at, was.calendar
                 if turn.answered_at is None and was.answered_at is None:
                     turn.escalation, turn.expired = was.escalation, was.expired
                 if was.row() == turn.row():
@@ -361,13 +361,15 @@ class Account:
         """Let every turn escalate or expire whose time has come."""
         for turn_id in self.waiting.due(clock):
             turn = self._turn(turn_id)
-            end, when = turn.opened_at + self.targets.expiry, next_at(turn, self.targets.expiry)
+            end, when = turn.opened_at + self.targets.expiry, next_at(turn, self.targets)
             while when <= clock and when < end:
                 turn.escalation += 1
-                self.alerts[turn.id] = AlertChange(turn, "firing", reached_at(turn, turn.escalation))
+                self.alerts[turn.id] = AlertChange(
+                    turn, "firing", reached_at(turn, turn.escalation, self.targets.calendar)
+                )
                 if turn.escalation == PAST_TARGET:
                     self.changed[turn.id] = (turn, True)
-                when = next_at(turn, self.targets.expiry)
+                when = next_at(turn, self.targets)
             if when <= clock:
                 turn.expired = True
                 self.changed[turn.id] = (turn, True)
@@ -464,7 +466,7 @@ class Account:
     def say_changes(self, version: int, facts: Facts) -> None:
         """Append the turns and alerts that have changed, as they stand now."""
         for turn, stands in self.changed.values():
-            facts.turns.append(turn_row(self.name, turn, version, stands=stands))
+            facts.turns.append(turn_row(self.name, turn, self.targets.calendar, version, stands=stands))
         for change in self.alerts.values():
             facts.alerts.append(alert_row(self.name, change, version))
         self.live |= bool(self.changed or self.alerts)

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from streams.metrics.calendars import Calendar
+from streams.metrics.targets import Targets
 from streams.metrics.threads import Turn
 
 ESCALATIONS: Final = [800, 1000, 2000, 4000]
@@ -12,12 +14,26 @@ PAST_TARGET: Final = 1
 """The escalation at which the target is missed."""
 
 
-def reached_at(turn: Turn, escalation: int) -> int:
-    """Return when the turn reaches an escalation, ms."""
-    return turn.opened_at + (turn.due_at - turn.opened_at) * ESCALATIONS[escalation] // 1000
+def reached_at(turn: Turn, escalation: int, calendar: Calendar | None) -> int:
+    """Return when the turn reaches an escalation, ms, in the business time that it is measured with.
+
+    The target is what lies between its opening and its deadline, so it keeps the target it opened with. Where that is no
+    business time, or nobody knows its calendar any more, it is measured around the clock.
+    """
+    opened_at, due_at = turn.opened_at, turn.due_at
+    if escalation == PAST_TARGET:
+        return due_at
+    if turn.calendar:
+        hours = None if calendar is None else calendar.named(turn.calendar)
+        business = 0 if hours is None else hours.between(opened_at, due_at)
+        if hours is not None and business:
+            return hours.deadline(opened_at, business * ESCALATIONS[escalation] // 1000)
+    return opened_at + (due_at - opened_at) * ESCALATIONS[escalation] // 1000
 
 
-def next_at(turn: Turn, expiry: int) -> int:
+def next_at(turn: Turn, targets: Targets) -> int:
     """Return when an unanswered turn next falls due: its next escalation, or the end of its life."""
-    end = turn.opened_at + expiry
-    return end if turn.escalation + 1 == len(ESCALATIONS) else min(end, reached_at(turn, turn.escalation + 1))
+    end = turn.opened_at + targets.expiry
+    if turn.escalation + 1 == len(ESCALATIONS):
+        return end
+    return min(end, reached_at(turn, turn.escalation + 1, targets.calendar))

@@ -59,11 +59,11 @@ def unpack(account: str, targets: Targets, data: bytes) -> Account:
 
 
 def _share(row: list[Any], known: dict[Any, Any]) -> None:
-    """Let one object stand for all ids of a strand that are equal: in a strand of one turn they come three times over."""
+    """Let one object stand for all that is equal: in a strand of one turn an id comes three times over, and so do calendars."""
     share = known.setdefault
     row[0], row[1] = share(row[0], row[0]), share(row[1], row[1])
     for message in row[2]:
         message[0], message[3] = share(message[0], message[0]), share(message[3], message[3])
     for thread in row[3]:
         for turn in thread[5]:
-            turn[0] = share(turn[0], turn[0])
+            turn[0], turn[11] = share(turn[0], turn[0]), share(turn[11], turn[11])

@@ -7,6 +7,7 @@ from mypy_extensions import mypyc_attr
 from schemas import rows
 from schemas.codec import Record
 from streams.metrics.alerts import PAST_TARGET, SEVERITIES
+from streams.metrics.calendars import Calendar
 from streams.metrics.counters import PANE_COUNTERS, WINDOW_COUNTERS, Tally, add_all
 from streams.metrics.histogram import quantiles
 from streams.metrics.targets import MINUTE
@@ -15,10 +16,14 @@ from streams.metrics.threads import Turn
 _ROLLING_COUNTERS: Final = PANE_COUNTERS + WINDOW_COUNTERS
 
 
-def turn_row(account: str, turn: Turn, version: int, *, stands: bool) -> bytes:
+def turn_row(account: str, turn: Turn, calendar: Calendar | None, version: int, *, stands: bool) -> bytes:
     """Return a ``turn``, as withdrawn unless it still ``stands``."""
     answered_at, response = turn.answered_at, turn.response
     seconds = None if response is None else response / 1000
+    business_seconds = seconds
+    if turn.calendar and response is not None:
+        hours = None if calendar is None else calendar.named(turn.calendar)
+        business_seconds = None if hours is None else hours.between(turn.opened_at, turn.opened_at + response) / 1000
     if answered_at is not None:
         status, sla = "answered", "met" if answered_at <= turn.due_at else "missed"
     else:
@@ -36,12 +41,12 @@ def turn_row(account: str, turn: Turn, version: int, *, stands: bool) -> bytes:
         answered_at=answered_at,
         reply_id=turn.reply_id,
         response_seconds=seconds,
-        business_seconds=seconds,  # every account is at work around the clock until it has a calendar
+        business_seconds=business_seconds,
         automated_at=turn.automated_at,
         due_at=turn.due_at,
         sla=sla,
         skewed=turn.skewed,
-        calendar="",
+        calendar=turn.calendar,
         version=version,
     )
 

@@ -78,8 +78,8 @@ class Turn:
     """One turn. Times in ms."""
 
     __slots__ = (
-        *("answered_at", "automated_at", "contact", "conversation", "due_at", "escalation", "expired", "id"),
-        *("messages", "opened_at", "ordinal", "reply_id", "skewed"),
+        *("answered_at", "automated_at", "calendar", "contact", "conversation", "due_at", "escalation", "expired"),
+        *("id", "messages", "opened_at", "ordinal", "reply_id", "skewed"),
     )
 
     def __init__(self, strand: "Strand", first: str, ordinal: int, opened_at: int, due_at: int) -> None:
@@ -89,6 +89,8 @@ class Turn:
         self.ordinal = ordinal
         self.opened_at = opened_at
         self.due_at = due_at
+        self.calendar = ""
+        """The version of the calendar that it is measured with; empty: around the clock."""
         self.messages = 1
         self.answered_at: int | None = None
         self.reply_id = ""
@@ -112,14 +114,15 @@ class Turn:
     def row(self) -> Row:
         """Return what is kept; equal for turns of a strand that say the same."""
         answer = (self.messages, self.answered_at, self.reply_id, self.skewed, self.automated_at)
-        return (self.id, self.ordinal, self.opened_at, self.due_at, *answer, self.expired, self.escalation)
+        rest = (self.expired, self.escalation, self.calendar)
+        return (self.id, self.ordinal, self.opened_at, self.due_at, *answer, *rest)
 
     @staticmethod
     def from_row(row: Row, strand: "Strand") -> "Turn":
         """Return the turn of a row."""
         turn = Turn(strand, row[0], row[1], row[2], row[3])
         turn.messages, turn.answered_at, turn.reply_id, turn.skewed = row[4], row[5], row[6], row[7]
-        turn.automated_at, turn.expired, turn.escalation = row[8], row[9], row[10]
+        turn.automated_at, turn.expired, turn.escalation, turn.calendar = row[8], row[9], row[10], row[11]
         return turn
 
 
@@ -320,6 +323,9 @@ def extend(strand: Strand, thread: Thread, message: Message, targets: Targets) -
     if turn is None:
         ordinal = thread.turns_before + len(thread.turns) + 1
         turn = Turn(strand, message.id, ordinal, message.at, message.at + targets.target)
+        hours = None if targets.calendar is None else targets.calendar.at(message.at)
+        if hours is not None:
+            turn.due_at, turn.calendar = hours.deadline(message.at, targets.target), hours.name
         thread.turns.append(turn)
     else:
         turn.messages += 1

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mypy_extensions import mypyc_attr
 
 from streams.metrics.alerts import PAST_TARGET, next_at
-from streams.metrics.targets import MINUTE
+from streams.metrics.targets import MINUTE, Targets
 from streams.metrics.threads import NOBODY, Turn
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ class Wait:
 class Waiting:
     """Turns that wait, by id. Times in ms."""
 
-    def __init__(self, expiry: int) -> None:
-        self._expiry = expiry
+    def __init__(self, targets: Targets) -> None:
+        self._targets = targets
         self._waits: dict[str, Wait] = {}
         self._next: list[tuple[int, str]] = []
         """(when, turn): what falls due up to the end of the minute ``_minute``, as a heap. What no longer holds is dropped when it
@@ -57,7 +57,7 @@ class Waiting:
     def add(self, turn: Turn) -> None:
         """Note that a turn waits, or that it is another or has escalated since."""
         self.discard(turn.id)
-        falls_due = next_at(turn, self._expiry)
+        falls_due = next_at(turn, self._targets)
         self._waits[turn.id] = Wait(turn.opened_at, turn.escalation, falls_due)
         minute = falls_due // MINUTE
         later = self._later.get(minute)

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from datetime import date
 from statistics import median
 from typing import Any
 
@@ -13,14 +14,18 @@ from schemas.codec import Record
 from streams.connectors.simulator import SimulatorOptions, simulate
 from streams.connectors.truth import Truth
 from streams.interactions import interaction, tick
+from streams.metrics.fold import Fold
 from streams.metrics.targets import DAY, DEFAULT_TARGETS, HOUR, MINUTE, Targets
 from tests.batch import Partition
+from tests.calendars import Version, calendar, versions
 from tests.oracle import measure
 from tests.told import told
+from tests.wall_clock import WallCalendar
 
 START = 1_790_000_000_000
 POSTS = ("mention", "reply", "broadcast", "peer")
 ACCOUNTS = ("net:one", "net:two")
+MONDAY = 1_789_999_200_000
 
 
 @st.composite
@@ -106,8 +111,9 @@ def run(
 
 def assert_true(found: dict[str, Any], truth: dict[str, Any]) -> None:
     for account, expected in truth.items():
-        actual = found["accounts"].get(account, {"turns": {}, "panes": {}, "windows": {}})
+        actual = found["accounts"].get(account, {"turns": {}, "alerts": {}, "panes": {}, "windows": {}})
         assert actual["turns"] == expected["turns"]
+        assert actual["alerts"] == expected["alerts"]
         assert actual["panes"] == expected["panes"]
         for name, window in expected["windows"].items():
             row = dict(actual["windows"].get(name, {"p50": None}))
@@ -136,6 +142,22 @@ def test_order_and_repetition_change_nothing(events: list[Record], messages: ran
     until = max((event["received_at"] for event in events), default=START) + later
     found = run(shuffled, messages, until, targets)
     assert_true(found, measure(events, found["clock"], lateness=targets.lateness))
+
+
+@given(
+    worlds(span=20 * DAY, at_most=25, delays=(0, 0, 0, MINUTE, HOUR, DAY // 2)),
+    st.randoms(use_true_random=False),
+    st.sampled_from([MINUTE, 45 * MINUTE, HOUR, 8 * HOUR, 3 * DAY]),
+    versions(START - 10 * DAY, 40 * DAY),
+    st.sampled_from([0, HOUR, 3 * DAY, 20 * DAY]),
+)
+@settings(max_examples=150, deadline=None)
+def test_equals_the_oracle_in_business_time(
+    events: list[Record], messages: random.Random, target: int, agreed: list[Version], later: int
+) -> None:
+    until = max((event["received_at"] for event in events), default=START) + later
+    found = run(events, messages, until, Targets(target=target, calendar=calendar(agreed)))
+    assert_true(found, measure(events, found["clock"], target=target, calendar=WallCalendar(agreed)))
 
 
 @given(
@@ -243,3 +265,56 @@ def test_a_pane_that_came_to_nothing_is_said() -> None:
     assert [(row["minute"], row["mentions"]) for row in told(partition.facts).panes] == [
         (START // MINUTE * MINUTE, 0)
     ] * 2
+
+
+def _said(kind: str, name: str, minutes: float, received: float | None = None) -> Record:
+    """Return a post of ann's conversation, so many minutes after Monday 2026-09-21 14:00 UTC."""
+    at = MONDAY + round(minutes * MINUTE)
+    author = "ann" if kind == "mention" else "brand"
+    fields = {"id": name, "account": ACCOUNTS[0], "author_id": author, "contact_id": "ann", "conversation_id": "c1"}
+    seen = at if received is None else MONDAY + round(received * MINUTE)
+    return interaction(kind=kind, **fields, published_at=at, received_at=seen)
+
+
+OLD = {"time_zone": "UTC", "hours": {"mon": ["09:00-14:30"], "tue": ["09:00-17:00"]}}
+NEW = {"time_zone": "UTC", "hours": {"wed": ["09:00-17:00"]}}
+
+
+def _answered_under(agreed: Targets) -> Record:
+    """Return a turn that opened on Monday under OLD and was answered on Tuesday at 10:00 under what is agreed by then."""
+    partition = Partition(Targets(calendar=calendar([OLD])))
+    partition.message([_said("mention", "p1", 0)])
+    partition.model = Fold(lambda _: agreed)
+    partition.restart()
+    partition.message(
+        [_said("mention", "p2", 40), _said("mention", "p3", 20, received=40)]
+    )  # p3 is late: all is counted anew
+    partition.message([_said("reply", "answer", 20 * 60)])
+    (turn,) = partition.results()[ACCOUNTS[0]]["turns"].values()
+    assert (turn["id"], turn["messages"], turn["response_seconds"]) == ("p1", 3, 20 * 3600)
+    assert turn["due_at"] == MONDAY + 19 * HOUR + 30 * MINUTE  # half an hour on Monday, and until 09:30 on Tuesday
+    assert turn["sla"] == "missed"
+    return turn
+
+
+def test_an_open_turn_keeps_the_version_it_opened_with() -> None:
+    later = {**NEW, "from": date(2026, 9, 1)}
+    turn = _answered_under(Targets(target=MINUTE, calendar=calendar([OLD, later])))
+    assert (turn["calendar"], turn["business_seconds"]) == ("support", 90 * 60)
+
+
+def test_a_turn_whose_version_is_gone_has_no_business_time() -> None:
+    for gone in (calendar([{**NEW, "from": date(2026, 9, 1)}]), None):
+        turn = _answered_under(Targets(calendar=gone))
+        assert (turn["calendar"], turn["business_seconds"]) == ("support", None)
+
+
+def test_alerts_escalate_in_business_time() -> None:
+    partition = Partition(Targets(calendar=calendar([OLD])))
+    partition.message([_said("mention", "p1", 0)])
+    for minutes in range(0, 6 * 24 * 60, 6):
+        partition.message([tick(MONDAY + minutes * MINUTE)])
+    rows = told(partition.facts).alerts
+    fired = [(row["escalation"], (row["fired_at"] - MONDAY) / HOUR, row["state"]) for row in rows]
+    # 14:30 on Monday is after 30 minutes; Tuesday at 09:00 is 19 h after 14:00
+    assert fired == [(0, 19.3, "firing"), (1, 19.5, "firing"), (2, 20.5, "firing"), (3, 22.5, "firing")]
