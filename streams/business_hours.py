@@ -29,7 +29,7 @@ _LAST: Final = (datetime(9999, 1, 1, tzinfo=UTC) - _EPOCH) // _MILLISECOND
 
 
 def _shift(text: Any) -> Span:  # noqa: ANN401 - a table may hold anything
-    """Return "09:00-17:00" as ms after 00:00; what ends no later than it begins ends on the next day."""
+    """Return "09:00-17:00" as ms after 00:00; what ends before it begins ends on the next day."""
     found = re.fullmatch(
         r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)", text if isinstance(text, str) else ""
     )

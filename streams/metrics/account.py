@@ -359,17 +359,16 @@ class Account:
 
     def _fall_due(self, clock: int) -> None:
         """Let every turn escalate or expire whose time has come."""
+        expiry, calendar = self.targets.expiry, self.targets.calendar
         for turn_id in self.waiting.due(clock):
             turn = self._turn(turn_id)
-            end, when = turn.opened_at + self.targets.expiry, next_at(turn, self.targets)
+            end, when = turn.opened_at + expiry, next_at(turn, expiry, calendar)
             while when <= clock and when < end:
                 turn.escalation += 1
-                self.alerts[turn.id] = AlertChange(
-                    turn, "firing", reached_at(turn, turn.escalation, self.targets.calendar)
-                )
+                self.alerts[turn.id] = AlertChange(turn, "firing", reached_at(turn, turn.escalation, calendar))
                 if turn.escalation == PAST_TARGET:
                     self.changed[turn.id] = (turn, True)
-                when = next_at(turn, self.targets)
+                when = next_at(turn, expiry, calendar)
             if when <= clock:
                 turn.expired = True
                 self.changed[turn.id] = (turn, True)

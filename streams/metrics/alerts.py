@@ -3,7 +3,6 @@
 from typing import Final
 
 from streams.metrics.calendars import Calendar
-from streams.metrics.targets import Targets
 from streams.metrics.threads import Turn
 
 ESCALATIONS: Final = [800, 1000, 2000, 4000]
@@ -31,9 +30,7 @@ def reached_at(turn: Turn, escalation: int, calendar: Calendar | None) -> int:
     return opened_at + (due_at - opened_at) * ESCALATIONS[escalation] // 1000
 
 
-def next_at(turn: Turn, targets: Targets) -> int:
+def next_at(turn: Turn, expiry: int, calendar: Calendar | None) -> int:
     """Return when an unanswered turn next falls due: its next escalation, or the end of its life."""
-    end = turn.opened_at + targets.expiry
-    if turn.escalation + 1 == len(ESCALATIONS):
-        return end
-    return min(end, reached_at(turn, turn.escalation + 1, targets.calendar))
+    end, following = turn.opened_at + expiry, turn.escalation + 1
+    return end if following == len(ESCALATIONS) else min(end, reached_at(turn, following, calendar))

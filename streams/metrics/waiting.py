@@ -39,7 +39,8 @@ class Waiting:
     """Turns that wait, by id. Times in ms."""
 
     def __init__(self, targets: Targets) -> None:
-        self._targets = targets
+        self._expiry = targets.expiry
+        self._calendar = targets.calendar
         self._waits: dict[str, Wait] = {}
         self._next: list[tuple[int, str]] = []
         """(when, turn): what falls due up to the end of the minute ``_minute``, as a heap. What no longer holds is dropped when it
@@ -57,7 +58,7 @@ class Waiting:
     def add(self, turn: Turn) -> None:
         """Note that a turn waits, or that it is another or has escalated since."""
         self.discard(turn.id)
-        falls_due = next_at(turn, self._targets)
+        falls_due = next_at(turn, self._expiry, self._calendar)
         self._waits[turn.id] = Wait(turn.opened_at, turn.escalation, falls_due)
         minute = falls_due // MINUTE
         later = self._later.get(minute)

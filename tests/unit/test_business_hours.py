@@ -200,6 +200,11 @@ def test_nobody_looks_further_than_a_turn_lives() -> None:
     assert never.deadline(start, 1) == start + FARTHEST
     seldom = hours({"time_zone": "UTC", "hours": {"mon": ["09:00-09:15"]}})
     assert seldom.deadline(start, 8 * HOUR) == start + FARTHEST
+    mondays = hours({"time_zone": "UTC", "hours": {"mon": ["09:00-17:00"]}})
+    tuesday = at("2026-03-03 10:00")  # 90 days before a Monday, at the same time
+    assert mondays.deadline(tuesday, 12 * 8 * HOUR + HOUR) == tuesday + FARTHEST == at("2026-06-01 10:00")
+    assert mondays.deadline(tuesday, 12 * 8 * HOUR + 2 * HOUR) == tuesday + FARTHEST
+    assert mondays.deadline(tuesday, 12 * 8 * HOUR + MINUTE) == tuesday + FARTHEST - 59 * MINUTE
 
 
 def test_instants_at_the_end_of_time_are_no_error() -> None:
