@@ -318,3 +318,21 @@ def test_alerts_escalate_in_business_time() -> None:
     fired = [(row["escalation"], (row["fired_at"] - MONDAY) / HOUR, row["state"]) for row in rows]
     # 14:30 on Monday is after 30 minutes; Tuesday at 09:00 is 19 h after 14:00
     assert fired == [(0, 19.3, "firing"), (1, 19.5, "firing"), (2, 20.5, "firing"), (3, 22.5, "firing")]
+
+
+@pytest.mark.parametrize(
+    ("changed", "escalations"),
+    [
+        (NEW, [15.6, 19.5, 39.0, 78.0]),  # no business time until the deadline: by the wall
+        ({**OLD, "hours": {"mon": ["09:00-14:20"], "wed": ["09:00-17:00"]}}, [16 / 60, 19.5, 43 + 20 / 60, 44.0]),
+    ],
+)
+def test_a_version_that_is_changed_in_place_moves_no_deadline(changed: Version, escalations: list[float]) -> None:
+    partition = Partition(Targets(calendar=calendar([OLD])))
+    partition.message([_said("mention", "p1", 0)])
+    partition.model = Fold(lambda _: Targets(calendar=calendar([changed])))
+    partition.restart()
+    for minutes in range(0, 4 * 24 * 60, 4):
+        partition.message([tick(MONDAY + minutes * MINUTE)])
+    fired = [(row["escalation"], (row["fired_at"] - MONDAY) / HOUR) for row in told(partition.facts).alerts]
+    assert fired == [(number, pytest.approx(hour)) for number, hour in enumerate(escalations)]
