@@ -140,6 +140,7 @@ def test_a_turn_keeps_the_version_of_whichever_calendar_it_opened_with(tmp_path:
     other = '[[calendars.night]]\ntime_zone = "UTC"\nhours = { sat = ["22:00-06:00"] }\n'
     night = agreed(load((FILE + other).replace('"support"', '"night"'), tmp_path))
     assert night.named("support@2026-03-01") is not None
+    assert night.named("night") is night.at(0)
     assert night.named("support@2026-04-01") is None
 
 
