@@ -6,7 +6,7 @@ fastavro looks at the schema anew for every field of every record, which was hal
 has the figures). Only the newest version of a schema is written out; everything else is left to fastavro (``codec.py``).
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,13 +24,11 @@ FOLDED: Final = (
     "received_at",
     "automated",
     "revision",
-    "author_followers",
-    "likes",
-    "shares",
-    "comments",
-    "impressions",
 )
 """What the fold needs of an Interaction. A metric that needs another field adds it here, and ``make schemas`` does the rest."""
+NEWS: Final = ("counters", "profile")
+FOLDED_OF_NEWS: Final = ("author_followers", "likes", "shares", "comments", "impressions")
+"""What it needs of these kinds besides. They are few, and no other event carries so much."""
 TARGET: Final = Path(__file__).with_name("rows.py")
 
 _HEADER: Final = '''\
@@ -111,7 +109,7 @@ _TYPES: Final = {
 
 def generate() -> str:
     """Return the text of the module."""
-    functions = [*_reader("interaction", FOLDED)]
+    functions = [*_reader()]
     for name in versions():
         functions += _writer(name)
     functions += ["", "WRITERS: Final[Mapping[str, Callable[..., bytes]]] = {"]
@@ -137,7 +135,8 @@ def _kind(of: Any) -> Any:  # noqa: ANN401 - a schema is any JSON
     return of
 
 
-def _reader(name: str, wanted: Collection[str]) -> Iterator[str]:
+def _reader() -> Iterator[str]:
+    name, wanted = "interaction", (*FOLDED, *FOLDED_OF_NEWS)
     yield f"\ndef read_{name}(data: bytes, at: i64, count: i64) -> tuple[list[dict[str, Any]], i64]:"
     yield '    """Return ``count`` records, of each only what is folded, and the position after them."""'
     yield "    records: list[dict[str, Any]] = []"
@@ -149,10 +148,14 @@ def _reader(name: str, wanted: Collection[str]) -> Iterator[str]:
     for field, kind in _fields(name):
         for step in _READ[kind] if field in wanted else _SKIP[kind]:
             yield "        " + step.format(f"{field}_")
-    yield "        records.append({"
-    for field in wanted:
+    yield "        record: dict[str, Any] = {"
+    for field in FOLDED:
         yield f'            "{field}": {field}_,'
-    yield "        })"
+    yield "        }"
+    yield f"        if kind_ in {NEWS}:".replace("'", '"')
+    for field in FOLDED_OF_NEWS:
+        yield f'            record["{field}"] = {field}_'
+    yield "        records.append(record)"
     yield "    return records, at\n"
 
 

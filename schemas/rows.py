@@ -177,7 +177,7 @@ def read_interaction(data: bytes, at: i64, count: i64) -> tuple[list[dict[str, A
         else:
             size, at = size >> 1, at + 1
         at += size
-        records.append({
+        record: dict[str, Any] = {
             "id": id_,
             "account": account_,
             "kind": kind_,
@@ -189,12 +189,14 @@ def read_interaction(data: bytes, at: i64, count: i64) -> tuple[list[dict[str, A
             "received_at": received_at_,
             "automated": automated_,
             "revision": revision_,
-            "author_followers": author_followers_,
-            "likes": likes_,
-            "shares": shares_,
-            "comments": comments_,
-            "impressions": impressions_,
-        })
+        }
+        if kind_ in ("counters", "profile"):
+            record["author_followers"] = author_followers_
+            record["likes"] = likes_
+            record["shares"] = shares_
+            record["comments"] = comments_
+            record["impressions"] = impressions_
+        records.append(record)
     return records, at
 
 
