@@ -48,6 +48,15 @@ _DEFAULTS: dict[str, Record] = {
     "dead_letter": {"source": "sink", "reason": "undecodable", "place": "t/0/1", "payload": b"", "at": NOON},
 }
 _tokens = count()
+ROUND = (
+    "round_begins",
+    "contacts_refresh",
+    "advocates_refresh",
+    "bridges_refresh",
+    "conversation_starters_refresh",
+    "round_ends",
+)
+"""What is refreshed every ten minutes, in this order."""
 
 
 def record(name: str, **fields: Any) -> Record:  # noqa: ANN401 - as the schema's fields are
@@ -74,6 +83,15 @@ def put(client: Client, name: str, records: Sequence[Record]) -> None:
 
 def rows(client: Client, query: str, **parameters: object) -> list[dict[str, Any]]:
     return list(client.query(query, parameters).named_results())
+
+
+def refresh(client: Client) -> None:
+    """Refresh what is kept of relationships, at once; from then on nothing is refreshed that this does not."""
+    for view in ROUND:
+        client.command(f"ALTER TABLE {view} MODIFY REFRESH EVERY 10 YEAR APPEND")
+    for view in ROUND:
+        client.command(f"SYSTEM REFRESH VIEW {view}")
+        client.command(f"SYSTEM WAIT VIEW {view}")
 
 
 def make_tables(address: str) -> None:
