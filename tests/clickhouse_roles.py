@@ -15,10 +15,11 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
 
+from schemas.codec import Record
 from sinks.clickhouse.migrate import migrate, pending
 from sinks.clickhouse.queries import report
 from sinks.clickhouse.writer import TABLES, RefusedError, UnavailableError
-from tests.clickhouse_server import put, record
+from tests.clickhouse_server import ROUND, put, record, refresh
 
 ROLES = Path(__file__).parent.parent / "deploy" / "clickhouse" / "roles.sql"
 CONFIGURATION = """\
@@ -33,6 +34,18 @@ CONFIGURATION = """\
 </clickhouse>
 """
 VIEWS = ("interactions", "turns", "panes", "rolling", "alerts", "dead_letters", "message_responses")
+RELATIONSHIPS = (
+    "relationships",
+    "lapsed",
+    "follow_ups",
+    "advocates",
+    "bridges",
+    "opt_outs",
+    "cohorts",
+    "conversation_starters",
+    "starting_hashtags",
+    "automation_suspicion",
+)
 
 
 def granted() -> dict[str, list[str]]:
@@ -53,6 +66,11 @@ def connect(role: str, directory: Path) -> Client:
     return clickhouse_connect.get_client(interface="chdb", path=path, tz_mode="aware")
 
 
+def written(name: str) -> Record:
+    """Return a record that somebody wrote, where it can be."""
+    return record(name, **({"author_id": "n:carol"} if name == "interaction" else {}))
+
+
 def attempts(client: Client) -> dict[str, Callable[[], Any]]:
     """Return everything that anybody does or should not do, by name."""
 
@@ -61,10 +79,19 @@ def attempts(client: Client) -> dict[str, Callable[[], Any]]:
         client.command("USE rapport")
         return int(known.result_rows[0][0])
 
+    def refreshed() -> list[str]:
+        refresh(client)
+        query = (
+            "SELECT exception FROM system.view_refreshes WHERE view IN {views:Array(String)} AND last_success_time > 0"
+        )
+        return [row[0] for row in client.query(query, {"views": list(ROUND)}).result_rows]
+
     found: dict[str, Callable[[], Any]] = {"see": see, "pending": lambda: pending(client)}
-    found |= {f"insert {name}": lambda name=name: put(client, name, [record(name)]) for name in TABLES}
+    found |= {f"insert {name}": lambda name=name: put(client, name, [written(name)]) for name in TABLES}
+    found["refresh"] = refreshed
     found |= {
-        f"select {view}": lambda view=view: len(client.query(f"SELECT * FROM {view}").result_rows) for view in VIEWS
+        f"select {view}": lambda view=view: len(client.query(f"SELECT * FROM {view}").result_rows)
+        for view in (*VIEWS, *RELATIONSHIPS)
     }
     period = "(from = '2023-11-01', to = '2023-12-01')"
     found |= {

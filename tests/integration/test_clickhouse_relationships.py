@@ -11,7 +11,9 @@ from clickhouse_connect.driver.client import Client
 from schemas.codec import Record
 from streams.connectors.simulator import SimulatorOptions, simulate
 from tests import relationship_oracle as oracle
+from tests.clickhouse_roles import RELATIONSHIPS
 from tests.clickhouse_server import DAY, HOUR, MINUTE, NOON, ROUND, put, record, refresh, rows
+from tests.processes import ROOT
 
 SECOND = 1000
 BRAND = "n:brand"
@@ -433,6 +435,15 @@ def test_automation_is_suspected_with_its_reasons(clickhouse: Client) -> None:
     assert found["clock"]["gap_variation"] == 0
     assert found["parrot"]["repeated_share"] == 0.5
     assert found["gun"]["quick_share"] == pytest.approx(5 / 9)
+
+
+@pytest.mark.parametrize("view", RELATIONSHIPS)
+def test_every_column_is_documented(clickhouse: Client, view: str) -> None:
+    section = (
+        (ROOT / "docs" / "metrics.md").read_text("utf-8").partition("\n## Relationships\n")[2].partition("\n## ")[0]
+    )
+    columns = {row["name"] for row in rows(clickhouse, f"DESCRIBE TABLE {view}")} - {"account", "contact_id"}
+    assert [name for name in (view, *sorted(columns)) if f"`{name}`" not in section] == []
 
 
 def world(seed: int) -> list[Record]:

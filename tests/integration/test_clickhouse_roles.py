@@ -9,11 +9,13 @@ import pytest
 
 from sinks.clickhouse.migrate import migrations
 from sinks.clickhouse.writer import TABLES
-from tests.clickhouse_roles import VIEWS, granted
+from tests.clickhouse_roles import RELATIONSHIPS, VIEWS, granted
+from tests.clickhouse_server import ROUND
 from tests.processes import ROOT
 
 INSERTS = {f"insert {name}" for name in TABLES}
-SELECTS = {f"select {view}" for view in (*VIEWS, "account_responsiveness", "account_activity")} | {"report"}
+PERIODS = ("account_responsiveness", "account_activity")
+SELECTS = {f"select {view}" for view in (*VIEWS, *RELATIONSHIPS, *PERIODS)} | {"report"}
 HARM = {"drop", "truncate", "delete", "database", "file", "url"}
 
 
@@ -37,18 +39,20 @@ def test_the_migrator_makes_what_there_is_and_destroys_nothing(came_of_it: dict[
     results = came_of_it["rapport_migrator"]
     assert results["migrate"] == list(migrations())
     assert denied(results) == HARM
+    assert results["refresh"] == [""] * len(ROUND), "every refresh came to its end"
 
 
 def test_the_writer_adds_rows_and_reads_none(came_of_it: dict[str, dict[str, Any]]) -> None:
     results = came_of_it["rapport_writer"]
-    assert denied(results) == SELECTS | HARM | {"create", "alter"}
+    assert denied(results) == SELECTS | HARM | {"create", "alter", "refresh"}
     assert (results["see"], results["pending"]) == (1, []), "what the sink asks before it begins"
 
 
 def test_the_reader_sees_what_was_written_and_changes_nothing(came_of_it: dict[str, dict[str, Any]]) -> None:
     results = came_of_it["rapport_reader"]
-    assert denied(results) == INSERTS | HARM | {"create", "alter"}
+    assert denied(results) == INSERTS | HARM | {"create", "alter", "refresh"}
     assert all(results[f"select {view}"] == 1 for view in VIEWS if view != "message_responses")
+    assert results["select relationships"] == results["select bridges"] == 1
 
 
 def test_the_writer_may_insert_into_every_table_of_the_sink_and_no_other() -> None:
