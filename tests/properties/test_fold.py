@@ -34,7 +34,9 @@ def worlds(  # noqa: C901 - one branch a kind
 ) -> list[Record]:
     """Return posts, deletions and edits of a few contacts and brands as they arrive, each delayed by one of ``delays``."""
     events: list[Record] = []
-    promised: set[str] = set()  # answered before they are written; they answer nothing themselves, for nobody answers in a circle
+    promised: set[str] = (
+        set()
+    )  # answered before they are written; they answer nothing themselves, for nobody answers in a circle
     step = st.sampled_from([0, 1, 500, 30_000, MINUTE, 10 * MINUTE, HOUR, 5 * HOUR, 23 * HOUR, DAY, 25 * HOUR])
     at = START
     for number in range(draw(st.integers(1, at_most))):
