@@ -17,7 +17,8 @@ TABLES = {
     "derived": lambda metric: (
         "rolling" in metric.views and not metric.counted and metric.name not in (*WINDOW_COUNTERS, *GAUGES)
     ),
-    "others": lambda metric: "rolling" not in metric.views,
+    "others": lambda metric: "rolling" not in metric.views and metric.section != "relationships",
+    "relationships": lambda metric: metric.section == "relationships",
 }
 """What each marked table holds; every metric is in one."""
 
