@@ -25,6 +25,7 @@ from streams.metrics.counters import (
     STALE_SNAPSHOTS,
     TOO_LATE,
 )
+from streams.metrics.messages import Messages, Strands
 from streams.metrics.model import NEVER, Facts
 from streams.metrics.panes import WINDOWS, Panes
 from streams.metrics.reactions import UNKNOWN, Reactions
@@ -83,9 +84,7 @@ class Account:
         """The account's own time of day for forgetting, ms: not all accounts at once."""
         self.ahead = 0
         """The latest time of any message: one dated after the clock enters the windows when the clock gets there."""
-        self.strands: dict[tuple[str, str], Strand] = {}
-        self.loose: dict[str, Message] = {}
-        """Messages of no strand: broadcasts, peers' answers, and replies whose thread is not known (yet)."""
+        self.messages = Messages(targets)
         self.withdrawn: dict[str, int] = {}
         """When a post was taken away; kept as long as the post itself may still arrive."""
         self.contacts: dict[str, list[int]] = {}
@@ -94,12 +93,8 @@ class Account:
         self.followers = (0, UNKNOWN)
         """When the account's followers were counted last, ms, and how many there were."""
         self.panes = Panes(panes or {}, clock // MINUTE, self._horizon(clock) // MINUTE)
-        # What follows is found again from the above (see `hold`).
-        self.where: dict[str, Strand | None] = {}
-        """The strand of each message; None of the loose."""
-        self.answers: dict[str, list[str]] = {}
-        """Replies by the post that they answer, whether that is known here or not."""
         self.waiting = Waiting(targets)
+        """Found again from the messages (see `hold`)."""
         # What has changed and has not been said.
         self.changed: dict[str, tuple[Turn, bool]] = {}
         self.alerts: dict[str, AlertChange] = {}
@@ -107,22 +102,10 @@ class Account:
         """Rolling rows are owed."""
 
     def hold(self, strand: Strand, row: Row) -> None:
-        """Take in a strand of a checkpoint, which says ``row``: where its messages are, what they answer, which turns wait."""
-        self.strands[strand.conversation, strand.contact] = strand
-        for post, _, kind, parent, *_ in row[2]:
-            self.where[post] = strand
-            self._note_answer(kind, parent, post)
-        for thread in row[3]:
-            for kept in thread[5]:
-                turn = Turn.from_row(kept, strand)
-                if turn.waits:
-                    self.waiting.add(turn)
-
-    def hold_loose(self, message: Message) -> None:
-        """Take in a message of a checkpoint that is in no strand."""
-        self.loose[message.id] = message
-        self.where[message.id] = None
-        self._note_answer(message.kind, message.parent, message.id)
+        """Take in a strand of a checkpoint, which says ``row``."""
+        for turn in self.messages.hold(strand, row):
+            if turn.waits:
+                self.waiting.add(turn)
 
     # -- events ----------------------------------------------------------------------------------------------------------
 
@@ -139,7 +122,7 @@ class Account:
         if number < 0:
             self._take_news(number, event)
             return
-        if event["id"] in self.where:
+        if event["id"] in self.messages.where:
             return  # a repetition, or an edit, which changes no clock
         withdrawn_at = self.withdrawn.get(event["id"])
         if withdrawn_at is not None and self._undoes(withdrawn_at, at):
@@ -152,11 +135,11 @@ class Account:
         self.panes.at(at // MINUTE).counters[_COUNTED_AS[number]] += 1
         if number == MENTION:
             self._count_contact(event["author_id"], at // MINUTE)
-            self._place(message, self._strand(event["conversation_id"], event["author_id"]))
+            self._place(message, self.messages.strand(event["conversation_id"], event["author_id"]))
         elif number in (BROADCAST, PEER):
             self._place(message, None)
         else:
-            self._place(message, self._strand_of_reply(message, event["conversation_id"], event["contact_id"]))
+            self._place(message, self.messages.strand_of_reply(message, event["conversation_id"], event["contact_id"]))
 
     def _take_news(self, number: int, event: Record) -> None:
         """Take in what is no message: news of a post, or of the account."""
@@ -168,7 +151,7 @@ class Account:
                 self.followers = max(self.followers, (at, event["author_followers"]))
                 self.live = True
         else:
-            gained = self.reactions.take(event, self._message(post).at if post in self.where else None)
+            gained = self.reactions.take(event, self.messages.message(post).at if post in self.messages.where else None)
             counters = self.panes.at(at // MINUTE).counters
             if gained is None:
                 counters[STALE_SNAPSHOTS] += 1
@@ -178,87 +161,17 @@ class Account:
             self.live = True
             self.ahead = max(self.ahead, at)
 
-    def _strand_of_reply(self, message: Message, conversation: str, contact: str) -> Strand | None:
-        """Return where a reply belongs: where it says; else with the post that it answers, once that is known."""
-        if contact and (conversation or not message.parent):
-            return self._strand(conversation, contact)
-        message.homed, message.contact = False, contact
-        return self._strand_by_parent(message)
-
-    def _strand_by_parent(self, message: Message) -> Strand | None:
-        """Return the strand of the post that a reply answers; without one, its contact's; without that, None."""
-        strand = self.where.get(message.parent)
-        if strand is not None and threads.follows(message, strand.message(message.parent), self.targets):
-            return strand
-        return self._strand("", message.contact) if message.contact else None
-
-    def _message(self, post: str) -> Message:
-        """Return a message that is held."""
-        strand = self.where[post]
-        return self.loose[post] if strand is None else strand.message(post)
-
-    def _turn(self, turn_id: str) -> Turn:
-        """Return a turn that is held; it has the id of its first message."""
-        strand = self.where[turn_id]
-        if strand is None:
-            raise KeyError(turn_id)
-        return strand.turn(turn_id)
-
-    def _strand(self, conversation: str, contact: str) -> Strand:
-        key = (conversation, contact)
-        strand = self.strands.get(key)
-        if strand is None:
-            strand = self.strands[key] = Strand(conversation, contact)
-        return strand
-
     def _place(self, message: Message, strand: Strand | None) -> None:
         """Put a new message where it belongs, and the replies to it beside it."""
-        self.where[message.id] = strand
-        self._note_answer(message.kind, message.parent, message.id)
+        last = strand.messages[-1] if strand is not None and strand.messages else None
+        parent = self.messages.put(message, strand)
         if strand is None:
-            self.loose[message.id] = message
             return
-        parent = strand.message(message.parent) if self.where.get(message.parent) is strand else None
-        threads.place(message, parent, self.targets)
-        comes_last = not strand.messages or threads.rank(message) > threads.rank(strand.messages[-1])
-        strand.messages.append(message)
-        if comes_last and message.id not in self.answers:
+        comes_last = last is None or threads.rank(message) > threads.rank(last)
+        if comes_last and not self.messages.is_answered(message.id):
             self._step(strand, message, parent)
         else:
-            self._retake({(strand.conversation, strand.contact): strand, **self._follow(message.id)})
-
-    def _follow(self, post: str) -> dict[tuple[str, str], Strand]:
-        """Move the replies to a post that has come or gone to where they belong now; return the strands that changed."""
-        changed: dict[tuple[str, str], Strand] = {}
-        for reply in self.answers.get(post, ()):
-            before, message = self.where[reply], self._message(reply)
-            after = before if message.homed else self._strand_by_parent(message)
-            if before is after:
-                continue
-            if before is None:
-                del self.loose[reply]
-            else:
-                before.messages.remove(message)
-                changed[before.conversation, before.contact] = before
-            if after is None:
-                self.loose[reply] = message
-            else:
-                after.messages.append(message)
-                changed[after.conversation, after.contact] = after
-            self.where[reply] = after
-            changed |= self._follow(reply)
-        return changed
-
-    def _note_answer(self, kind: int, parent: str, post: str) -> None:
-        if parent and kind in (REPLY, AUTOMATED_REPLY):
-            self.answers.setdefault(parent, []).append(post)
-
-    def _forget_answer(self, message: Message) -> None:
-        replies = self.answers.get(message.parent, [])
-        if message.id in replies:
-            replies.remove(message.id)
-            if not replies:
-                del self.answers[message.parent]
+            self._retake({(strand.conversation, strand.contact): strand, **self.messages.follow(message.id)})
 
     def _step(self, strand: Strand, message: Message, parent: Message | None) -> None:
         """Take in a message that comes last in its strand."""
@@ -283,12 +196,12 @@ class Account:
             count_thread(self.panes, before, -1)
             count_thread(self.panes, after, 1)
 
-    def _retake(self, strands: dict[tuple[str, str], Strand]) -> None:
+    def _retake(self, strands: Strands) -> None:
         """Take the messages of strands again from the first, and count the difference."""
         for key, strand in strands.items():
             self._retake_one(strand)
             if not strand.messages and not strand.base:
-                del self.strands[key]
+                del self.messages.strands[key]
 
     def _retake_one(self, strand: Strand) -> None:
         old = {turn.id: turn for turn in strand.turns()}
@@ -328,24 +241,20 @@ class Account:
         """Take a post back as if it had never been written."""
         earlier = self.withdrawn.get(post)
         self.withdrawn[post] = at if earlier is None else min(at, earlier)
-        if post not in self.where:
+        if post not in self.messages.where:
             return
-        message = self._message(post)
+        message = self.messages.message(post)
         if not self._undoes(at, message.at):
             return
-        strand = self.where.pop(post)
+        strand = self.messages.take_out(post)
         self.live = True  # although no turn may change: what was counted is not any more
         self.panes.at(message.at // MINUTE).counters[_COUNTED_AS[message.kind]] -= 1
-        if message.kind == MENTION and strand is not None:
-            self._count_contact(strand.contact, message.at // MINUTE, withdrawn=True)
-        self._forget_answer(message)
-        changed: dict[tuple[str, str], Strand] = {}
-        if strand is None:
-            del self.loose[post]
-        else:
-            strand.messages.remove(message)
+        changed: Strands = {}
+        if strand is not None:
+            if message.kind == MENTION:
+                self._count_contact(strand.contact, message.at // MINUTE, withdrawn=True)
             changed[strand.conversation, strand.contact] = strand
-        self._retake({**changed, **self._follow(post)})
+        self._retake({**changed, **self.messages.follow(post)})
 
     # -- waiting turns ---------------------------------------------------------------------------------------------------
 
@@ -361,7 +270,7 @@ class Account:
         """Let every turn escalate or expire whose time has come."""
         expiry, calendar = self.targets.expiry, self.targets.calendar
         for turn_id in self.waiting.due(clock):
-            turn = self._turn(turn_id)
+            turn = self.messages.turn(turn_id)
             end, when = turn.opened_at + expiry, next_at(turn, expiry, calendar)
             while when <= clock and when < end:
                 turn.escalation += 1
@@ -407,19 +316,7 @@ class Account:
     def _forget(self, clock: int) -> None:
         """Drop what can no longer change, messages and panes."""
         now, horizon = self._day(clock) * DAY - self._offset, self._horizon(clock)
-        gone: list[Message] = []
-        for key, strand in list(self.strands.items()):
-            if strand.all_after(horizon):
-                continue
-            gone += threads.forget(strand, horizon, self.targets)
-            if not strand.messages and all(thread.last_at < horizon for thread in strand.threads):
-                del self.strands[key]
-        for message in [message for message in self.loose.values() if message.at < horizon]:
-            del self.loose[message.id]
-            gone.append(message)
-        for message in gone:
-            del self.where[message.id]
-            self._forget_answer(message)
+        self.messages.forget(horizon)
         for post in [post for post, at in self.withdrawn.items() if at < now - self.targets.lateness]:
             del self.withdrawn[post]
         self.reactions.forget(horizon)
@@ -435,7 +332,13 @@ class Account:
         minute = self.panes.now
         if self.panes.windows[-1] or self.panes.fresh or self.ahead // MINUTE > minute:
             wake = min(wake, (minute + 1) * MINUTE)
-        if self.where or self.strands or self.withdrawn or self.reactions.by_post or self.panes.by_minute:
+        if (
+            self.messages.where
+            or self.messages.strands
+            or self.withdrawn
+            or self.reactions.by_post
+            or self.panes.by_minute
+        ):
             wake = min(wake, self.forget_at())
         return wake
 

@@ -34,9 +34,9 @@ _ARRAY: Final = b"\xdd"
 def pack(state: Account) -> bytes:
     """Return the state as bytes. Strands that have not changed since they were last asked for are not written again."""
     silent = state.clock - SILENT
-    kept = [strand.keep(silent) for strand in state.strands.values()]
+    kept = [strand.keep(silent) for strand in state.messages.strands.values()]
     strands = msgspec.Raw(_ARRAY + len(kept).to_bytes(4, "big") + b"".join(kept))
-    loose = [message.row() for message in state.loose.values()]
+    loose = [message.row() for message in state.messages.loose.values()]
     messages = strands, loose, state.withdrawn, state.contacts
     numbers = state.panes.by_minute, state.reactions.by_post, state.followers
     return encode(((state.clock, state.ahead), *messages, *numbers))
@@ -53,7 +53,7 @@ def unpack(account: str, targets: Targets, data: bytes) -> Account:
         _share(row, known)
         state.hold(Strand.from_kept(bytes(raw), row), row)
     for row in loose:
-        state.hold_loose(Message.from_row(row))
+        state.messages.hold_loose(Message.from_row(row))
     state.contacts = {known.get(contact, contact): minutes[:] for contact, minutes in contacts.items()}
     return state
 
