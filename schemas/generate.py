@@ -87,7 +87,7 @@ _READ: Final = {
         "else:",
         "    {0}, at = {0} >> 1 ^ -({0} & 1), at + 1",
     ),
-    "boolean": ("{0} = data[at] == 1", "at += 1"),
+    "boolean": ("{0} = data[at] != 0", "at += 1"),  # as fastavro has it
 }
 _SKIP: Final = {
     "string": (*_SIZE, "at += size"),

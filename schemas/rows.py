@@ -144,7 +144,7 @@ def read_interaction(data: bytes, at: i64, count: i64) -> tuple[list[dict[str, A
         else:
             size, at = size >> 1, at + 1
         at += size
-        automated_ = data[at] == 1
+        automated_ = data[at] != 0
         at += 1
         revision_ = data[at]
         if revision_ > 0x7F:

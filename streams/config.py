@@ -67,6 +67,13 @@ class Settings(BaseSettings):
     clickhouse_ca_file: Path | None = Field(
         None, description="PEM file with the authorities that sign ClickHouse's certificate; without it, the usual ones"
     )
+    language: str = Field(
+        "py3langid",
+        description="what tells the language of posts: py3langid, off, or a function of yours, module:function",
+    )
+    sentiment: str = Field(
+        "vader", description="what tells how posts are meant: vader (English only), off, or a function of yours"
+    )
     accounts_file: Path | None = Field(None, description="rapport.toml: targets per account")
     generation: int = Field(
         0,

@@ -17,6 +17,7 @@ from streams.connection import kafka_options
 from streams.connectors.publisher import Publisher
 from streams.connectors.replay import Replay, open_replay
 from streams.connectors.runner import Pace, Summary, run
+from streams.connectors.understanding import Understood, language_model, sentiment_model
 from streams.embedded import Embedded
 from streams.errors import RapportError
 from streams.kafka import require_access
@@ -38,8 +39,9 @@ async def replay_embedded(request: Request, settings: Settings, directory: Path,
     """Replay through a whole plant of its own; returns when every fact is in ClickHouse."""
     with _bars(console) as bars:
         source = _read(request, bars)
+        understood = _understood(source, settings)
         async with Embedded(directory, settings, request.format) as plant:
-            summary = await plant.watched(_publish(source, plant.publisher, request.pace, bars))
+            summary = await plant.watched(_publish(understood, plant.publisher, request.pace, bars))
             await plant.settle(_remaining(bars))
             outcome = terminal.outcome(plant.client, _accounts(source))
     _tell(summary, outcome, console)
@@ -52,6 +54,7 @@ async def replay_into(request: Request, settings: Settings, console: Console) ->
     client: Client = await asyncio.to_thread(connect, *settings.clickhouse_server)
     with _bars(console) as bars:
         source = _read(request, bars)
+        understood = _understood(source, settings)
         publisher = Publisher(
             kafka_options(settings),
             settings.topics,
@@ -60,7 +63,7 @@ async def replay_into(request: Request, settings: Settings, console: Console) ->
             max_bytes_in_flight=None,
         )
         async with publisher:
-            summary = await _publish(source, publisher, request.pace, bars)
+            summary = await _publish(understood, publisher, request.pace, bars)
         async with progress.Progress(settings) as readers:
             remaining = _remaining(bars)
             await readers.folded(lambda rest: remaining("folding", rest))
@@ -91,7 +94,11 @@ def _read(request: Request, bars: Progress) -> Replay:
     return source
 
 
-async def _publish(source: Replay, publisher: Publisher, pace: Pace, bars: Progress) -> Summary:
+def _understood(source: Replay, settings: Settings) -> Understood:
+    return Understood(source, language_model(settings.language), sentiment_model(settings.sentiment))
+
+
+async def _publish(source: Understood, publisher: Publisher, pace: Pace, bars: Progress) -> Summary:
     task = bars.add_task("publishing", total=source.counts.events)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop.set)

@@ -18,6 +18,7 @@ from schemas import codec, generate
 from schemas.codec import DecodeError, Schema
 from schemas.generate import FOLDED, FOLDED_OF_NEWS, NEWS
 from schemas.versions import MARKER, strip_logical_types
+from streams.interactions import interaction
 
 EXAMPLES = Path(codec.__file__).parent / "examples"
 ALL = [schema for schemas in codec.versions().values() for schema in schemas]
@@ -222,6 +223,22 @@ def test_what_is_broken_is_refused_as_fastavro_does(records: list[codec.Record],
     else:
         found = codec.decode_folded(broken)
         assert folded(found) == folded(expected)
+
+
+@pytest.mark.parametrize("value", [0, 1, 2, 3, 255])
+def test_every_byte_reads_as_fastavro_reads_it(value: int) -> None:
+    """A byte for another, at each place in turn: among them truth values that are neither 0 nor 1."""
+    event = interaction(id="a", account="b", kind="mention", published_at=1, received_at=1)
+    whole = codec.encode("interaction", [event])
+    for at in range(10, len(whole)):
+        changed = whole[:at] + bytes([value]) + whole[at + 1 :]
+        try:
+            expected = codec.decode("interaction", changed)
+        except DecodeError:
+            with pytest.raises(DecodeError):
+                codec.decode_folded(changed)
+        else:
+            assert folded(codec.decode_folded(changed)) == folded(expected), at
 
 
 def test_what_is_written_out_is_of_today() -> None:
