@@ -24,6 +24,7 @@ FOLDED: Final = (
     "received_at",
     "automated",
     "revision",
+    "sentiment",
 )
 """What the fold needs of an Interaction. A metric that needs another field adds it here, and ``make schemas`` does the rest."""
 NEWS: Final = ("counters", "profile")
@@ -88,6 +89,12 @@ _READ: Final = {
         "    {0}, at = {0} >> 1 ^ -({0} & 1), at + 1",
     ),
     "boolean": ("{0} = data[at] != 0", "at += 1"),  # as fastavro has it
+    "float": (  # nearly always 0
+        "{0} = 0.0",
+        "if data[at] or data[at + 1] or data[at + 2] or data[at + 3]:",
+        "    {0} = FLOAT.unpack_from(data, at)[0]",
+        "at += 4",
+    ),
 }
 _SKIP: Final = {
     "string": (*_SIZE, "at += size"),

@@ -40,6 +40,7 @@ def read_interaction(data: bytes, at: i64, count: i64) -> tuple[list[dict[str, A
     parent_id_: str
     published_at_: i64
     received_at_: i64
+    sentiment_: float
     automated_: bool
     revision_: i64
     likes_: i64
@@ -135,6 +136,9 @@ def read_interaction(data: bytes, at: i64, count: i64) -> tuple[list[dict[str, A
         else:
             size, at = size >> 1, at + 1
         at += size
+        sentiment_ = 0.0
+        if data[at] or data[at + 1] or data[at + 2] or data[at + 3]:
+            sentiment_ = FLOAT.unpack_from(data, at)[0]
         at += 4
         _, at = read_array_of_strings(data, at)
         _, at = read_array_of_strings(data, at)
@@ -189,6 +193,7 @@ def read_interaction(data: bytes, at: i64, count: i64) -> tuple[list[dict[str, A
             "received_at": received_at_,
             "automated": automated_,
             "revision": revision_,
+            "sentiment": sentiment_,
         }
         if kind_ in ("counters", "profile"):
             record["author_followers"] = author_followers_
@@ -350,6 +355,7 @@ def pane(
     comments: int,
     impressions: int,
     stale_snapshots: int,
+    negative_mentions: int,
     first_buckets: Sequence[int],
     first_counts: Sequence[int],
     next_buckets: Sequence[int],
@@ -387,6 +393,7 @@ def pane(
     write_long(out, comments)
     write_long(out, impressions)
     write_long(out, stale_snapshots)
+    write_long(out, negative_mentions)
     write_longs(out, first_buckets)
     write_longs(out, first_counts)
     write_longs(out, next_buckets)
@@ -426,6 +433,7 @@ def rolling(
     comments: int,
     impressions: int,
     stale_snapshots: int,
+    negative_mentions: int,
     contacts: int,
     conversations: int,
     alternations: int,
@@ -476,6 +484,7 @@ def rolling(
     write_long(out, comments)
     write_long(out, impressions)
     write_long(out, stale_snapshots)
+    write_long(out, negative_mentions)
     write_long(out, contacts)
     write_long(out, conversations)
     write_long(out, alternations)

@@ -19,6 +19,7 @@ from streams.metrics.counters import (
     BROADCASTS,
     CONTACTS,
     MENTIONS,
+    NEGATIVE_MENTIONS,
     PEER_ANSWERS,
     REACTIONS,
     REPLIES,
@@ -70,6 +71,8 @@ _COUNTED_AS: Final = {
     BROADCAST: BROADCASTS,
     PEER: PEER_ANSWERS,
 }
+_NEGATIVE: Final = -0.05000000074505806
+"""-0.05 as the input has it, in 32 bits: what is below is not meant well (VADER's own bound for its compound score)."""
 _CONTACT_MINUTES: Final = WINDOWS[-1][1]
 
 
@@ -135,6 +138,8 @@ class Account:
         self.panes.at(at // MINUTE).counters[_COUNTED_AS[number]] += 1
         if number == MENTION:
             self._count_contact(event["author_id"], at // MINUTE)
+            message.negative = event["sentiment"] < _NEGATIVE
+            self.panes.at(at // MINUTE).counters[NEGATIVE_MENTIONS] += message.negative
             self._place(message, self.messages.strand(event["conversation_id"], event["author_id"]))
         elif number in (BROADCAST, PEER):
             self._place(message, None)
@@ -248,7 +253,9 @@ class Account:
             return
         strand = self.messages.take_out(post)
         self.live = True  # although no turn may change: what was counted is not any more
-        self.panes.at(message.at // MINUTE).counters[_COUNTED_AS[message.kind]] -= 1
+        counters = self.panes.at(message.at // MINUTE).counters
+        counters[_COUNTED_AS[message.kind]] -= 1
+        counters[NEGATIVE_MENTIONS] -= message.negative
         changed: Strands = {}
         if strand is not None:
             if message.kind == MENTION:

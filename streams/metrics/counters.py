@@ -37,6 +37,7 @@ PANE_COUNTERS: Final = (
     "comments",
     "impressions",
     "stale_snapshots",
+    "negative_mentions",
 )
 WINDOW_COUNTERS: Final = ("contacts", "conversations", "alternations", "reach_2", "reach_3", "reach_5")
 """What belongs to windows and not to panes. A contact or a thread counts in the pane of its latest message only, so that a
@@ -63,10 +64,11 @@ TOO_LATE: Final = 21
 REACTIONS: Final = (22, 23, 24, 25)
 """Likes, shares, comments and impressions."""
 STALE_SNAPSHOTS: Final = 26
-CONTACTS: Final = 27
-CONVERSATIONS: Final = 28
-ALTERNATIONS: Final = 29
-REACH: Final = ((2, 30), (3, 31), (5, 32))
+NEGATIVE_MENTIONS: Final = 27
+CONTACTS: Final = 28
+CONVERSATIONS: Final = 29
+ALTERNATIONS: Final = 30
+REACH: Final = ((2, 31), (3, 32), (5, 33))
 """(alternations, counter) of threads that reach so many."""
 
 FIRST_BUCKETS: Final = 1 << 16

@@ -41,7 +41,7 @@ decode: Final = msgspec.msgpack.Decoder().decode
 class Message:
     """One message, as far as turns depend on it."""
 
-    __slots__ = ("at", "contact", "homed", "id", "kind", "parent", "place", "settled", "thread")
+    __slots__ = ("at", "contact", "homed", "id", "kind", "negative", "parent", "place", "settled", "thread")
 
     def __init__(self, post: str, at: int, kind: int, parent: str) -> None:
         self.id = post
@@ -56,12 +56,14 @@ class Message:
         """Its time in the thread, ms: its own, or that of the post it answers if that is later."""
         self.thread = 0
         """Which thread of the strand it is in."""
+        self.negative = False
+        """It is a mention that is not meant well."""
         self.settled = False
         """It is in its parent's thread, and stays there: the parent has been forgotten."""
 
     def row(self) -> Row:
         """Return what is kept."""
-        where = (self.homed, self.contact, self.place, self.thread, self.settled)
+        where = (self.homed, self.contact, self.place, self.thread, self.settled, self.negative)
         return (self.id, self.at, self.kind, self.parent, *where)
 
     @staticmethod
@@ -69,7 +71,7 @@ class Message:
         """Return the message of a row."""
         message = Message(row[0], row[1], row[2], row[3])
         message.homed, message.contact, message.place, message.thread = row[4], row[5], row[6], row[7]
-        message.settled = row[8]
+        message.settled, message.negative = row[8], row[9]
         return message
 
 

@@ -53,6 +53,7 @@ def worlds(  # noqa: C901 - one branch a kind
         conversation = draw(st.sampled_from(["c1", "c2", "", ""]))
         if kind == "mention":
             fields |= {"author_id": contact, "contact_id": contact, "conversation_id": conversation}
+            fields["sentiment"] = draw(st.sampled_from([0.0, 0.0, 0.5, -0.05000000074505806, -0.06, -1.0]))
         elif kind == "reply":
             parents = [*earlier, None, None] if earlier and fields["id"] not in promised else [None]
             parent = draw(st.sampled_from(parents))
