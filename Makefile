@@ -67,6 +67,10 @@ recovery: .venv/ready ## Measure how soon a worker takes over 1,000,000 turns th
 growth: .venv/ready ## Measure what an event costs beside more and more accounts, and draw it
 	$(BIN)/python -m tests.benchmarks.growth --svg docs/growth.svg
 
+.PHONY: queries
+queries: .venv/ready ## Measure how long ClickHouse takes to answer (EVENTS=10000000)
+	$(BIN)/python -m tests.benchmarks.queries $(if $(EVENTS),--events $(EVENTS))
+
 .PHONY: faults
 faults: .venv/ready ## Break a whole plant and judge every number (SEED=1 MINUTES=2 EVENTS=10000 BROKERS=1)
 	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(EVENTS),--events $(EVENTS)) $(if $(BROKERS),--brokers $(BROKERS))

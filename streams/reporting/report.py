@@ -115,17 +115,19 @@ def period_of(client: Client, start: datetime | None, end: datetime | None, days
 def report(client: Client, period: Period) -> Report:
     """Ask ClickHouse for everything that a report says."""
     before = {row["account"]: row for row in queries.period(client, period.before.start, period.before.end)}
+    figures = queries.period(client, period.start, period.end)
+    busiest = [now["account"] for now in figures[:CURVES]]
+    drawn, drawn_before = (
+        queries.curves(client, busiest, time.start, time.end, STEPS) for time in (period, period.before)
+    )
     rows: list[Row] = []
     changes: list[Change] = []
-    for number, now in enumerate(queries.period(client, period.start, period.end)):
+    for now in figures:
         account = now["account"]
-        then = before.get(account, {})
-        row = Row(account, now, then)
-        if then:
+        row = Row(account, now, before.get(account, {}), drawn.get(account, ()), drawn_before.get(account, ()))
+        if row.before:
             changes += [change for name in COMPARED if (change := _change(row, name)) is not None]
-        if number < CURVES:
-            row = Row(account, now, then, _curve(client, account, period), _curve(client, account, period.before))
-            changes += [_sooner(client, row, period)] if then else []
+            changes += [_sooner(client, row, period)] if row.curve and row.curve_before else []
         rows.append(row)
     remarkable = [change for change in changes if abs(change.deviations) >= REMARKABLE]
     remarkable.sort(key=lambda change: -abs(change.deviations))
@@ -154,9 +156,3 @@ def _sooner(client: Client, row: Row, period: Period) -> Change:
     return Change(
         row.account, metric, row.now["half_within"], row.before["half_within"], copysign(sqrt(statistic), sign)
     )
-
-
-def _curve(client: Client, account: str, period: Period) -> Curve:
-    points = queries.curve(client, account, period.start, period.end)
-    every = max(1, len(points) // STEPS)
-    return [*points[:-1:every], *points[-1:]]

@@ -55,6 +55,12 @@ def test_ingest_is_measured() -> None:
         assert re.search(rf"^ *{name} +interpreted +\d+ +[\d,]+ +[\d.]+ +[\d.]+", said, re.MULTILINE), said
 
 
+def test_queries_are_measured() -> None:
+    said = run("tests.benchmarks.queries", "--events", "20000")
+    for name in ("rapport report, 28 days", "rapport explain, 24 h", "account_activity, 28 days", "cohorts, all"):
+        assert re.search(rf"^ *{name} +[\d.]+ +[\d.]+", said, re.MULTILINE), said
+
+
 @pytest.mark.kafka
 @pytest.mark.slow
 def test_latency_is_measured(kafka: Kafka) -> None:

@@ -1,5 +1,6 @@
 """Questions to ClickHouse, each a file of SQL beside this one."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from importlib import resources
@@ -24,12 +25,23 @@ def period(client: Client, start: datetime, end: datetime) -> list[dict[str, Any
     return list(client.query(_sql("period"), parameters={"from": start, "to": end}).named_results())
 
 
-def curve(client: Client, account: str, start: datetime, end: datetime) -> list[tuple[float, float]]:
-    """Return the time to answer of the turns opened in start ≤ time < end: (seconds, share still unanswered)."""
-    query = """SELECT seconds, survival FROM time_to_answer(
-        account = {account:String}, from = {from:DateTime64(3, 'UTC')}, to = {to:DateTime64(3, 'UTC')})"""
-    found = client.query(query, parameters={"account": account, "from": start, "to": end})
-    return [(float(seconds), float(survival)) for seconds, survival in found.result_rows]
+def curves(
+    client: Client, accounts: Sequence[str], start: datetime, end: datetime, steps: int
+) -> dict[str, list[tuple[float, float]]]:
+    """Return accounts' time to answer of the turns opened in start ≤ time < end: (seconds, share still unanswered).
+
+    About ``steps`` points of each, the last one among them.
+    """
+    query = """
+        WITH arrayFilter((place, now, next) -> now != next, arrayEnumerate(milliseconds), milliseconds,
+            arrayPushBack(arrayPopFront(milliseconds), -1)) AS moments
+        SELECT account, arrayMap(place -> (milliseconds[place] / 1000, exp(logarithms[place])), arrayFilter(
+            (place, number) -> number % greatest(intDiv(length(moments), {steps:UInt32}), 1) = 0 OR number = length(moments),
+            moments, arrayEnumerate(moments)))
+        FROM wait_curves(from = {from:DateTime64(3, 'UTC')}, to = {to:DateTime64(3, 'UTC')})
+        WHERE account IN {accounts:Array(String)}"""
+    given = {"accounts": list(accounts), "from": start, "to": end, "steps": steps}
+    return {str(account): list(points) for account, points in client.query(query, parameters=given).result_rows}
 
 
 def compared(

@@ -1,0 +1,162 @@
+"""`make queries`: how long people wait for an answer of ClickHouse's, at 10,000,000 interactions (``EVENTS=``).
+
+The engine in this process (chDB), with the tables and views that every plant has. The data is made by ClickHouse too: accounts
+of very different sizes over 90 days, half of the interactions mentions, most of which are answered. Each question is asked
+three times, and the best counts: the first one reads from the disk what the others find in memory.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from clickhouse_connect.driver.client import Client
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from sinks.clickhouse import queries
+from sinks.clickhouse.connection import EMBEDDED, connect
+from sinks.clickhouse.explanation import Question, explain
+from sinks.clickhouse.migrate import migrate
+from streams.reporting.page import html
+from streams.reporting.report import Period, report
+
+DAYS: Final = 90
+OF_ACCOUNT: Final = 10_000
+"""Interactions of an account, the mean; the largest of a thousand has a hundred times as many."""
+TIMES: Final = 3
+BUSIEST: Final = "net:brand0"
+START: Final = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=DAYS)
+
+# of the pair of a mention and its answer: account, time, contact, wait in ms, and whether it was answered
+_PAIR: Final = """
+    sipHash64(pair, 1) / 18446744073709551616 AS r1, sipHash64(pair, 2) / 18446744073709551616 AS r2,
+    sipHash64(pair, 3) / 18446744073709551616 AS r3, sipHash64(pair, 4) / 18446744073709551616 AS r4,
+    concat('net:brand', toString(toUInt32({accounts:UInt32} * pow(r1, 3)))) AS account,
+    {start:DateTime64(3, 'UTC')} + toIntervalMillisecond(toInt64(r2 * {days:UInt32} * 86400000)) AS at,
+    concat('user', toString(toUInt32(2000 * pow(r3, 2)))) AS contact,
+    toInt64(-log(r4 + 1e-9) * 3600000) AS wait,
+    sipHash64(pair, 5) % 10 != 0 AS answered"""
+STATEMENTS: Final = (
+    f"""INSERT INTO interactions_versions (id, network, account, kind, author_id, author_followers, contact_id, conversation_id,
+        parent_id, published_at, received_at, text, lang, sentiment, source)
+    WITH intDiv(number, 2) AS pair, number % 2 = 0 AS asks, {_PAIR}
+    SELECT
+        concat('n:', toString(number)), 'net', account,
+        multiIf(asks, 'mention', answered, 'reply', 'broadcast'), if(asks, contact, account), if(asks, pair % 20000, -1),
+        if(asks OR answered, contact, ''), if(asks OR answered, concat('n:', toString(number - number % 2)), ''),
+        if(NOT asks AND answered, concat('n:', toString(number - 1)), ''),
+        (at + toIntervalMillisecond(if(asks, 0, wait))) AS published_at, published_at,
+        concat(if(asks, '@brand where is my order ', 'We are on it, please send us '), toString(pair)), 'en',
+        if(asks, (pair % 21 - 10) / 10, 0), 'benchmark'
+    FROM numbers({{events:UInt64}})""",
+    f"""INSERT INTO turns_versions (account, turn_id, contact_id, conversation_id, opened_at, status, answered_at, reply_id,
+        response_seconds, business_seconds, due_at, sla, version)
+    WITH number AS pair, {_PAIR}
+    SELECT
+        account, concat('n:', toString(2 * pair)), contact, concat('n:', toString(2 * pair)), at,
+        if(answered, 'answered', 'expired'), if(answered, at + toIntervalMillisecond(wait), NULL),
+        if(answered, concat('n:', toString(2 * pair + 1)), ''), if(answered, wait / 1000, NULL) AS seconds, seconds,
+        at + INTERVAL 1 HOUR, if(answered AND wait <= 3600000, 'met', 'missed'), 1
+    FROM numbers(intDiv({{events:UInt64}}, 2))""",
+    """INSERT INTO panes_versions (account, minute, mentions, replies, broadcasts, turns, turns_answered, answered, first_answered,
+        response_samples, response_milliseconds, first_buckets, first_counts, version)
+    SELECT
+        account, minute, sum(mention), sum(reply), sum(broadcast), sum(mention), sum(mention), sum(reply), sum(reply), sum(reply),
+        sum(ms), arraySort(groupArrayIf(toInt32(ceil(log(greatest(ms, 1)) / log(1.01 / 0.99))), ms > 0)) AS buckets,
+        arrayMap(bucket -> 1, buckets), 1
+    FROM
+    (
+        SELECT account, toStartOfMinute(published_at) AS minute, kind = 'mention' AS mention, kind = 'reply' AS reply,
+            kind = 'broadcast' AS broadcast, 0 AS ms FROM interactions_versions
+        UNION ALL
+        SELECT account, toStartOfMinute(assumeNotNull(answered_at)), 0, 0, 0, toInt64(assumeNotNull(response_seconds) * 1000)
+        FROM turns_versions WHERE status = 'answered'
+    )
+    GROUP BY account, minute""",
+    """INSERT INTO rolling_versions (account, window, as_of, version)
+    SELECT DISTINCT account, arrayJoin(['5m', '1h', '24h']),
+        {start:DateTime64(3, 'UTC')} + toIntervalMinute(60 * (24 * {days:UInt32} - 24)), 1 FROM panes_versions""",
+)
+REFRESHES: Final = (
+    *("round_begins", "contacts_refresh", "advocates_refresh", "bridges_refresh"),
+    *("conversation_starters_refresh", "round_ends"),
+)
+
+console = Console(highlight=False)
+
+
+def fill(client: Client, events: int) -> None:
+    """Make the data."""
+    parameters = {"events": events, "accounts": max(1, events // OF_ACCOUNT), "start": START, "days": DAYS}
+    for statement in STATEMENTS:
+        client.command(statement, parameters=parameters)
+    for table in ("interactions", "turns", "panes"):
+        client.command(f"OPTIMIZE TABLE {table}_versions FINAL")  # as an hour later, when months have been merged
+
+
+def questions(client: Client) -> dict[str, Callable[[], object]]:
+    """Return what is asked, by what it is called."""
+    end = START + timedelta(days=DAYS)
+    week, month = Period(end - timedelta(days=7), end), Period(end - timedelta(days=28), end)
+    times = {"from": month.start, "to": month.end}
+
+    def ask(what: str) -> Callable[[], object]:
+        period = "from = {from:DateTime64(3, 'UTC')}, to = {to:DateTime64(3, 'UTC')}"
+        query = f"SELECT * FROM {what.format(period=period)} FORMAT Null"
+        return lambda: client.command(query, parameters=times)
+
+    return {
+        "rapport report, 7 days, all accounts, as HTML": lambda: html(report(client, week)),
+        "rapport report, 28 days": lambda: html(report(client, month)),
+        "its figures alone, 28 days": lambda: queries.period(client, month.start, month.end),
+        "rapport explain, 24 h": lambda: explain(client, Question(BUSIEST, "within_1h")),
+        "account_responsiveness, 28 days": ask("account_responsiveness({period})"),
+        "account_activity, 28 days": ask("account_activity({period})"),
+        "account_waits, 28 days": ask("account_waits({period})"),
+        "time_to_answer, the busiest account, 28 days": ask(f"time_to_answer(account = '{BUSIEST}', {{period}})"),
+        "equal_treatment, 28 days": ask("equal_treatment({period})"),
+        "agents, 28 days": ask("agents({period})"),
+        "templated, 28 days": ask("templated({period})"),
+        "relationships, the busiest account": ask(f"relationships WHERE account = '{BUSIEST}'"),
+        "follow_ups, the first hundred of all": ask("follow_ups LIMIT 100"),
+        "cohorts, all": ask("cohorts"),
+        "opt_outs, all": ask("opt_outs"),
+    }
+
+
+def main(events: Annotated[int, typer.Option(min=1_000, help="Interactions.")] = 10_000_000) -> None:
+    """Fill the engine and ask it."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
+        client = connect(EMBEDDED + str(Path(place) / "clickhouse"))
+        migrate(client)
+        began = time.monotonic()
+        fill(client, events)
+        console.print(f"{events:,} interactions were there after {time.monotonic() - began:.0f} s")
+        began = time.monotonic()
+        for view in REFRESHES:
+            client.command(f"SYSTEM REFRESH VIEW {view}")
+            client.command(f"SYSTEM WAIT VIEW {view}")
+        console.print(f"relationships were refreshed in {time.monotonic() - began:.0f} s")
+        table = Table(title="Seconds until the answer", title_justify="left", box=SIMPLE_HEAD)
+        table.add_column("asked")
+        table.add_column("best of three", justify="right")
+        table.add_column("first", justify="right")
+        for name, question in questions(client).items():
+            taken = []
+            for _ in range(TIMES):
+                began = time.monotonic()
+                question()
+                taken.append(time.monotonic() - began)
+            table.add_row(name, f"{min(taken):.2f}", f"{taken[0]:.2f}")
+            console.print(f"  {name}: {min(taken):.2f} s")
+        console.print(table)
+        client.close()
+
+
+if __name__ == "__main__":
+    typer.run(main)
