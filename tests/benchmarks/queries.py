@@ -54,6 +54,10 @@ STATEMENTS: Final = (
         concat(if(asks, '@brand where is my order ', 'We are on it, please send us '), toString(pair)), 'en',
         if(asks, (pair % 21 - 10) / 10, 0), 'benchmark'
     FROM numbers({{events:UInt64}})""",
+    f"""INSERT INTO interactions_versions (id, network, account, kind, author_id, published_at, received_at, source)
+    WITH number AS pair, {_PAIR}
+    SELECT concat('out:', toString(number)), 'net', account, 'opt_out', contact, at, at, 'benchmark'
+    FROM numbers(intDiv({{events:UInt64}}, 2000))""",
     f"""INSERT INTO turns_versions (account, turn_id, contact_id, conversation_id, opened_at, status, answered_at, reply_id,
         response_seconds, business_seconds, due_at, sla, version)
     WITH number AS pair, {_PAIR}
