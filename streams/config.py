@@ -166,7 +166,7 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 class AccountTargets(BaseModel):
-    """One table of ``rapport.toml``: ``[defaults]`` or ``[accounts."network:account_id"]``."""
+    """One table of ``rapport.toml``: ``[defaults]``, ``[networks.NAME]`` or ``[accounts."network:account_id"]``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -203,14 +203,19 @@ class Brands(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     defaults: AccountTargets = AccountTargets()
+    networks: Mapping[str, AccountTargets] = {}
     accounts: Mapping[str, AccountTargets] = {}
     calendars: Mapping[Name, Versions] = {}
 
     def targets(self, account: str) -> Targets:
         """Return the targets of ``account``; a shard ``account#k`` of a hot account has those of the account."""
-        own = self.accounts.get(account.partition("#")[0], AccountTargets())
-        name = self.defaults.calendar if own.calendar is None else own.calendar
-        return own.over(self.defaults.over(DEFAULT_TARGETS))._replace(calendar=self._calendars.get(name or ""))
+        whole, none = account.partition("#")[0], AccountTargets()
+        network, own = self.networks.get(whole.partition(":")[0], none), self.accounts.get(whole, none)
+        found, calendar = DEFAULT_TARGETS, ""
+        for table in (self.defaults, network, own):
+            found = table.over(found)
+            calendar = calendar if table.calendar is None else table.calendar
+        return found._replace(calendar=self._calendars.get(calendar))
 
     @cached_property
     def _calendars(self) -> Mapping[str, Calendar]:
