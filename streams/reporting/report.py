@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import copysign, sqrt
+from statistics import NormalDist
 from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
@@ -24,8 +25,9 @@ SHOWN: Final = (
 """The metrics of a report, in order."""
 COMPARED: Final = ("mentions", "response_rate", "within_15m", "within_1h", "sla", "reply_share")
 """Of these, and of the time to answer, is said what changed."""
-REMARKABLE: Final = 2.0
-"""A change of fewer standard deviations is not worth a line."""
+CHANCE: Final = 0.05
+"""Where nothing has changed, so many reports have a line all the same. Many figures are compared, and some of them change much by
+chance: so the more there are, the larger a change has to be (Bonferroni's correction)."""
 CHANGES: Final = 7
 """So many lines."""
 CURVES: Final = 12
@@ -129,7 +131,8 @@ def report(client: Client, period: Period) -> Report:
             changes += [change for name in COMPARED if (change := _change(row, name)) is not None]
             changes += [_sooner(client, row, period)] if row.curve and row.curve_before else []
         rows.append(row)
-    remarkable = [change for change in changes if abs(change.deviations) >= REMARKABLE]
+    least = NormalDist().inv_cdf(1 - CHANCE / 2 / len(changes)) if changes else 0.0
+    remarkable = [change for change in changes if abs(change.deviations) >= least]
     remarkable.sort(key=lambda change: -abs(change.deviations))
     return Report(period, rows, remarkable[:CHANGES])
 

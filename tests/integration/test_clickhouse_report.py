@@ -84,6 +84,15 @@ def test_what_changed_most_is_what_chance_would_least_do(found: Report) -> None:
     assert written.in_words(hour) == "n:large: Answered within 1 h, share down, 40%, before 90%"
 
 
+@pytest.mark.parametrize(("others", "said"), [(0, {"n:0"}), (20, set())])
+def test_among_many_accounts_a_change_has_to_be_larger(clickhouse: Client, others: int, said: set[str]) -> None:
+    """26 of 50 within an hour, and 40 before, are 3 deviations: rare for one account, and common among twenty."""
+    for number in range(1 + others):
+        for start, soon in ((NOON, 40 if number else 26), (NOON - DAY, 40)):
+            turns(clickhouse, f"n:{number}", start, [30 * MINUTE] * soon + [2 * HOUR] * (50 - soon))
+    assert {change.account for change in report(clickhouse, PERIOD).changes} == said
+
+
 def test_every_form_has_every_figure(found: Report) -> None:
     lines = list(csv.DictReader(StringIO(written.table(found))))
     assert len(lines) == len(found.rows) * len(SHOWN)
