@@ -111,12 +111,12 @@ async def _create(admin: AIOKafkaAdminClient, settings: Settings, topic: Topic) 
 
 
 async def _check(admin: AIOKafkaAdminClient, settings: Settings, besides: Iterable[str] = ()) -> list[str]:
-    known = await _found(admin, [topic.name for topic in settings.topics.all])
+    """Return what is wrong with the topics, but for those just made, which not every broker of a cluster knows yet."""
+    asked_for = [topic for topic in settings.topics.all if topic.name not in besides]
+    known = await _found(admin, [topic.name for topic in asked_for])
     problems = []
-    for topic in settings.topics.all:
+    for topic in asked_for:
         found = known.get(topic.name)
-        if topic.name in besides:
-            continue
         if found is None:
             problems.append(f"{topic.name} is missing: {APPLY}")
             continue
