@@ -12,6 +12,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from aiokafka.errors import KafkaError
+from clickhouse_connect.driver.exceptions import Error
 from rich.console import Console
 
 from schemas.access import Role, commands
@@ -245,9 +246,7 @@ def report(  # noqa: PLR0913, PLR0917 - they are the command's options
     if format is ReportFormat.TERMINAL and output is None:
         console.print(written.terminal(found))
         return
-    text = {"markdown": written.markdown, "html": html, "csv": written.table, "terminal": written.markdown}[format](
-        found
-    )
+    text = {ReportFormat.HTML: html, ReportFormat.CSV: written.table}.get(format, written.markdown)(found)
     if output is None:
         sys.stdout.write(text)
     else:
@@ -343,6 +342,9 @@ def main() -> None:
         context = getattr(error, "ctx", None)
         said = getattr(error, "format_message", error.__str__)().rstrip(".")
         wrong = f"{said}: see `{context.command_path if context else 'rapport'} --help`"
+    except Error as error:
+        reason = " ".join(str(error).split())[:300]
+        wrong = f"ClickHouse refuses what it was asked ({reason}): where tables are missing, run `rapport migrate`"
     except BrokenPipeError:  # `rapport … | head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

@@ -2,8 +2,11 @@
 
 import csv
 import re
+import subprocess
+import sys
 from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from clickhouse_connect.driver.client import Client
@@ -15,6 +18,7 @@ from streams.reporting.page import html
 from streams.reporting.report import SHOWN, Period, Report, period_of, report
 from tests.clickhouse_server import DAY, HOUR, MINUTE, NOON, put, record
 from tests.integration.test_clickhouse_views import at
+from tests.processes import ROOT
 
 PERIOD = Period(at(NOON), at(NOON + DAY))
 
@@ -123,6 +127,16 @@ def test_a_period_is_the_last_days_of_what_there_is(clickhouse: Client, found: R
     assert period_of(clickhouse, None, at(NOON), 1).before == Period(at(NOON - 2 * DAY), at(NOON - DAY))
     with pytest.raises(SettingsError, match="before it begins"):
         period_of(clickhouse, at(NOON), at(NOON), 7)
+
+
+@pytest.mark.parametrize("command", [["report"], ["explain", "net:acme", "mentions"]])
+def test_where_there_are_no_tables_one_line_says_so(command: list[str], tmp_path: Path) -> None:
+    rapport = [sys.executable, "-m", "streams", *command, "--embedded", str(tmp_path)]
+    done = subprocess.run(rapport, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(
+        r"rapport: ClickHouse refuses .*: where tables are missing, run `rapport migrate`\n", done.stderr
+    )
 
 
 def test_nothing_is_said_of_nothing(clickhouse: Client) -> None:

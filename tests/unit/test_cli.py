@@ -23,6 +23,7 @@ COMMANDS = (
     "migrate",
     "sql",
     "report",
+    "explain",
     "check",
 )
 
