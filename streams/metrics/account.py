@@ -156,7 +156,7 @@ class Account:
                 self.followers = max(self.followers, (at, event["author_followers"]))
                 self.live = True
         else:
-            gained = self.reactions.take(event, self.messages.message(post).at if post in self.messages.where else None)
+            gained = self.reactions.take(event, self.messages.published_at)
             counters = self.panes.at(at // MINUTE).counters
             if gained is None:
                 counters[STALE_SNAPSHOTS] += 1

@@ -53,6 +53,10 @@ class Messages:
         strand = self.where[post]
         return self.loose[post] if strand is None else strand.message(post)
 
+    def published_at(self, post: str) -> int | None:
+        """Return when a message was published, ms; None if it is not held."""
+        return self.message(post).at if post in self.where else None
+
     def turn(self, turn_id: str) -> Turn:
         """Return a turn that is held; it has the id of its first message."""
         strand = self.where[turn_id]

@@ -5,6 +5,7 @@ before. A post that was seen when it was published began with nothing; of any ot
 ones are compared with, since its reactions are older than that.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from schemas.codec import Record
@@ -23,10 +24,11 @@ class Reactions:
         self._memory = memory
         self.by_post: dict[str, list[int]] = {}
 
-    def take(self, event: Record, published_at: int | None) -> list[int] | None:
+    def take(self, event: Record, published_at: Callable[[str], int | None]) -> list[int] | None:
         """Take in a snapshot; return what was gained, in the order above, or None if a newer one is known.
 
-        ``published_at``: of the post, ms; None if it is not known.
+        ``published_at``: when a post was, ms; None if it is not known. Asked only of a first snapshot: a reply may have to be
+        read for it.
         """
         at: int = event["published_at"]
         now = [at, event["likes"], event["shares"], event["comments"], event["impressions"]]
@@ -34,7 +36,8 @@ class Reactions:
         if before is not None and at < before[0]:
             return None
         if before is None or before[0] < at - self._memory:
-            known = published_at is not None and published_at >= at - self._memory
+            since = published_at(event["id"])
+            known = since is not None and since >= at - self._memory
             before = [at, 0, 0, 0, 0] if known else [at, *[UNKNOWN] * 4]
         gained: list[int] = []
         for number, new in enumerate(now[1:], 1):
