@@ -1,7 +1,6 @@
 """``rapport explain``: a number with its definition, what it is made of, and the posts behind it, as people read it."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import Final
 
 from rich.box import SIMPLE_HEAD
@@ -11,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sinks.clickhouse.explanation import Explanation, Part
-from streams.terminal import NOTHING, duration, share
+from streams.terminal import duration, figure
 
 CLOSE: Final = 0.011
 """Quantiles of the stream come from histograms of 1 % relative error: the facts may differ by so much."""
@@ -25,7 +24,7 @@ def explained(explanation: Explanation) -> Group:
 def _parts(explanation: Explanation) -> Iterator[RenderableType]:
     metric = explanation.metric
     start, end = (f"{time:%Y-%m-%d %H:%M}" for time in (explanation.start, explanation.end))
-    yield Text.assemble((f"{metric.label}: {_said(explanation.value, metric.unit)}", "bold"))
+    yield Text.assemble((f"{metric.label}: {figure(explanation.value, metric.unit)}", "bold"))
     yield Text(f"{explanation.account}, {start} to {end} UTC")
     yield Text(f"{metric.name}: {metric.definition}\n".replace("`", ""))
     if explanation.under:
@@ -38,17 +37,16 @@ def _parts(explanation: Explanation) -> Iterator[RenderableType]:
 
 
 def _sum(parts: Sequence[Part]) -> str:
-    texts = [f"{_said(part.value, part.metric.unit)} {part.metric.name}" for part in parts]
+    texts = [f"{figure(part.value, part.metric.unit)} {part.metric.name}" for part in parts]
     return texts[0] if len(texts) == 1 else f"({' + '.join(texts)})"
 
 
 def _part(part: Part) -> Iterator[RenderableType]:
     """Show one count: what the facts make of it, and the newest of them."""
-    said = f"{part.metric.name} {_said(part.value, part.metric.unit)}"
+    said = f"{part.metric.name} {figure(part.value, part.metric.unit)}"
     if part.again is not None:
-        agree = _agree(part)
-        said += f"; counted again from {part.metric.facts}: {_said(part.again, part.metric.unit)}"
-        said += "" if agree else "  ← they differ: what came since has changed it, or the sink is behind"
+        said += f"; counted again from {part.metric.facts}: {figure(part.again, part.metric.unit)}"
+        said += "" if _agree(part) else "  ← they differ: what came since has changed it, or the sink is behind"
     yield Text(said)
     if not part.posts:
         return
@@ -65,21 +63,6 @@ def _part(part: Part) -> Iterator[RenderableType]:
 
 
 def _agree(part: Part) -> bool:
-    if part.value is None or part.again is None:
-        return part.value is part.again
-    return abs(part.value - part.again) <= (CLOSE * part.again if part.metric.unit == "seconds" else 0)
-
-
-def _said(value: object, unit: str) -> str:
-    """Say a number with its unit."""
-    if value is None:
-        return NOTHING
-    if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M} UTC"
-    if not isinstance(value, int | float):
-        return str(value)
-    if unit == "share":
-        return share(value)
-    if unit == "seconds":
-        return duration(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+    if part.metric.unit != "seconds" or part.value is None or part.again is None:
+        return part.value == part.again
+    return abs(part.value - part.again) <= CLOSE * part.again

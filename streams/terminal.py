@@ -66,6 +66,21 @@ def share(value: float | None) -> str:
     return NOTHING if value is None else f"{value:.0%}"
 
 
+def figure(value: object, unit: str) -> str:
+    """Say the value of a metric with its unit, as ``schemas/metrics.toml`` has it."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M} UTC"
+    if not isinstance(value, int | float):
+        return str(value)
+    if unit == "share":
+        return share(value)
+    if unit == "seconds":
+        return duration(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+
+
 def report_table(rows: Sequence[Mapping[str, Any]], width: int) -> Table:
     """Return the report, one line per account, from the rows of ``sinks.clickhouse.queries.report``.
 

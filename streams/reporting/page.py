@@ -7,7 +7,7 @@ from typing import Final
 
 from schemas.metrics import metrics
 from streams.reporting.report import SHOWN, Change, Curve, Report, Row
-from streams.reporting.written import HEADINGS, in_words, said
+from streams.reporting.written import heading, in_words, said
 
 WIDTH: Final = 320
 HEIGHT: Final = 120
@@ -43,7 +43,7 @@ def _page(report: Report) -> Iterator[str]:
         yield from (f"<li{_class(change)}>{escape(in_words(change))}</li>" for change in report.changes)
         yield "</ul>"
     yield "<h2>Accounts</h2>\n<table>\n<tr><th>account</th>"
-    yield ("".join(f'<th title="{_definition(name)}">{escape(_heading(name))}</th>' for name in SHOWN) + "</tr>")
+    yield ("".join(f'<th title="{_definition(name)}">{escape(heading(name))}</th>' for name in SHOWN) + "</tr>")
     for row in report.rows:
         yield f"<tr><td>{escape(row.account)}</td>{''.join(_cell(row, name) for name in SHOWN)}</tr>"
     yield "</table>\n<p><small>Small figures: the time before.</small></p>"
@@ -55,12 +55,8 @@ def _page(report: Report) -> Iterator[str]:
         yield from (f"<figure><figcaption>{escape(row.account)}</figcaption>{_picture(row)}</figure>" for row in drawn)
         yield "</div>"
     yield "<h2>What each figure is</h2>\n<ul>"
-    yield from (f"<li>{escape(_heading(name))}: {_definition(name)}</li>" for name in SHOWN)
+    yield from (f"<li>{escape(heading(name))}: {_definition(name)}</li>" for name in SHOWN)
     yield "</ul>\n</body>\n</html>"
-
-
-def _heading(name: str) -> str:
-    return HEADINGS.get(name, name)
 
 
 def _definition(name: str) -> str:
@@ -72,8 +68,8 @@ def _class(change: Change) -> str:
 
 
 def _cell(row: Row, name: str) -> str:
-    before = f'<span class="before">{escape(said(row.before[name], metrics()[name]))}</span>' if row.before else ""
-    return f"<td>{escape(said(row.now[name], metrics()[name]))}{before}</td>"
+    before = f'<span class="before">{escape(said(row.before, name))}</span>' if row.before else ""
+    return f"<td>{escape(said(row.now, name))}{before}</td>"
 
 
 def _picture(row: Row) -> str:

@@ -10,9 +10,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from schemas.metrics import Metric, metrics
-from streams.reporting.report import SHOWN, Change, Report, Row
-from streams.terminal import NOTHING, duration, share
+from schemas.metrics import metrics
+from streams.reporting.report import SHOWN, Change, Figures, Report, Row
+from streams.terminal import figure
 
 HEADINGS: Final = {
     "response_rate": "answered",
@@ -26,22 +26,19 @@ HEADINGS: Final = {
 """Short labels, for columns."""
 
 
-def said(value: float | None, metric: Metric) -> str:
-    """Say a figure with its unit, as people do."""
-    if value is None:
-        return NOTHING
-    match metric.unit:
-        case "share":
-            return share(value)
-        case "seconds":
-            return duration(value)
-        case _:
-            return f"{value:,.0f}"
+def heading(name: str) -> str:
+    """Return what stands above a metric's column."""
+    return HEADINGS.get(name, name)
+
+
+def said(figures: Figures, name: str) -> str:
+    """Say one of an account's figures."""
+    return figure(figures[name], metrics()[name].unit)
 
 
 def in_words(change: Change) -> str:
     """Say a change in a sentence."""
-    now, before = said(change.now, change.metric), said(change.before, change.metric)
+    now, before = figure(change.now, change.metric.unit), figure(change.before, change.metric.unit)
     if change.metric.unit == "seconds":
         words = "sooner" if change.deviations < 0 else "later"
         return f"{change.account} answers {words}: half within {now}, before {before}"
@@ -56,9 +53,9 @@ def terminal(report: Report) -> Group:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False, header_style="bold")
     table.add_column("account", no_wrap=True, overflow="ellipsis")
     for name in SHOWN:
-        table.add_column(HEADINGS.get(name, name), justify="right", no_wrap=True)
+        table.add_column(heading(name), justify="right", no_wrap=True)
     for row in report.rows:
-        table.add_row(row.account, *(said(row.now[name], metrics()[name]) for name in SHOWN))
+        table.add_row(row.account, *(said(row.now, name) for name in SHOWN))
     lines: list[RenderableType] = [
         Text(f"How well each account listened and answered, {report.period}", style="bold"),
         table,
@@ -90,17 +87,17 @@ def _markdown(report: Report) -> Iterator[str]:
         yield f"**What changed most** since the time before, {report.period.before}:\n"
         yield from (f"- {_mark(change)} {_escaped(in_words(change))}" for change in report.changes)
         yield ""
-    yield "| account | " + " | ".join(HEADINGS.get(name, name) for name in SHOWN) + " |"
+    yield "| account | " + " | ".join(heading(name) for name in SHOWN) + " |"
     yield "|---" + "|--:" * len(SHOWN) + "|"
     for row in report.rows:
         yield f"| {_escaped(row.account)} | " + " | ".join(_with_before(row, name) for name in SHOWN) + " |"
     yield "\nIn brackets, the time before. What each figure is:\n"
-    yield from (f"- {HEADINGS.get(name, name)}: {metrics()[name].definition}" for name in SHOWN)
+    yield from (f"- {heading(name)}: {metrics()[name].definition}" for name in SHOWN)
 
 
 def _with_before(row: Row, name: str) -> str:
-    now = said(row.now[name], metrics()[name])
-    return f"{now} ({said(row.before[name], metrics()[name])})" if row.before else now
+    now = said(row.now, name)
+    return f"{now} ({said(row.before, name)})" if row.before else now
 
 
 def _escaped(text: str) -> str:

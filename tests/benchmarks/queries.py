@@ -24,6 +24,7 @@ from sinks.clickhouse.explanation import Question, explain
 from sinks.clickhouse.migrate import migrate
 from streams.reporting.page import html
 from streams.reporting.report import Period, report
+from tests.clickhouse_server import refresh
 
 DAYS: Final = 90
 OF_ACCOUNT: Final = 10_000
@@ -86,11 +87,6 @@ STATEMENTS: Final = (
     SELECT DISTINCT account, arrayJoin(['5m', '1h', '24h']),
         {start:DateTime64(3, 'UTC')} + toIntervalMinute(60 * (24 * {days:UInt32} - 24)), 1 FROM panes_versions""",
 )
-REFRESHES: Final = (
-    *("round_begins", "contacts_refresh", "advocates_refresh", "bridges_refresh"),
-    *("conversation_starters_refresh", "round_ends"),
-)
-
 console = Console(highlight=False)
 
 
@@ -142,9 +138,7 @@ def main(events: Annotated[int, typer.Option(min=1_000, help="Interactions.")] =
         fill(client, events)
         console.print(f"{events:,} interactions were there after {time.monotonic() - began:.0f} s")
         began = time.monotonic()
-        for view in REFRESHES:
-            client.command(f"SYSTEM REFRESH VIEW {view}")
-            client.command(f"SYSTEM WAIT VIEW {view}")
+        refresh(client)
         console.print(f"relationships were refreshed in {time.monotonic() - began:.0f} s")
         table = Table(title="Seconds until the answer", title_justify="left", box=SIMPLE_HEAD)
         table.add_column("asked")

@@ -1,14 +1,17 @@
 """Every number of the stream, counted again from the facts behind it."""
 
 from datetime import UTC, datetime
+from io import StringIO
 
 import pytest
 from clickhouse_connect.driver.client import Client
+from rich.console import Console
 
 from schemas.metrics import metrics
 from sinks.clickhouse.explanation import Part, Question, explain
 from streams.connectors.simulator import SimulatorOptions, simulate
 from streams.errors import SettingsError
+from streams.explaining import explained
 from streams.metrics.targets import DAY, HOUR, MINUTE, Targets
 from tests.batch import Partition
 from tests.clickhouse_server import put
@@ -62,6 +65,17 @@ def test_stream_and_facts_agree_on_every_number(clickhouse: Client, account: str
             else:
                 assert part.again == part.value, (metric.name, window)
     assert len(COUNTED) > 25
+
+
+def test_every_number_can_be_printed(clickhouse: Client, account: str) -> None:
+    """Also those that are no amount, as the time at which the oldest was opened."""
+    for metric in metrics().values():
+        if "rolling" in metric.views:
+            printed = Console(file=StringIO(), width=200)
+            printed.print(explained(explain(clickhouse, Question(account, metric.name))))
+            text = printed.file.getvalue()  # type: ignore[attr-defined]
+            assert text.startswith(f"{metric.label}: "), metric.name
+            assert "they differ" not in text, text
 
 
 def test_a_rate_is_what_its_parts_come_to(clickhouse: Client, account: str) -> None:

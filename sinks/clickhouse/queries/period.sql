@@ -1,4 +1,4 @@
--- One row per account that had anything in a period: every figure that a report shows.
+-- One row per account that had anything in a period: every figure that a report shows, and what its shares are of.
 WITH contacts AS
     (
         SELECT account, uniqExact(author_id) AS contacts
@@ -14,15 +14,9 @@ SELECT
     activity.replies AS replies,
     activity.broadcasts AS broadcasts,
     activity.reply_share AS reply_share,
-    activity.likes AS likes,
-    activity.shares AS shares,
-    activity.comments AS comments,
     responses.turns AS turns,
-    responses.turns_answered AS turns_answered,
     responses.response_rate AS response_rate,
     responses.open AS open,
-    responses.response_p50 AS response_p50,
-    responses.response_p90 AS response_p90,
     responses.within_15m_hits AS within_15m_hits,
     responses.within_15m_misses AS within_15m_misses,
     responses.within_15m AS within_15m,
