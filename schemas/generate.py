@@ -24,6 +24,8 @@ FOLDED: Final = (
     "received_at",
     "automated",
     "revision",
+    "text",
+    "lang",
     "sentiment",
 )
 """What the fold needs of an Interaction. A metric that needs another field adds it here, and ``make schemas`` does the rest."""

@@ -40,6 +40,8 @@ def read_interaction(data: bytes, at: i64, count: i64) -> tuple[list[dict[str, A
     parent_id_: str
     published_at_: i64
     received_at_: i64
+    text_: str
+    lang_: str
     sentiment_: float
     automated_: bool
     revision_: i64
@@ -129,12 +131,14 @@ def read_interaction(data: bytes, at: i64, count: i64) -> tuple[list[dict[str, A
             size, at = read_size(data, at)
         else:
             size, at = size >> 1, at + 1
+        text_ = data[at : at + size].decode()
         at += size
         size = data[at]
         if size & 0x81:
             size, at = read_size(data, at)
         else:
             size, at = size >> 1, at + 1
+        lang_ = data[at : at + size].decode()
         at += size
         sentiment_ = 0.0
         if data[at] or data[at + 1] or data[at + 2] or data[at + 3]:
@@ -193,6 +197,8 @@ def read_interaction(data: bytes, at: i64, count: i64) -> tuple[list[dict[str, A
             "received_at": received_at_,
             "automated": automated_,
             "revision": revision_,
+            "text": text_,
+            "lang": lang_,
             "sentiment": sentiment_,
         }
         if kind_ in ("counters", "profile"):
@@ -551,6 +557,7 @@ def turn(
     sla: str,
     skewed: bool,
     calendar: str,
+    rule: str,
     version: int,
 ) -> bytes:
     """Return one record."""
@@ -588,6 +595,7 @@ def turn(
     write_string(out, sla)
     out.append(1 if skewed else 0)
     write_string(out, calendar)
+    write_string(out, rule)
     write_long(out, version)
     return out.getvalue()
 

@@ -6,7 +6,7 @@ a file instead, as Docker and Kubernetes hand them over: ``RAPPORT_<NAME>_FILE``
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -20,7 +20,8 @@ from schemas.topics import Catalogue
 from streams.business_hours import Name, Versions
 from streams.errors import SettingsError
 from streams.metrics.calendars import Calendar
-from streams.metrics.targets import DEFAULT_TARGETS, Targets
+from streams.metrics.targets import DEFAULT_TARGETS, Rule, Targets
+from streams.target_rules import Rules
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 
@@ -178,7 +179,7 @@ class AccountTargets(BaseModel):
     @field_validator("calendar")
     @classmethod
     def _is_there(cls, name: str | None, info: ValidationInfo) -> str | None:
-        if name and name not in (info.context or ()):
+        if name and name not in (info.context or {}).get("calendars", ()):
             wrong = "there is no [[calendars.{name}]] in the file: add one, or name one that is there"
             raise PydanticCustomError("calendar", wrong, {"name": name})
         return name
@@ -206,6 +207,7 @@ class Brands(BaseModel):
     networks: Mapping[str, AccountTargets] = {}
     accounts: Mapping[str, AccountTargets] = {}
     calendars: Mapping[Name, Versions] = {}
+    rules: Rules = ()
 
     def targets(self, account: str) -> Targets:
         """Return the targets of ``account``; a shard ``account#k`` of a hot account has those of the account."""
@@ -215,7 +217,13 @@ class Brands(BaseModel):
         for table in (self.defaults, network, own):
             found = table.over(found)
             calendar = calendar if table.calendar is None else table.calendar
-        return found._replace(calendar=self._calendars.get(calendar))
+        rules = [rule for own, rule in zip(self.rules, self._rules, strict=True) if own.is_for(whole)]
+        return found._replace(calendar=self._calendars.get(calendar), rules=rules)
+
+    @cached_property
+    def _rules(self) -> Sequence[Rule]:
+        """The rules, in order; made once for all accounts."""
+        return [rule.rule() for rule in self.rules]
 
     @cached_property
     def _calendars(self) -> Mapping[str, Calendar]:
@@ -250,7 +258,8 @@ def load_brands(path: Path | None) -> Brands:
     try:
         table = tomllib.loads(text)
         calendars = table.get("calendars")
-        return Brands.model_validate(table, context=calendars if isinstance(calendars, dict) else {})
+        known = {"calendars": calendars if isinstance(calendars, dict) else {}, "folder": path.parent}
+        return Brands.model_validate(table, context=known)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not TOML", str(error)) from None
     except ValidationError as error:
@@ -271,4 +280,6 @@ def _line(text: str, where: list[str]) -> int:
         elif lines[number].startswith("[["):
             again = [n for n, line in enumerate(lines[number:], number) if line == lines[number]]
             number = again[min(int(part), len(again) - 1)]
+            following = (n for n, line in enumerate(lines[number + 1 :], number + 1) if line.startswith("[["))
+            lines = lines[: next(following, len(lines))]
     return number + 1

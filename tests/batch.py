@@ -16,8 +16,8 @@ from tests.told import told
 class Partition:
     """Accounts in memory, driven message by message; facts are kept by their keys, the highest version standing."""
 
-    def __init__(self, targets: Targets = DEFAULT_TARGETS) -> None:
-        self.model = Fold(lambda _: targets)
+    def __init__(self, targets: Targets | Callable[[str], Targets] = DEFAULT_TARGETS) -> None:
+        self.model = Fold(targets if callable(targets) else lambda _: targets)
         self.states: dict[str, Account] = {}
         self.wakes: dict[str, int] = {}
         self.clock = 0
@@ -118,6 +118,7 @@ _TURN_FIELDS = (
     "response_seconds",
     "business_seconds",
     "calendar",
+    "rule",
 )
 
 

@@ -66,7 +66,7 @@ def versions(draw: st.DrawFn, start: int, span: int = 400 * DAY) -> list[Version
 def calendar(versions: Sequence[Version]) -> Calendar:
     """Return what an account is measured with that has this calendar."""
     table = {"defaults": {"calendar": "support"}, "calendars": {"support": versions}}
-    found = Brands.model_validate(table, context=table["calendars"]).targets("net:one").calendar
+    found = Brands.model_validate(table, context=table).targets("net:one").calendar
     assert found is not None
     return found
 

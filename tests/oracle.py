@@ -4,6 +4,7 @@
 """
 
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -26,6 +27,8 @@ class Agreed(NamedTuple):
     lateness: int = DAY
     expiry: int = 7 * DAY
     calendar: WallCalendar | None = None
+    rules: Sequence[tuple[str, int, Callable[[Event], bool]]] = ()
+    """Name, target, and which mentions it is for."""
 
 
 def measure(events: list[Event], clock: int, **agreed: Any) -> dict[str, Any]:  # noqa: ANN401 - as the fields are
@@ -56,7 +59,10 @@ def _measure_account(seen: list[tuple[int, Event]], clock: int, agreed: Agreed) 
             turns[turn["id"]] = _judge(turn, clock, agreed)
     alerts = {name: _alert(turn, clock) for name, turn in turns.items()}
     return {
-        "turns": {name: {key: turn[key] for key in turn if key != "escalates_at"} for name, turn in turns.items()},
+        "turns": {
+            name: {key: turn[key] for key in turn if key not in ("escalates_at", "opener")}
+            for name, turn in turns.items()
+        },
         "alerts": {name: alert for name, alert in alerts.items() if alert},
         "panes": _panes(_happenings(stand, turns, too_late, gains), clock),
         "windows": {
@@ -204,6 +210,7 @@ def _turns(thread: dict[str, Any], expiry: int) -> list[dict[str, Any]]:
                 turns.append(
                     {
                         "id": message["id"],
+                        "opener": message,
                         "contact": thread["contact"],
                         "conversation": thread["conversation"],
                         "ordinal": len(turns) + 1,
@@ -225,7 +232,9 @@ def _turns(thread: dict[str, Any], expiry: int) -> list[dict[str, Any]]:
 def _judge(turn: dict[str, Any], clock: int, agreed: Agreed) -> dict[str, Any]:
     opened_at, answered_at, expiry = turn["opened_at"], turn["answered_at"], agreed.expiry
     hours = agreed.calendar.at(opened_at) if agreed.calendar else None
-    due_at = hours.deadline(opened_at, agreed.target) if hours else opened_at + agreed.target
+    fitting = [(name, target) for name, target, fits in agreed.rules if fits(turn["opener"])]
+    rule, target = fitting[0] if fitting else ("", agreed.target)
+    due_at = hours.deadline(opened_at, target) if hours else opened_at + target
     if answered_at is not None:
         status, sla = "answered", "met" if answered_at <= due_at else "missed"
     else:
@@ -245,6 +254,7 @@ def _judge(turn: dict[str, Any], clock: int, agreed: Agreed) -> dict[str, Any]:
         "response_seconds": seconds,
         "business_seconds": hours.between(opened_at, answered_at) / SECOND if measured and hours else seconds,
         "calendar": hours.name if hours else "",
+        "rule": rule,
         "escalates_at": escalates_at,
     }
 

@@ -137,14 +137,20 @@ class Account:
         self.ahead = max(self.ahead, at)
         self.panes.at(at // MINUTE).counters[_COUNTED_AS[number]] += 1
         if number == MENTION:
-            self._count_contact(event["author_id"], at // MINUTE)
-            message.negative = event["sentiment"] < _NEGATIVE
-            self.panes.at(at // MINUTE).counters[NEGATIVE_MENTIONS] += message.negative
-            self._place(message, self.messages.strand(event["conversation_id"], event["author_id"]))
+            self._take_mention(message, event)
         elif number in (BROADCAST, PEER):
             self._place(message, None)
         else:
             self._place(message, self.messages.strand_of_reply(message, event["conversation_id"], event["contact_id"]))
+
+    def _take_mention(self, mention: Message, event: Record) -> None:
+        minute = mention.at // MINUTE
+        self._count_contact(event["author_id"], minute)
+        mention.negative = event["sentiment"] < _NEGATIVE
+        self.panes.at(minute).counters[NEGATIVE_MENTIONS] += mention.negative
+        if self.targets.rules:
+            mention.rule = self.targets.rule_of(event)
+        self._place(mention, self.messages.strand(event["conversation_id"], event["author_id"]))
 
     def _take_news(self, number: int, event: Record) -> None:
         """Take in what is no message: news of a post, or of the account."""

@@ -11,7 +11,7 @@ from streams.metrics.account import Account
 from streams.metrics.targets import HOUR, Targets
 from streams.metrics.threads import Message, Row, Strand, decode, encode
 
-LAYOUT: Final = 4
+LAYOUT: Final = 5
 SILENT: Final = HOUR
 """A strand in which nobody has spoken for so long (ms) stands as bytes alone: most of what falls due in it has by then."""
 
@@ -64,6 +64,7 @@ def _share(row: list[Any], known: dict[Any, Any]) -> None:
     row[0], row[1] = share(row[0], row[0]), share(row[1], row[1])
     for message in row[2]:
         message[0], message[3] = share(message[0], message[0]), share(message[3], message[3])
+        message[10] = share(message[10], message[10])
     for thread in row[3]:
         for turn in thread[5]:
-            turn[0], turn[11] = share(turn[0], turn[0]), share(turn[11], turn[11])
+            turn[0], turn[11], turn[12] = share(turn[0], turn[0]), share(turn[11], turn[11]), share(turn[12], turn[12])

@@ -47,6 +47,7 @@ def turn_row(account: str, turn: Turn, calendar: Calendar | None, version: int, 
         sla=sla,
         skewed=turn.skewed,
         calendar=turn.calendar,
+        rule=turn.rule,
         version=version,
     )
 

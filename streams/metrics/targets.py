@@ -1,7 +1,9 @@
 """What is agreed for an account: how soon to answer, when it is at work, and how long an event may be late. All in milliseconds."""
 
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
+from schemas.codec import Record
 from streams.metrics.calendars import Calendar
 
 MINUTE: Final = 60_000
@@ -9,17 +11,43 @@ HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
 
 
+class Rule(NamedTuple):
+    """A target for some of an account's mentions; times in milliseconds."""
+
+    name: str
+    target: int
+    """What it opens is to be answered within this business time."""
+    fits: Callable[[Record], bool]
+    """Whether it is for a mention (an Interaction)."""
+
+
 class Targets(NamedTuple):
     """What the metrics of one account depend on; times in milliseconds."""
 
     target: int = HOUR
-    """A turn is to be answered within this business time (the SLA)."""
+    """A turn is to be answered within this business time (the SLA), unless a rule is for its first message."""
     lateness: int = DAY
     """An event that comes later than this after it was published no longer changes turns and panes."""
     expiry: int = 7 * DAY
     """A turn that is unanswered for so long has expired; a thread silent for so long is over."""
     calendar: Calendar | None = None
     """When it is at work. None: around the clock, and nobody else has a calendar either."""
+    rules: Sequence[Rule] = ()
+    """Targets of their own for some mentions; the first rule that fits counts."""
+
+    def rule_of(self, mention: Record) -> str:
+        """Return the name of the rule that is for a mention; empty if none is."""
+        for rule in self.rules:
+            if rule.fits(mention):
+                return rule.name
+        return ""
+
+    def target_of(self, name: str) -> int:
+        """Return the target of a rule, ms; the account's own for "" and for a rule that is agreed no longer."""
+        for rule in self.rules:
+            if rule.name == name:
+                return rule.target
+        return self.target
 
 
 DEFAULT_TARGETS: Final = Targets()

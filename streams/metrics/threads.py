@@ -41,7 +41,7 @@ decode: Final = msgspec.msgpack.Decoder().decode
 class Message:
     """One message, as far as turns depend on it."""
 
-    __slots__ = ("at", "contact", "homed", "id", "kind", "negative", "parent", "place", "settled", "thread")
+    __slots__ = ("at", "contact", "homed", "id", "kind", "negative", "parent", "place", "rule", "settled", "thread")
 
     def __init__(self, post: str, at: int, kind: int, parent: str) -> None:
         self.id = post
@@ -58,12 +58,14 @@ class Message:
         """Which thread of the strand it is in."""
         self.negative = False
         """It is a mention that is not meant well."""
+        self.rule = ""
+        """It is a mention that this rule is for."""
         self.settled = False
         """It is in its parent's thread, and stays there: the parent has been forgotten."""
 
     def row(self) -> Row:
         """Return what is kept."""
-        where = (self.homed, self.contact, self.place, self.thread, self.settled, self.negative)
+        where = (self.homed, self.contact, self.place, self.thread, self.settled, self.negative, self.rule)
         return (self.id, self.at, self.kind, self.parent, *where)
 
     @staticmethod
@@ -71,7 +73,7 @@ class Message:
         """Return the message of a row."""
         message = Message(row[0], row[1], row[2], row[3])
         message.homed, message.contact, message.place, message.thread = row[4], row[5], row[6], row[7]
-        message.settled, message.negative = row[8], row[9]
+        message.settled, message.negative, message.rule = row[8], row[9], row[10]
         return message
 
 
@@ -81,7 +83,7 @@ class Turn:
 
     __slots__ = (
         *("answered_at", "automated_at", "calendar", "contact", "conversation", "due_at", "escalation", "expired"),
-        *("id", "messages", "opened_at", "ordinal", "reply_id", "skewed"),
+        *("id", "messages", "opened_at", "ordinal", "reply_id", "rule", "skewed"),
     )
 
     def __init__(self, strand: "Strand", first: str, ordinal: int, opened_at: int, due_at: int) -> None:
@@ -93,6 +95,8 @@ class Turn:
         self.due_at = due_at
         self.calendar = ""
         """The version of the calendar that it is measured with; empty: around the clock."""
+        self.rule = ""
+        """The rule that was for its first message, and gave the target; empty: the account's own."""
         self.messages = 1
         self.answered_at: int | None = None
         self.reply_id = ""
@@ -116,7 +120,7 @@ class Turn:
     def row(self) -> Row:
         """Return what is kept; equal for turns of a strand that say the same."""
         answer = (self.messages, self.answered_at, self.reply_id, self.skewed, self.automated_at)
-        rest = (self.expired, self.escalation, self.calendar)
+        rest = (self.expired, self.escalation, self.calendar, self.rule)
         return (self.id, self.ordinal, self.opened_at, self.due_at, *answer, *rest)
 
     @staticmethod
@@ -124,7 +128,13 @@ class Turn:
         """Return the turn of a row."""
         turn = Turn(strand, row[0], row[1], row[2], row[3])
         turn.messages, turn.answered_at, turn.reply_id, turn.skewed = row[4], row[5], row[6], row[7]
-        turn.automated_at, turn.expired, turn.escalation, turn.calendar = row[8], row[9], row[10], row[11]
+        turn.automated_at, turn.expired, turn.escalation, turn.calendar, turn.rule = (
+            row[8],
+            row[9],
+            row[10],
+            row[11],
+            row[12],
+        )
         return turn
 
 
@@ -324,10 +334,12 @@ def extend(strand: Strand, thread: Thread, message: Message, targets: Targets) -
     thread.has_contact = True
     if turn is None:
         ordinal = thread.turns_before + len(thread.turns) + 1
-        turn = Turn(strand, message.id, ordinal, message.at, message.at + targets.target)
+        target = targets.target_of(message.rule) if message.rule else targets.target
+        turn = Turn(strand, message.id, ordinal, message.at, message.at + target)
+        turn.rule = message.rule
         hours = None if targets.calendar is None else targets.calendar.at(message.at)
         if hours is not None:
-            turn.due_at, turn.calendar = hours.deadline(message.at, targets.target), hours.name
+            turn.due_at, turn.calendar = hours.deadline(message.at, target), hours.name
         thread.turns.append(turn)
     else:
         turn.messages += 1

@@ -1,8 +1,9 @@
 """The fold against the oracle and the simulator's truth: any order, any repetition, edits, deletions, restarts."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.codec import Record
+from streams.config import Brands
 from streams.connectors.simulator import SimulatorOptions, simulate
 from streams.connectors.truth import Truth
 from streams.interactions import interaction, tick
@@ -26,6 +28,17 @@ START = 1_790_000_000_000
 POSTS = ("mention", "reply", "broadcast", "peer")
 ACCOUNTS = ("net:one", "net:two")
 MONDAY = 1_789_999_200_000
+TEXTS = ("", "my card was stolen", "a Refund, please", "not refundable")
+CONDITIONS: tuple[dict[str, Any], ...] = (
+    {"accounts": ["net:one"]},
+    {"networks": ["net"], "contacts": ["bob"]},
+    {"networks": ["elsewhere"]},
+    {"languages": ["de", "fr"]},
+    {"keywords": ["refund", "Card was"]},
+    {"keywords": ["refund"], "languages": ["en"]},
+    {"contacts": ["ann", "cy"], "accounts": ["net:two", "net:three"]},
+)
+"""Of rules, as rapport.toml has them."""
 
 
 @st.composite
@@ -54,6 +67,7 @@ def worlds(  # noqa: C901 - one branch a kind
         if kind == "mention":
             fields |= {"author_id": contact, "contact_id": contact, "conversation_id": conversation}
             fields["sentiment"] = draw(st.sampled_from([0.0, 0.0, 0.5, -0.05000000074505806, -0.06, -1.0]))
+            fields |= {"lang": draw(st.sampled_from(["", "en", "de"])), "text": draw(st.sampled_from(TEXTS))}
         elif kind == "reply":
             parents = [*earlier, None, None] if earlier and fields["id"] not in promised else [None]
             parent = draw(st.sampled_from(parents))
@@ -89,7 +103,10 @@ def worlds(  # noqa: C901 - one branch a kind
 
 
 def run(
-    events: list[Record], messages: random.Random, until: int, targets: Targets = DEFAULT_TARGETS
+    events: list[Record],
+    messages: random.Random,
+    until: int,
+    targets: Targets | Callable[[str], Targets] = DEFAULT_TARGETS,
 ) -> dict[str, Any]:
     """Fold events in messages of random size, with ticks, rows taken, checkpoints and restarts in between."""
     partition = Partition(targets)
@@ -159,6 +176,36 @@ def test_equals_the_oracle_in_business_time(
     until = max((event["received_at"] for event in events), default=START) + later
     found = run(events, messages, until, Targets(target=target, calendar=calendar(agreed)))
     assert_true(found, measure(events, found["clock"], target=target, calendar=WallCalendar(agreed)))
+
+
+def meets(condition: dict[str, Any], mention: Record) -> bool:
+    """Say, as slowly as one likes, whether a mention meets what one of CONDITIONS asks."""
+    words = "".join(letter if letter.isalpha() else " " for letter in mention["text"].lower()).split()
+    meant = {
+        "accounts": lambda account: mention["account"] == account,
+        "networks": lambda network: mention["account"].startswith(network + ":"),
+        "contacts": lambda contact: mention["author_id"] == contact,
+        "languages": lambda language: mention["lang"] == language,
+        "keywords": lambda phrase: f" {phrase.lower()} " in f" {' '.join(words)} ",
+    }
+    return all(any(meant[key](value) for value in values) for key, values in condition.items())
+
+
+@given(
+    worlds(span=10 * DAY),
+    st.randoms(use_true_random=False),
+    st.lists(st.tuples(st.sampled_from(CONDITIONS), st.sampled_from([1, 30, 600])), max_size=4),
+    st.sampled_from([0, HOUR, 9 * DAY]),
+)
+@settings(max_examples=200, deadline=None)
+def test_the_first_rule_that_fits_gives_the_target(
+    events: list[Record], messages: random.Random, agreed: list[tuple[dict[str, Any], int]], later: int
+) -> None:
+    until = max((event["received_at"] for event in events), default=START) + later
+    tables = [{"name": f"rule{n}", "target_minutes": minutes, **asked} for n, (asked, minutes) in enumerate(agreed)]
+    found = run(events, messages, until, Brands.model_validate({"rules": tables}).targets)
+    rules = [(f"rule{n}", minutes * MINUTE, partial(meets, condition)) for n, (condition, minutes) in enumerate(agreed)]
+    assert_true(found, measure(events, found["clock"], rules=rules))
 
 
 @given(

@@ -17,6 +17,7 @@ from streams.config import AccountTargets, load_brands
 from streams.errors import Reason
 from streams.metrics.counters import PANE_COUNTERS, WINDOW_COUNTERS
 from streams.metrics.targets import DEFAULT_TARGETS
+from streams.target_rules import TargetRule
 from tests import metrics_table
 from tests.processes import ROOT
 from tests.settings_table import settings_table
@@ -105,13 +106,22 @@ def test_every_target_of_an_account_is_documented_with_its_default() -> None:
     assert rows.keys() == MILLISECONDS.keys()
     assert missing(list(AccountTargets.model_fields), "docs/operations.md") == []
     defaults = {name: float(value) * MILLISECONDS[name] for name, value in rows.items()}
-    assert (*defaults.values(), None) == DEFAULT_TARGETS
+    assert (*defaults.values(), None, ()) == DEFAULT_TARGETS
 
 
 def test_every_key_of_a_calendar_is_documented() -> None:
     keys = [field.alias or name for name, field in CalendarVersion.model_fields.items()]
-    section = text("docs/operations.md").partition("\n### Business hours\n")[2].partition("\n## ")[0]
-    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == keys
+    assert keys_of("Business hours") == keys
+
+
+def test_every_key_of_a_rule_is_documented() -> None:
+    assert keys_of("Targets of their own") == list(TargetRule.model_fields)
+
+
+def keys_of(title: str) -> list[str]:
+    """Return the keys in the table of a section about rapport.toml."""
+    section = text("docs/operations.md").partition(f"\n### {title}\n")[2]
+    return re.findall(r"^\| `(\w+)` \|", re.split(r"^##", section, maxsplit=1, flags=re.MULTILINE)[0], re.MULTILINE)
 
 
 def test_every_column_of_a_turn_that_is_not_an_id_is_documented() -> None:
@@ -120,11 +130,14 @@ def test_every_column_of_a_turn_that_is_not_an_id_is_documented() -> None:
     assert missing(words, "docs/metrics.md") == []
 
 
-def test_the_calendars_of_the_docs_are_valid(tmp_path: Path) -> None:
+def test_the_brands_file_of_the_docs_is_valid(tmp_path: Path) -> None:
     section = text("docs/operations.md").partition("\n## Targets of the brands\n")[2].partition("\n## ")[0]
     file = tmp_path / "rapport.toml"
     file.write_text("\n".join(re.findall(r"^```toml\n(.*?)^```", section, re.MULTILINE | re.DOTALL)), "utf-8")
-    calendar = load_brands(file).targets("x:17919972").calendar
+    (tmp_path / "vip.txt").write_text("42\n", "utf-8")
+    targets = load_brands(file).targets("x:17919972")
+    assert [rule.name for rule in targets.rules] == ["vip", "outage"]
+    calendar = targets.calendar
     assert calendar is not None
     assert calendar.named("support") is not None
     assert calendar.named("support@2026-09-01") is not None

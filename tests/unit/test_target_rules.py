@@ -1,0 +1,98 @@
+"""Targets of their own, as rapport.toml has them: what is refused, and which mentions they are for."""
+
+from pathlib import Path
+
+import pytest
+
+from streams.config import Brands, load_brands
+from streams.errors import SettingsError
+from streams.interactions import interaction
+
+FILE = """\
+[defaults]
+target_minutes = 60
+
+[[rules]]
+name = "vip"
+contacts = ["7"]
+contacts_file = "vip.txt"
+target_minutes = 5
+
+[[rules]]
+name = "billing"
+networks = ["x"]
+languages = ["de", "en"]
+keywords = ["refund", "#scam", "double  charge", "größe"]
+target_minutes = 15
+
+[[rules]]
+name = "acme"
+accounts = ["mastodon:acme"]
+target_minutes = 120
+"""
+
+
+def load(text: str, directory: Path) -> Brands:
+    (directory / "vip.txt").write_text("8\n\n  9 \n", "utf-8")
+    (directory / "latin.txt").write_bytes(b"\xff")
+    file = directory / "rapport.toml"
+    file.write_text(text, "utf-8")
+    return load_brands(file)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "line", "says"),
+    [
+        ('name = "acme"', 'name = "vip"', 4, "rules: two are called vip: give each its own name"),
+        ('accounts = ["mastodon:acme"]\n', "", 17, "rules.2: it is for every mention: name accounts or networks or"),
+        ('accounts = ["mastodon:acme"]', "accounts = []", 17, "rules.2: it is for every mention"),
+        ('["7"]\ncontacts_file = "vip.txt"', '[]\ncontacts_file = "no.txt"', 7, "no.txt cannot be read (No such file or"),
+        ('"vip.txt"', '"latin.txt"', 7, "latin.txt cannot be read (not UTF-8): name a file that has a contact's id"),
+        ('["7"]', "[7]", 6, "rules.0.contacts.0: Input should be a valid string"),
+        ('"de"', '"DE"', 13, "rules.1.languages.0"),
+        ('"refund"', '""', 14, "rules.1.keywords.0"),
+        ("target_minutes = 15\n", "", 10, "rules.1.target_minutes: Field required"),
+        ("target_minutes = 15", "target_minutes = 0", 15, "rules.1.target_minutes: Input should be greater than 0"),
+        ('name = "billing"', 'name = "bil ling"', 11, "rules.1.name"),
+        ("networks", "network", 12, "rules.1.network: Extra inputs are not permitted"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named_with_its_line_and_what_to_do(
+    right: str, wrong: str, line: int, says: str, tmp_path: Path
+) -> None:
+    load(FILE, tmp_path)
+    assert right in FILE
+    with pytest.raises(SettingsError) as refused:
+        load(FILE.replace(right, wrong, 1), tmp_path)
+    assert says in str(refused.value)
+    assert f"rapport.toml, line {line}: " in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("account", "author", "lang", "text", "rule", "minutes"),
+    [
+        ("x:acme", "7", "en", "", "vip", 5),
+        ("x:acme", "9", "en", "a refund, please", "vip", 5),
+        ("x:acme", "1", "en", "a REFUND, please", "billing", 15),
+        ("x:acme", "1", "fr", "a refund, please", "", 60),
+        ("x:acme", "1", "", "a refund, please", "", 60),
+        ("x:acme", "1", "de", "nonrefundable", "", 60),
+        ("x:acme", "1", "de", "what a #SCAM!", "billing", 15),
+        ("x:acme", "1", "de", "what a scam!", "", 60),
+        ("x:acme", "1", "en", "a double\ncharge", "billing", 15),
+        ("x:acme#3", "1", "de", "Welche GRÖSSE? Die Größe", "billing", 15),
+        ("mastodon:acme", "1", "de", "a refund", "acme", 120),
+        ("mastodon:other", "1", "de", "a refund", "", 60),
+    ],
+)
+def test_the_first_that_fits_counts(  # noqa: PLR0913, PLR0917 - what a mention is made of
+    account: str, author: str, lang: str, text: str, rule: str, minutes: int, tmp_path: Path
+) -> None:
+    targets = load(FILE, tmp_path).targets(account)
+    mention = interaction(kind="mention", account=account, author_id=author, lang=lang, text=text)
+    assert targets.rule_of(mention) == rule
+    assert targets.target_of(rule) == minutes * 60_000
+
+
+def test_a_rule_that_is_gone_leaves_the_target_of_the_account(tmp_path: Path) -> None:
+    assert load(FILE, tmp_path).targets("x:acme").target_of("summer") == 60 * 60_000
