@@ -21,6 +21,8 @@ class Role(StrEnum):
     """Publishes Interactions: a producer of one's own."""
     REPLAY = "replay"
     """`rapport replay`: publishes, and looks how far worker and sink have come."""
+    REVENUE = "revenue"
+    """`rapport revenue`: publishes orders, and looks how far the sink has come."""
     WORKER = "worker"
     SINK = "sink"
     ADMINISTRATOR = "administrator"
@@ -51,6 +53,10 @@ def _grants(role: Role, topics: Catalogue) -> Iterator[Grant]:
             yield from _grants(Role.CONNECTOR, topics)
             yield from _on("Describe", *facts)
             yield from _on("Read", topics.checkpoints)  # their claims say what is folded
+        case Role.REVENUE:
+            yield from _on("Write", topics.revenue, topics.dead_letters)
+            yield from _on("Describe", topics.interactions)  # as every publisher
+            yield Grant("Describe", "group", topics.sink_group)
         case Role.WORKER:
             yield from _on("Read", topics.interactions, topics.checkpoints)
             yield from _on("Write", topics.interactions, *facts, topics.checkpoints, topics.dead_letters)  # it ticks

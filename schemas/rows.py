@@ -408,6 +408,29 @@ def pane(
     return out.getvalue()
 
 
+def revenue(
+    account: str,
+    id: str,
+    contact_id: str,
+    at: int,
+    amount_micros: int,
+    currency: str,
+    source: str,
+    version: int,
+) -> bytes:
+    """Return one record."""
+    out = BytesWriter()
+    write_string(out, account)
+    write_string(out, id)
+    write_string(out, contact_id)
+    write_long(out, at)
+    write_long(out, amount_micros)
+    write_string(out, currency)
+    write_string(out, source)
+    write_long(out, version)
+    return out.getvalue()
+
+
 def rolling(
     account: str,
     window: str,
@@ -606,6 +629,7 @@ WRITERS: Final[Mapping[str, Callable[..., bytes]]] = {
     "dead_letter": dead_letter,
     "interaction": interaction,
     "pane": pane,
+    "revenue": revenue,
     "rolling": rolling,
     "turn": turn,
 }

@@ -69,6 +69,11 @@ class Catalogue:
         return Topic(f"{self.prefix}.alerts", "alert", "none; partition = input partition", _kept(7))
 
     @property
+    def revenue(self) -> Topic:
+        """What contacts bought, where somebody tells: few, and in no order, since the highest version stands."""
+        return Topic(f"{self.prefix}.revenue", "revenue", "none", _kept(7), 1)
+
+    @property
     def checkpoints(self) -> Topic:
         """The processor's state (the changelog of its Faust table, whose name Faust makes).
 
@@ -92,9 +97,14 @@ class Catalogue:
         )
 
     @property
+    def measured(self) -> tuple[Topic, ...]:
+        """Of the facts, those that the processor takes in and gives out."""
+        return (self.interactions, self.turns, self.panes, self.rolling, self.alerts, self.dead_letters)
+
+    @property
     def facts(self) -> tuple[Topic, ...]:
         """The topics that the sink carries to ClickHouse."""
-        return (self.interactions, self.turns, self.panes, self.rolling, self.alerts, self.dead_letters)
+        return (*self.measured[:-1], self.revenue, self.dead_letters)
 
     @property
     def all(self) -> tuple[Topic, ...]:

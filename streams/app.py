@@ -32,7 +32,8 @@ def run_worker(settings: Settings, model: Model[State]) -> None:
     restart and its replay can make things right, with exit 2 when the user has to mend something.
     """
     telemetry.configure_logging(settings.log_level)
-    kafka.require_access(settings, settings.topics.all, settings.topics.worker_group)
+    topics = settings.topics
+    kafka.require_access(settings, (*topics.measured, topics.checkpoints), topics.worker_group)
     gc.set_threshold(*GARBAGE_THRESHOLDS)
     loop = _new_loop()
     asyncio.set_event_loop(loop)

@@ -89,7 +89,7 @@ class Embedded:
         await self.publisher.flush()
         async with Progress(self.settings) as progress:
             await self.watched(progress.folded(lambda rest: on_rest("folding", rest)))
-            await self.watched(progress.stored(lambda rest: on_rest("storing", rest)))
+            await self.watched(progress.stored(lambda rest: on_rest("storing", rest), self.settings.topics.facts))
 
     async def watched(self, work: Any) -> Any:  # noqa: ANN401 - any awaitable
         """Await ``work``, unless worker or sink fail first; raises what they failed with."""

@@ -33,7 +33,7 @@ def define(app: faust.App, settings: Settings, model: Model[State]) -> Checkpoin
     """Add the processor to ``app``."""
     catalogue = settings.topics
     interactions = _topic(app, catalogue.interactions)
-    topics = {topic.record: _topic(app, topic) for topic in catalogue.facts}
+    topics = {topic.record: _topic(app, topic) for topic in catalogue.measured}
     checkpoints = Checkpoints(app, settings, model, topics)
 
     @app.agent(interactions, name="fold")  # type: ignore[untyped-decorator]

@@ -50,13 +50,16 @@ class Progress:
 
         await self._down_to_zero("worker", rest, on_rest)
 
-    async def stored(self, on_rest: Callable[[int], None]) -> None:
-        """Wait until all facts that are there now are in ClickHouse; tell how many messages remain."""
-        topics = self._settings.topics
-        ends = await self._ends(topics.facts)
+    async def stored(self, on_rest: Callable[[int], None], topics: Sequence[Topic] | None = None) -> None:
+        """Wait until all that is in ``topics`` now is in ClickHouse; tell how many messages remain.
+
+        ``topics``: without them, what the processor takes in and gives out.
+        """
+        group = self._settings.topics.sink_group
+        ends = await self._ends(topics or self._settings.topics.measured)
 
         async def rest() -> int:
-            committed = await self._admin.list_consumer_group_offsets(topics.sink_group, partitions=list(ends))
+            committed = await self._admin.list_consumer_group_offsets(group, partitions=list(ends))
             done = {where: found.offset for where, found in committed.items()}
             return sum(max(0, end - max(0, done.get(where, 0))) for where, end in ends.items())
 

@@ -33,7 +33,7 @@ CONFIGURATION = """\
   <profiles><default/></profiles><quotas><default/></quotas>
 </clickhouse>
 """
-VIEWS = ("interactions", "turns", "panes", "rolling", "alerts", "dead_letters", "message_responses")
+VIEWS = ("interactions", "turns", "panes", "rolling", "alerts", "revenue", "dead_letters", "message_responses")
 RELATIONSHIPS = (
     "relationships",
     "lapsed",

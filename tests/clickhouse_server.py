@@ -45,6 +45,15 @@ _DEFAULTS: dict[str, Record] = {
         "fired_at": NOON,
         "version": 1,
     },
+    "revenue": {
+        "account": "n:brand",
+        "id": "order 1",
+        "contact_id": "n:carol",
+        "at": NOON,
+        "amount_micros": 12_340_000,
+        "currency": "EUR",
+        "version": 1,
+    },
     "dead_letter": {"source": "sink", "reason": "undecodable", "place": "t/0/1", "payload": b"", "at": NOON},
 }
 _tokens = count()

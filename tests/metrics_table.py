@@ -17,8 +17,9 @@ TABLES = {
     "derived": lambda metric: (
         "rolling" in metric.views and not metric.counted and metric.name not in (*WINDOW_COUNTERS, *GAUGES)
     ),
-    "others": lambda metric: "rolling" not in metric.views and metric.section != "relationships",
+    "others": lambda metric: "rolling" not in metric.views and metric.section not in ("relationships", "value"),
     "relationships": lambda metric: metric.section == "relationships",
+    "value": lambda metric: metric.section == "value",
 }
 """What each marked table holds; every metric is in one."""
 

@@ -24,9 +24,10 @@ GRANT INSERT ON rapport.turns_versions TO rapport_writer;
 GRANT INSERT ON rapport.panes_versions TO rapport_writer;
 GRANT INSERT ON rapport.rolling_versions TO rapport_writer;
 GRANT INSERT ON rapport.alerts_versions TO rapport_writer;
+GRANT INSERT ON rapport.revenue_versions TO rapport_writer;
 GRANT INSERT ON rapport.dead_letters_versions TO rapport_writer;
 GRANT SELECT(name, checksum) ON rapport.migrations TO rapport_writer;
 
--- Dashboards, `rapport sql`, `rapport report`, `rapport replay`, `rapport check`. A view reads its tables as its reader.
+-- Dashboards, `rapport sql`, `rapport report`, `rapport replay`, `rapport revenue`, `rapport check`. A view reads its tables as its reader.
 CREATE ROLE IF NOT EXISTS rapport_reader;
 GRANT SELECT ON rapport.* TO rapport_reader;

@@ -27,6 +27,7 @@ TABLES: Final[Mapping[str, str]] = {
     "pane": "panes_versions",
     "rolling": "rolling_versions",
     "alert": "alerts_versions",
+    "revenue": "revenue_versions",
     "dead_letter": "dead_letters_versions",
 }
 """The table that takes the records of each type."""

@@ -1,6 +1,6 @@
-"""The one way by which Interactions enter Kafka: in batches, idempotent, and never far ahead of their readers.
+"""The one way by which Interactions, and what contacts bought, enter Kafka: idempotent, and never far ahead of who reads.
 
-A message holds one partition's events, up to 300 of them (what Faust costs, it costs per message: docs/architecture.md). The
+A message holds events of one partition, up to 300 of them (what Faust costs, it costs per message: docs/architecture.md). The
 producer is idempotent and not transactional, so offsets have no gaps. It keeps at most ``max_bytes_in_flight`` per
 partition between what it has produced and what both readers, the worker and the sink, have committed: a slow reader
 slows the input down, and a broker that keeps little in memory loses nothing.
@@ -9,7 +9,7 @@ slows the input down, and a broker that keeps little in memory loses nothing.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from types import TracebackType
 from typing import Any, Final, Self
@@ -81,7 +81,7 @@ class _Partition:
 
 
 class Publisher:
-    """Carries Interactions, ticks and dead letters into Kafka. An async context manager; for one event loop.
+    """Carries Interactions, ticks, revenue and dead letters into Kafka. An async context manager; for one event loop.
 
     ``connection``: keyword arguments of every aiokafka client, ``bootstrap_servers`` and security.
     ``partitions``: how many the interactions topic must have; None: as many as it has.
@@ -116,6 +116,7 @@ class Publisher:
         self._largest_payload = largest_payload
         self._partitions: list[_Partition] = []
         self._dead_letters = _Partition(topics.dead_letters.name, 0, (topics.sink_group,))
+        self._revenue = _Partition(topics.revenue.name, 0, (topics.sink_group,))
         self._unacknowledged: set[asyncio.Future[Any]] = set()
         self._failure: BrokerError | None = None
         self._batch_began = asyncio.Event()
@@ -212,6 +213,16 @@ class Publisher:
         async with self._dead_letters.sending:
             await self._produce(self._dead_letters, message, source.encode(), counter.inc)
 
+    async def publish_revenue(self, records: Sequence[Record]) -> None:
+        """Send one message of what contacts bought: at most :data:`BATCH_EVENTS` records, of at most 1 MB together."""
+
+        def count_them() -> None:
+            PUBLISHED_EVENTS.labels(self._source).inc(len(records))
+            PUBLISHED_BATCHES.labels(self._source).inc()
+
+        async with self._revenue.sending:
+            await self._produce(self._revenue, encode("revenue", records), None, count_them)
+
     async def tick(self, now: int) -> None:
         """Say to every partition what time it is, in ms, after all events so far."""
         for number in range(len(self._partitions)):
@@ -298,7 +309,7 @@ class Publisher:
                 await asyncio.sleep(rest)
                 return
             # Only where something is in flight: brokers differ in what they say of a topic that is not there yet.
-            partitions = [it for it in (*self._partitions, self._dead_letters) if it.bytes_in_flight]
+            partitions = [it for it in (*self._partitions, self._dead_letters, self._revenue) if it.bytes_in_flight]
             committed = {partition.place: 1 << 63 for partition in partitions}
             try:
                 async with asyncio.timeout(self._timeout):

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -101,12 +102,30 @@ def test_every_fact_reaches_its_view_and_offsets_are_committed(embedded_kafka: K
 
     async def scenario() -> None:
         async with running(embedded_kafka, clickhouse):
-            for view in ("interactions", "turns", "panes", "rolling", "alerts", "dead_letters"):
+            for view in ("interactions", "turns", "panes", "rolling", "alerts", "revenue", "dead_letters"):
                 await until(clickhouse, f"SELECT count() FROM {view}", 1)
         for topic in TOPICS.facts:
             assert await committed(embedded_kafka, topic, 1) == 1
 
     asyncio.run(scenario())
+
+
+def test_an_order_that_comes_again_stands_as_it_was_stated_last(embedded_kafka: Kafka, clickhouse: Client) -> None:
+    def order(name: str, micros: int, version: int) -> dict[str, Any]:
+        return record("revenue", id=name, amount_micros=micros, version=version)
+
+    corrected = encode("revenue", [order("1", 5_000_001, 2), order("2", -1, 3)])
+    first = encode("revenue", [order("1", 7, 1)])
+    send(embedded_kafka, TOPICS.revenue, corrected, b"poison", first, corrected)
+
+    async def scenario() -> None:
+        async with running(embedded_kafka, clickhouse):
+            await until(clickhouse, "SELECT sum(amount) FROM revenue", Decimal(5))
+            await until(clickhouse, "SELECT count() FROM dead_letters", 1)
+        assert await committed(embedded_kafka, TOPICS.revenue) == 4
+
+    asyncio.run(scenario())
+    assert rows(clickhouse, "SELECT count() AS found FROM revenue")[0]["found"] == 2
 
 
 @pytest.mark.slow

@@ -20,6 +20,9 @@ VIEWS = {
     **dict.fromkeys(("relationships", "lapsed", "follow_ups", "bridges", "cohorts"), ""),
     **dict.fromkeys(("conversation_starters", "starting_hashtags", "automation_suspicion"), ""),
     "time_to_answer": f"time_to_answer(account = 'n:a', {PERIOD})",
+    "relationship_value": f"relationship_value({PERIOD})",
+    "contacts_answered": f"contacts_answered({PERIOD})",
+    "answering_value": f"answering_value({PERIOD}, until = '2026-03-01')",
 }
 POST = {"id", "published_at", "text", "url", "hashtags"}
 CONTACT = {
@@ -41,6 +44,11 @@ NO_METRICS = {
     "starting_hashtags": {"hashtag", "posts", "mentions", "decided_30d", "decided_365d"},
     "automation_suspicion": {"contact_id", "messages", "reasons", "suspicion"},
     "time_to_answer": {"seconds", "at_risk", "answered", "low", "high"},
+    "relationship_value": {
+        *("contact_id", "currency", "bought_at", "first_order_at", "first_at", "first_touch", "first_id"),
+    },
+    "contacts_answered": {"contact_id", "answering"},
+    "answering_value": {"currency", "answering", "contacts", "low", "high"},
 }
 """Columns that say of what, when or how surely, and not how much."""
 

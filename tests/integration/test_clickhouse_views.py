@@ -13,7 +13,7 @@ from sinks.clickhouse.queries import report
 from tests.clickhouse_server import DAY, HOUR, MINUTE, NOON, answered, put, record, rows
 from tests.figures import data_file
 
-VIEWS = ("interactions", "turns", "panes", "rolling", "alerts", "dead_letters", "message_responses")
+VIEWS = ("interactions", "turns", "panes", "rolling", "alerts", "revenue", "dead_letters", "message_responses")
 
 
 def at(milliseconds: int) -> datetime:
@@ -56,6 +56,7 @@ def test_a_rerun_changes_no_row_of_any_view(clickhouse: Client) -> None:
         "pane": [record("pane", mentions=3)],
         "rolling": [record("rolling", turns=2, turns_answered=1)],
         "alert": [record("alert")],
+        "revenue": [record("revenue")],
         "dead_letter": [record("dead_letter")],
     }
 

@@ -17,12 +17,13 @@ from sinks.clickhouse.connection import connect
 from streams import config, kafka
 from streams.config import Settings, load_settings
 from streams.connection import kafka_options
+from streams.connectors.base import Rejected
 from streams.connectors.publisher import Publisher
 from streams.connectors.simulator import SimulatorOptions, simulate
-from streams.errors import EXIT_USAGE, BrokerError
+from streams.errors import EXIT_USAGE, BrokerError, Reason
 from streams.progress import Progress
 from tests import secure_kafka
-from tests.clickhouse_server import make_tables
+from tests.clickhouse_server import make_tables, record
 from tests.processes import Process
 from tests.secure_kafka import TOKEN_SECONDS, SecureKafka
 
@@ -124,6 +125,17 @@ async def stored(settings: Settings) -> None:
         await readers.stored(lambda _: None)
 
 
+async def bought(settings: Settings) -> None:
+    """Do in Kafka what ``rapport revenue`` does."""
+    topics = settings.topics.revenue, settings.topics.dead_letters
+    await asyncio.to_thread(kafka.require_access, settings, (settings.topics.interactions, *topics))
+    async with Publisher(kafka_options(settings), settings.topics, source="test", max_bytes_in_flight=None) as it:
+        await it.publish_revenue([record("revenue")])
+        await it.reject(Rejected(Reason.EMPTY_ID, "id is empty", "orders.csv:2", b""))
+    async with Progress(settings) as readers:
+        await readers.stored(lambda _: None, topics)
+
+
 def test_a_plant_runs_with_exactly_these_rights_and_says_no_secret(broker: SecureKafka, tmp_path: Path) -> None:
     target = f"chdb:{tmp_path / 'rows'}"
     make_tables(target)
@@ -136,13 +148,16 @@ def test_a_plant_runs_with_exactly_these_rights_and_says_no_secret(broker: Secur
         arguments = [Path(f"/proc/{it.pid}/cmdline").read_text() for it in (working, sinking)]
         events = asyncio.run(publish(settings_of(broker, Role.CONNECTOR, sasl_mechanism="PLAIN"), 1))
         asyncio.run(stored(settings_of(broker, Role.REPLAY)))
+        asyncio.run(bought(settings_of(broker, Role.REVENUE)))
     assert (working.returncode, sinking.returncode) == (0, 0), worker.read_text() + sink.read_text()
     client = connect(target)
     kept = client.query("SELECT count() FROM interactions_versions").result_rows[0][0]
     turns = client.query("SELECT count() FROM turns").result_rows[0][0]
+    orders = client.query("SELECT count() FROM revenue").result_rows[0][0]
     client.close()
     assert kept == len({(event["account"], event["published_at"], event["id"], event["kind"]) for event in events})
     assert turns > 0
+    assert orders == 1
     (recovered,) = [json.loads(line) for line in worker.read_text().splitlines() if '"Recovered"' in line]
     assert recovered["seconds"] < 15, "closing a TLS connection takes half a minute under uvloop, if one waits for it"
     assert_no_secret("".join((*arguments, worker.read_text(), sink.read_text())))
