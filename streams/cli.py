@@ -33,6 +33,7 @@ from streams.replaying import Request, replay_embedded, replay_into
 from streams.reporting import report as reporting
 from streams.reporting import written
 from streams.reporting.page import html
+from streams.revenue import revenue_embedded, revenue_into
 
 STOP_SECONDS = 9.0
 """A sink that is asked to stop takes no longer: what is not committed then is read again by the next one."""
@@ -127,6 +128,36 @@ def replay(  # noqa: PLR0913, PLR0917 - they are the command's options
     request = Request(file, format.value, terminal.pace(speed), names)
     settings = _settings(brokers, clickhouse)
     _run(replay_embedded(request, settings, embedded, console) if embedded else replay_into(request, settings, console))
+
+
+@app.command()
+def revenue(
+    file: Annotated[Path, typer.Argument(help="The CSV file; it may be compressed (.gz, .bz2, .xz, .zip, .zst).")],
+    embedded: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Run the whole pipeline here, ClickHouse's data in DIR.")
+    ] = None,
+    brokers: BrokersOption = None,
+    clickhouse: ClickHouseOption = None,
+) -> None:
+    """Load what contacts bought, so that it can be seen beside how they were answered.
+
+    The first line of the file names its columns; others than these are ignored:
+
+    \b
+    id          the order's id; sent again, it replaces the order
+    account     the brand account, network:account_id
+    contact_id  who bought, by the network's id, as in interactions
+    at          when, ISO 8601, UTC without an offset
+    amount      a number such as 1234.50; below 0 for a refund, 0 takes an order back
+    currency    three letters such as EUR
+
+    A line that cannot be used is set aside with its reason (`SELECT * FROM dead_letters`), and the others are loaded. With
+    --embedded everything runs here. Otherwise the file goes to Kafka, from where `rapport sink` takes it.
+    """  # noqa: D301 - what typer looks for is the character
+    if embedded and (brokers or clickhouse):
+        raise SettingsError("--embedded brings its own Kafka and ClickHouse", "leave out --brokers and --clickhouse")
+    settings = _settings(brokers, clickhouse)
+    _run(revenue_embedded(file, settings, embedded, console) if embedded else revenue_into(file, settings, console))
 
 
 @app.command()

@@ -2,13 +2,12 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 
 from sinks.clickhouse.connection import connect
 from streams import progress, telemetry, terminal
@@ -37,12 +36,12 @@ class Request(NamedTuple):
 
 async def replay_embedded(request: Request, settings: Settings, directory: Path, console: Console) -> None:
     """Replay through a whole plant of its own; returns when every fact is in ClickHouse."""
-    with _bars(console) as bars:
+    with terminal.bars(console) as bars:
         source = _read(request, bars)
         understood = _understood(source, settings)
         async with Embedded(directory, settings, request.format) as plant:
             summary = await plant.watched(_publish(understood, plant.publisher, request.pace, bars))
-            await plant.settle(_remaining(bars))
+            await plant.settle(terminal.remaining(bars))
             outcome = terminal.outcome(plant.client, _accounts(source))
     _tell(summary, outcome, console)
 
@@ -50,9 +49,10 @@ async def replay_embedded(request: Request, settings: Settings, directory: Path,
 async def replay_into(request: Request, settings: Settings, console: Console) -> None:
     """Replay into Kafka, and wait until worker and sink have brought all of it to ClickHouse."""
     telemetry.serve(settings.metrics_host, settings.metrics_port, lambda: True)
-    await asyncio.to_thread(require_access, settings, settings.topics.all)
+    topics = settings.topics
+    await asyncio.to_thread(require_access, settings, (*topics.measured, topics.checkpoints))
     client: Client = await asyncio.to_thread(connect, *settings.clickhouse_server)
-    with _bars(console) as bars:
+    with terminal.bars(console) as bars:
         source = _read(request, bars)
         understood = _understood(source, settings)
         publisher = Publisher(
@@ -65,7 +65,7 @@ async def replay_into(request: Request, settings: Settings, console: Console) ->
         async with publisher:
             summary = await _publish(understood, publisher, request.pace, bars)
         async with progress.Progress(settings) as readers:
-            remaining = _remaining(bars)
+            remaining = terminal.remaining(bars)
             await readers.folded(lambda rest: remaining("folding", rest))
             await readers.stored(lambda rest: remaining("storing", rest))
         outcome = terminal.outcome(client, _accounts(source))
@@ -108,31 +108,5 @@ async def _publish(source: Understood, publisher: Publisher, pace: Pace, bars: P
         asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
 
 
-def _remaining(bars: Progress) -> Callable[[str, int], None]:
-    """Return a function that shows how many messages remain to be folded, then to be stored."""
-    tasks = {}
-
-    def show(what: str, rest: int) -> None:
-        if what not in tasks:
-            tasks[what] = (bars.add_task(what, total=max(rest, 1)), max(rest, 1))
-        task, total = tasks[what]
-        bars.update(task, completed=max(0, total - rest))
-
-    return show
-
-
 def _accounts(source: Replay) -> list[str]:
     return sorted({item["account"] for item in source.items if isinstance(item, dict)})
-
-
-@contextmanager
-def _bars(console: Console) -> Iterator[Progress]:
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description:<12}"),
-        BarColumn(),
-        TextColumn("{task.completed:,.0f}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-        yield bars

@@ -1,19 +1,24 @@
 """What people see in the terminal: tables, summaries, and times as people say them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from clickhouse_connect.driver.exceptions import Error
 from rich.box import SIMPLE_HEAD
-from rich.console import Group
+from rich.console import Console, Group
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from streams.connectors.revenue import RevenueCounts
 from streams.connectors.runner import Pace, Summary
-from streams.errors import ClickHouseError, SettingsError
+from streams.errors import ClickHouseError, Reason, SettingsError
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     from clickhouse_connect.driver.client import Client
 
 NOTHING: Final = "·"
@@ -132,11 +137,9 @@ def outcome(client: "Client", accounts: Sequence[str]) -> dict[str, int]:
 def summary(run: Summary, came_of_it: Mapping[str, int]) -> Group:
     """Return what a replay read and what came of it."""
     counts = run.counts
-    aside = sum(counts.rejected.values())
-    reasons = ", ".join(f"{count:,} {reason.value}" for reason, count in counts.rejected.most_common())
     lines: list[tuple[str, int, str]] = [
         ("records read", counts.records, ""),
-        ("set aside", aside, reasons),
+        _set_aside(counts.rejected),
         ("unattributed", counts.unattributed, ""),
         ("mentions", counts.mentions, ""),
         ("replies", counts.replies, ""),
@@ -148,14 +151,44 @@ def summary(run: Summary, came_of_it: Mapping[str, int]) -> Group:
     ]
     if counts.others:
         lines.insert(6, ("other events", counts.others, ""))
+    rate = run.events / run.seconds if run.seconds else 0.0
+    published = f"{run.events:,} events published in {run.seconds:.1f} s, {rate:,.0f} events/s"
+    return Group(_numbers(lines), Text(published))
+
+
+def revenue_summary(counts: RevenueCounts, buyers: int, known: int) -> Table:
+    """Return what was read of a file of revenue; ``buyers``: contacts with revenue, of this file or another."""
+    strangers = "" if known or not buyers else "do the contact ids of the file stand in interactions?"
+    return _numbers(
+        [
+            ("records read", counts.records, ""),
+            _set_aside(counts.rejected),
+            (
+                "repeated",
+                counts.repeated,
+                "an order of the file stands as its last line has it" if counts.repeated else "",
+            ),
+            ("published", counts.published, ""),
+            ("buyers", buyers, "contacts with revenue, of all files"),
+            ("known", known, strangers or "of them, contacts who have talked with the account"),
+        ]
+    )
+
+
+def _set_aside(rejected: "Counter[Reason]") -> tuple[str, int, str]:
+    reasons = ", ".join(f"{count:,} {reason.value}" for reason, count in rejected.most_common())
+    return "set aside", sum(rejected.values()), reasons
+
+
+def _numbers(lines: Sequence[tuple[str, int, str]]) -> Table:
+    """Return lines of a name, a number and a note."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column()
     grid.add_column(justify="right")
     grid.add_column(style="dim")
     for name, number, note in lines:
         grid.add_row(name, f"{number:,}", note)
-    rate = run.events / run.seconds if run.seconds else 0.0
-    return Group(grid, Text(f"{run.events:,} events published in {run.seconds:.1f} s, {rate:,.0f} events/s"))
+    return grid
 
 
 def answer(client: "Client", query: str, output_format: str) -> str:
@@ -167,3 +200,30 @@ def answer(client: "Client", query: str, output_format: str) -> str:
         raise ClickHouseError(
             f"ClickHouse refuses the query ({reason[:300]})", "mend it; `SHOW TABLES` lists what there is"
         ) from None
+
+
+@contextmanager
+def bars(console: Console) -> Iterator[Progress]:
+    """Show how far a command is, on a terminal."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description:<12}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as shown:
+        yield shown
+
+
+def remaining(shown: Progress) -> Callable[[str, int], None]:
+    """Return a function that shows how many messages remain to be folded, then to be stored."""
+    tasks = {}
+
+    def show(what: str, rest: int) -> None:
+        if what not in tasks:
+            tasks[what] = (shown.add_task(what, total=max(rest, 1)), max(rest, 1))
+        task, total = tasks[what]
+        shown.update(task, completed=max(0, total - rest))
+
+    return show

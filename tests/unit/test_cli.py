@@ -9,11 +9,12 @@ import pytest
 from streams import terminal
 from streams.cli import main
 from streams.errors import SettingsError
-from tests.processes import free_port
+from tests.processes import ROOT, free_port
 
 COMMANDS = (
     "demo",
     "replay",
+    "revenue",
     "worker",
     "sink",
     "topics",
@@ -59,6 +60,12 @@ def test_help(rapport, command: str) -> None:  # noqa: ANN001
         (["replay", "no.csv", "--format", "twcs", "--embedded", "/tmp/x"], "no.csv cannot be read .*: name a file"),
         (["replay", "x", "--format", "twcs", "--speed", "fast"], "--speed fast is no speed: give max, live, or"),
         (["replay", "x", "--format", "twcs", "--embedded", "d", "--brokers", "b"], "--embedded brings its own Kafka"),
+        (["revenue", "no.csv", "--embedded", "d", "--brokers", "b"], "--embedded brings its own Kafka"),
+        (["revenue", "no.csv"], "no.csv cannot be read .*: name a file"),
+        (
+            ["revenue", str(ROOT / "README.md")],
+            "has no column id, .*: its first line must name id, account, contact_id",
+        ),
         (["demo", "--seconds", "soon"], "Invalid value for '--seconds'.*: see `rapport demo --help`"),
         (["report", "--embedded", "/nonexistent"], "there is nothing in /nonexistent: fill it with"),
         (["sql", "SELECT 1", "--embedded", "/", "--clickhouse", "u"], "name two places: leave one out"),
