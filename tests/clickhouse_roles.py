@@ -16,6 +16,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
 
 from schemas.codec import Record
+from sinks.clickhouse.campaigns import name_campaigns
 from sinks.clickhouse.migrate import migrate, pending
 from sinks.clickhouse.queries import report
 from sinks.clickhouse.writer import TABLES, RefusedError, UnavailableError
@@ -98,6 +99,8 @@ def attempts(client: Client) -> dict[str, Callable[[], Any]]:
         f"select {view}": lambda view=view: len(client.query(f"SELECT * FROM {view}{period}").result_rows)
         for view in ("account_responsiveness", "account_activity")
     }
+    campaign = "campaign_account_activity(campaign = 'summer', from = '2023-11-01', to = '2023-12-01')"
+    found["select campaign"] = lambda: len(client.query(f"SELECT * FROM {campaign}").result_rows)
     found["report"] = lambda: len(report(client))
     for name, statement in {
         "create": "CREATE TABLE more (a Int64) ENGINE = Null",
@@ -120,6 +123,7 @@ def main(role: str, directory: Path) -> dict[str, Any]:
         client.command("CREATE DATABASE IF NOT EXISTS rapport")
         client.command("USE rapport")
         results["migrate"] = migrate(client)
+        name_campaigns(client, [])
     for name, attempt in attempts(client).items():
         try:
             results[name] = attempt()

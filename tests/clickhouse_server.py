@@ -63,6 +63,7 @@ ROUND = (
     "advocates_refresh",
     "bridges_refresh",
     "conversation_starters_refresh",
+    "campaign_members_refresh",
     "round_ends",
 )
 """What is refreshed every ten minutes, in this order."""

@@ -10,7 +10,7 @@ CREATE ROLE IF NOT EXISTS rapport_migrator;
 GRANT CREATE DATABASE, CREATE TABLE, CREATE VIEW, DROP VIEW ON rapport.* TO rapport_migrator;
 GRANT ALTER COLUMN, ALTER INDEX, ALTER SETTINGS, ALTER TTL, ALTER VIEW ON rapport.* TO rapport_migrator;
 GRANT SELECT, INSERT ON rapport.* TO rapport_migrator;
--- to refresh relationships at once; every ten minutes ClickHouse does so itself, as whoever made the views
+-- to refresh relationships and campaigns at once; every ten minutes ClickHouse does so itself, as whoever made the views
 GRANT SYSTEM VIEWS ON rapport.* TO rapport_migrator;
 -- of use only where the server is set to ask for it (table_engines_require_grant)
 GRANT TABLE ENGINE ON Null, TABLE ENGINE ON ReplacingMergeTree TO rapport_migrator;

@@ -14,6 +14,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
 
 from schemas.metrics import metrics
+from sinks.clickhouse.campaigns import twins
 from streams.errors import ClickHouseError
 
 TABLE = """
@@ -39,6 +40,8 @@ def migrate(client: Client) -> list[str]:
                 raise ClickHouseError(f"migration {name} failed ({reason})", remedy) from None
         client.command(APPLIED, {"name": name, "checksum": _checksum(text)})
     client.command(catalogue())
+    for statement in twins(statement for text in migrations().values() for statement in statements(text)).values():
+        client.command(statement)
     return names
 
 

@@ -15,7 +15,7 @@ from tests.processes import ROOT
 
 INSERTS = {f"insert {name}" for name in TABLES}
 PERIODS = ("account_responsiveness", "account_activity")
-SELECTS = {f"select {view}" for view in (*VIEWS, *RELATIONSHIPS, *PERIODS)} | {"report"}
+SELECTS = {f"select {view}" for view in (*VIEWS, *RELATIONSHIPS, *PERIODS, "campaign")} | {"report"}
 HARM = {"drop", "truncate", "delete", "database", "file", "url"}
 
 

@@ -1,0 +1,91 @@
+"""Campaigns in ClickHouse: which there are, and every view of a period once more, of one campaign alone.
+
+A view that counts turns or interactions of a period has a twin that counts those of a campaign. It is made from the text of the
+view itself: it reads `campaign_turns` for `turns`, `campaign_interactions` for `interactions`, and the twin of a view for the
+view. So what a metric is stands in one place, and nothing has to be filtered by campaign when nobody asks for one.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+from clickhouse_connect.driver.client import Client
+
+TWINS: Final = (
+    *("account_responsiveness", "waits", "time_to_answer", "time_to_answer_compared", "wait_curves", "account_waits"),
+    *("equal_treatment", "written_replies", "agents", "templated", "self_promotion"),
+)
+"""The views that have a twin. That of ``account_activity`` is written out in a migration, for panes know of no campaign."""
+CAMPAIGNS: Final = """
+CREATE OR REPLACE VIEW campaigns AS
+SELECT
+    row.1 AS campaign,
+    arrayMap(hashtag -> lowerUTF8(hashtag), row.2) AS hashtags,
+    arrayMap(link -> lowerUTF8(link), row.3) AS links,
+    arrayMap(curator -> lowerUTF8(curator), row.4) AS curators,
+    row.5 AS accounts,
+    row.6 AS starts_at,
+    row.7 AS ends_at,
+    cityHash64(hashtags, links, accounts, starts_at, ends_at) AS definition
+FROM
+(
+    SELECT arrayJoin(CAST(%(campaigns)s, 'Array(Tuple(String, Array(String), Array(String), Array(String), Array(String),
+        DateTime64(3, ''UTC''), DateTime64(3, ''UTC'')))')) AS row
+)
+"""
+_VIEW: Final = re.compile(r"CREATE OR REPLACE VIEW (\w+) AS\s+(.*)", re.DOTALL)
+_FACTS: Final = re.compile(r"\b(FROM|JOIN) (turns|interactions)\b")
+_VIEWS: Final = re.compile(rf"\b(FROM|JOIN) ({'|'.join((*TWINS, 'account_activity'))})\(")
+_FROM: Final = re.compile(r"\b(other_)?from = \{(other_)?from:")
+
+
+class Campaign(NamedTuple):
+    """A campaign as ``rapport.toml`` names it."""
+
+    name: str
+    hashtags: Sequence[str]
+    """Without #."""
+    links: Sequence[str]
+    """What a link of the campaign begins with."""
+    curators: Sequence[str]
+    """The ``author_id`` of those who were asked to speak of it."""
+    accounts: Sequence[str]
+    """Only what was said to these; empty: to any."""
+    start: datetime
+    """The first moment."""
+    end: datetime
+    """The first moment after it."""
+
+
+def name_campaigns(client: Client, campaigns: Iterable[Campaign]) -> None:
+    """Let ClickHouse know these campaigns and no others, and find at once what belongs to them."""
+    rows = [
+        (name, [*hashtags], [*links], [*curators], [*accounts], _written(start), _written(end))
+        for name, hashtags, links, curators, accounts, start, end in campaigns
+    ]
+    client.command(CAMPAIGNS, parameters={"campaigns": rows})
+    client.command("SYSTEM REFRESH VIEW campaign_members_refresh")
+    client.command("SYSTEM WAIT VIEW campaign_members_refresh")
+
+
+def twins(statements: Iterable[str]) -> Mapping[str, str]:
+    """Return the statement that makes each twin, by its name, from those that make the views; of two, the later one."""
+    found = {view[1]: view[2] for statement in statements if (view := _VIEW.fullmatch(statement))}
+    return {
+        f"campaign_{name}": f"CREATE OR REPLACE VIEW campaign_{name} AS\n{of_campaign(found[name])}" for name in TWINS
+    }
+
+
+def of_campaign(query: str) -> str:
+    """Return a query about all turns and interactions as one about those of ``{campaign:String}``.
+
+    What it compares with, by times of its own (``{other_from:…}``), is of ``{other_campaign:String}``.
+    """
+    query = _FACTS.sub(r"\1 campaign_\2(campaign = {campaign:String})", query)
+    query = _VIEWS.sub(r"\1 campaign_\2(", query)
+    return _FROM.sub(r"\1campaign = {\2campaign:String}, \g<0>", query)
+
+
+def _written(time: datetime) -> str:
+    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
