@@ -17,6 +17,7 @@ from rich.console import Console
 
 from schemas.access import Role, commands
 from sinks.clickhouse import explanation
+from sinks.clickhouse.campaigns import Campaign, name_campaigns
 from sinks.clickhouse.connection import connect
 from sinks.clickhouse.migrate import migrate as migrate_tables
 from sinks.clickhouse.migrate import pending
@@ -229,9 +230,19 @@ def topics_acls(
 
 @app.command()
 def migrate(embedded: EmbeddedOption = None, clickhouse: ClickHouseOption = None) -> None:
-    """Bring ClickHouse's tables and views up to date."""
+    """Bring ClickHouse's tables and views up to date.
+
+    Where RAPPORT_ACCOUNTS_FILE names a rapport.toml, ClickHouse has its campaigns from then on, and no others.
+    """
+    file = load_settings().accounts_file
+    campaigns = [
+        Campaign(name, it.bare_hashtags, it.links, it.curators, it.accounts, it.since, it.until)
+        for name, it in load_brands(file).campaigns.items()
+    ]
     client = _client(embedded, clickhouse)
     applied = migrate_tables(client)
+    if file is not None:
+        name_campaigns(client, campaigns)
     client.close()
     for name in applied or ["nothing to do"]:
         console.print(name, highlight=False)
@@ -262,17 +273,28 @@ def report(  # noqa: PLR0913, PLR0917 - they are the command's options
         str | None, typer.Option("--to", metavar="TIME", help="When it ends; now, or where what was replayed ends.")
     ] = None,
     days: Annotated[float, typer.Option(min=0.01, help="How long it is.")] = 7.0,
+    campaign: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Of a campaign of rapport.toml alone; its own time unless given."),
+    ] = None,
     format: Annotated[ReportFormat, typer.Option(help="How it is written.")] = ReportFormat.TERMINAL,  # noqa: A002
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it to FILE.")] = None,
     embedded: EmbeddedOption = None,
     clickhouse: ClickHouseOption = None,
 ) -> None:
-    """Say how well each account listened and answered in a period, and what changed most since the one before."""
+    """Say how well each account listened and answered in a period, and what changed most since the one before.
+
+    With --campaign, in its conversations, and how these differ from all others in the same time.
+    """
     since, until = (
         None if time is None else terminal.moment(time, option) for time, option in ((start, "--from"), (end, "--to"))
     )
     client = _client(embedded, clickhouse)
-    found = reporting.report(client, reporting.period_of(client, since, until, days))
+    if campaign is None:
+        period = reporting.period_of(client, since, until, days)
+    else:
+        period = reporting.campaign_of(client, campaign, since, until)
+    found = reporting.report(client, period)
     client.close()
     if format is ReportFormat.TERMINAL and output is None:
         console.print(written.terminal(found))

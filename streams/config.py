@@ -5,6 +5,7 @@ a file instead, as Docker and Kubernetes hand them over: ``RAPPORT_<NAME>_FILE``
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -18,6 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from schemas.topics import Catalogue
 from streams.business_hours import Name, Versions
+from streams.campaigns import CampaignSettings
 from streams.errors import SettingsError
 from streams.metrics.calendars import Calendar
 from streams.metrics.targets import DEFAULT_TARGETS, Rule, Targets
@@ -75,7 +77,7 @@ class Settings(BaseSettings):
     sentiment: str = Field(
         "vader", description="what tells how posts are meant: vader (English only), off, or a function of yours"
     )
-    accounts_file: Path | None = Field(None, description="rapport.toml: targets per account")
+    accounts_file: Path | None = Field(None, description="rapport.toml: targets per account, and campaigns")
     generation: int = Field(
         0,
         ge=0,
@@ -208,6 +210,7 @@ class Brands(BaseModel):
     accounts: Mapping[str, AccountTargets] = {}
     calendars: Mapping[Name, Versions] = {}
     rules: Rules = ()
+    campaigns: Mapping[Name, CampaignSettings] = {}
 
     def targets(self, account: str) -> Targets:
         """Return the targets of ``account``; a shard ``account#k`` of a hot account has those of the account."""
@@ -276,7 +279,8 @@ def _line(text: str, where: list[str]) -> int:
     number, lines = 0, text.splitlines()
     for part in where:
         if not part.isdecimal():
-            number = next((n for n, line in enumerate(lines[number:], number) if part in line), number)
+            key = re.compile(rf"(?<!\w){re.escape(part)}(?!\w)")
+            number = next((n for n, line in enumerate(lines[number:], number) if key.search(line)), number)
         elif lines[number].startswith("[["):
             again = [n for n, line in enumerate(lines[number:], number) if line == lines[number]]
             number = again[min(int(part), len(again) - 1)]

@@ -1,13 +1,13 @@
 """A report as one HTML page that can be mailed: no scripts, nothing to fetch, pictures drawn into it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from math import log
 from typing import Final
 
 from schemas.metrics import metrics
-from streams.reporting.report import SHOWN, Change, Curve, Report, Row
-from streams.reporting.written import heading, in_words, said
+from streams.reporting.report import REACHED, SHOWN, Change, Curve, Report, Row
+from streams.reporting.written import heading, in_words, said, words
 
 WIDTH: Final = 320
 HEIGHT: Final = 120
@@ -21,7 +21,7 @@ h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin-top: 2rem } p, li { max-
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { padding: .3rem .5rem; text-align: right; vertical-align: top; border-bottom: 1px solid #ddd; white-space: nowrap }
 th:first-child, td:first-child { text-align: left }
-small, .before { color: #777; font-size: .85em; display: block }
+small, .other { color: #777; font-size: .85em; display: block }
 .good { color: #067a46 } .bad { color: #b3261e }
 .curves { display: flex; flex-wrap: wrap; gap: 1.5rem } figure { margin: 0 }
 svg text { font-size: 9px; fill: #777 }
@@ -34,29 +34,39 @@ def html(report: Report) -> str:
 
 
 def _page(report: Report) -> Iterator[str]:
-    title = f"How well we listened and answered, {report.period}"
-    yield f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(title)}</title>'
-    yield f"<style>{STYLE}</style>\n</head>\n<body>\n<h1>How well each account listened and answered</h1>"
-    yield f"<p>{escape(str(report.period))}; compared with the time before, {escape(str(report.period.before))}.</p>"
+    say, period = words(report.period), escape(str(report.period))
+    yield f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(say.title)}, {period}</title>'
+    yield f"<style>{STYLE}</style>\n</head>\n<body>\n<h1>{escape(say.title)}</h1>"
+    yield f"<p>{period}; compared with {say.other}, {escape(str(report.period.other))}.</p>"
     if report.changes:
-        yield "<h2>What changed most</h2>\n<ul>"
-        yield from (f"<li{_class(change)}>{escape(in_words(change))}</li>" for change in report.changes)
+        yield f"<h2>{say.most}</h2>\n<ul>"
+        yield from (f"<li{_class(change)}>{escape(in_words(change, say))}</li>" for change in report.changes)
         yield "</ul>"
-    yield "<h2>Accounts</h2>\n<table>\n<tr><th>account</th>"
-    yield ("".join(f'<th title="{_definition(name)}">{escape(heading(name))}</th>' for name in SHOWN) + "</tr>")
-    for row in report.rows:
-        yield f"<tr><td>{escape(row.account)}</td>{''.join(_cell(row, name) for name in SHOWN)}</tr>"
-    yield "</table>\n<p><small>Small figures: the time before.</small></p>"
+    yield "<h2>Accounts</h2>"
+    yield from _table(report, SHOWN)
+    yield f"<p><small>Small figures: {say.other}.</small></p>"
+    if report.period.campaign:
+        yield "<h2>Who spoke of it</h2>"
+        yield from _table(report, REACHED)
     drawn = [row for row in report.rows if row.curve]
     if drawn:
         yield "<h2>How long people wait</h2>"
-        yield "<p>The share of all who wrote that has no answer yet after so long, those never answered included. Grey: the time"
-        yield 'before. The lower, the better.</p>\n<div class="curves">'
+        yield "<p>The share of all who wrote that has no answer yet after so long, those never answered included."
+        yield f'Grey: {say.other}. The lower, the better.</p>\n<div class="curves">'
         yield from (f"<figure><figcaption>{escape(row.account)}</figcaption>{_picture(row)}</figure>" for row in drawn)
         yield "</div>"
     yield "<h2>What each figure is</h2>\n<ul>"
-    yield from (f"<li>{escape(heading(name))}: {_definition(name)}</li>" for name in SHOWN)
+    explained = (*SHOWN, *(REACHED if report.period.campaign else ()))
+    yield from (f"<li>{escape(heading(name))}: {_definition(name)}</li>" for name in explained)
     yield "</ul>\n</body>\n</html>"
+
+
+def _table(report: Report, names: Sequence[str]) -> Iterator[str]:
+    yield "<table>\n<tr><th>account</th>"
+    yield ("".join(f'<th title="{_definition(name)}">{escape(heading(name))}</th>' for name in names) + "</tr>")
+    for row in report.rows:
+        yield f"<tr><td>{escape(row.account)}</td>{''.join(_cell(row, name) for name in names)}</tr>"
+    yield "</table>"
 
 
 def _definition(name: str) -> str:
@@ -68,8 +78,8 @@ def _class(change: Change) -> str:
 
 
 def _cell(row: Row, name: str) -> str:
-    before = f'<span class="before">{escape(said(row.before, name))}</span>' if row.before else ""
-    return f"<td>{escape(said(row.now, name))}{before}</td>"
+    other = f'<span class="other">{escape(said(row.other, name))}</span>' if name in row.other else ""
+    return f"<td>{escape(said(row.now, name))}{other}</td>"
 
 
 def _picture(row: Row) -> str:
@@ -83,7 +93,7 @@ def _picture(row: Row) -> str:
         f'<text x="-4" y="{HEIGHT * (1 - level) + 3}" text-anchor="end">{level:.0%}</text>' for level in (0, 0.5, 1)
     )
     box = f'viewBox="-34 -6 {WIDTH + 54} {HEIGHT + 24}" width="{WIDTH + 54}" role="img" aria-label="time to answer"'
-    return f"<svg {box}>{lines}{half}{levels}{_path(row.curve_before, '#bbb')}{_path(row.curve, '#1a5fb4')}</svg>"
+    return f"<svg {box}>{lines}{half}{levels}{_path(row.curve_other, '#bbb')}{_path(row.curve, '#1a5fb4')}</svg>"
 
 
 def _path(curve: Curve, colour: str) -> str:

@@ -8,6 +8,7 @@ three times, and the best counts: the first one reads from the disk what the oth
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final
@@ -19,11 +20,13 @@ from rich.console import Console
 from rich.table import Table
 
 from sinks.clickhouse import queries
+from sinks.clickhouse.campaigns import Campaign, name_campaigns
 from sinks.clickhouse.connection import EMBEDDED, connect
 from sinks.clickhouse.explanation import Question, explain
 from sinks.clickhouse.migrate import migrate
+from sinks.clickhouse.queries import Period
 from streams.reporting.page import html
-from streams.reporting.report import Period, report
+from streams.reporting.report import report
 from tests.clickhouse_server import refresh
 
 DAYS: Final = 90
@@ -32,6 +35,9 @@ OF_ACCOUNT: Final = 10_000
 TIMES: Final = 3
 BUSIEST: Final = "net:brand0"
 START: Final = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=DAYS)
+CAMPAIGN: Final = Campaign(
+    "summer", ["summer"], [], [], [], START + timedelta(days=DAYS - 28), START + timedelta(days=DAYS)
+)
 
 # of the pair of a mention and its answer: account, time, contact, wait in ms, and whether it was answered
 _PAIR: Final = """
@@ -44,7 +50,7 @@ _PAIR: Final = """
     sipHash64(pair, 5) % 10 != 0 AS answered"""
 STATEMENTS: Final = (
     f"""INSERT INTO interactions_versions (id, network, account, kind, author_id, author_followers, contact_id, conversation_id,
-        parent_id, published_at, received_at, text, lang, sentiment, source)
+        parent_id, published_at, received_at, text, lang, sentiment, hashtags, source)
     WITH intDiv(number, 2) AS pair, number % 2 = 0 AS asks, {_PAIR}
     SELECT
         concat('n:', toString(number)), 'net', account,
@@ -53,7 +59,7 @@ STATEMENTS: Final = (
         if(NOT asks AND answered, concat('n:', toString(number - 1)), ''),
         (at + toIntervalMillisecond(if(asks, 0, wait))) AS published_at, published_at,
         concat(if(asks, '@brand where is my order ', 'We are on it, please send us '), toString(pair)), 'en',
-        if(asks, (pair % 21 - 10) / 10, 0), 'benchmark'
+        if(asks, (pair % 21 - 10) / 10, 0), if(asks AND pair % 50 = 0, ['summer'], []), 'benchmark'
     FROM numbers({{events:UInt64}})""",
     f"""INSERT INTO interactions_versions (id, network, account, kind, author_id, published_at, received_at, source)
     WITH number AS pair, {_PAIR}
@@ -113,9 +119,15 @@ def questions(client: Client) -> dict[str, Callable[[], object]]:
     return {
         "rapport report, 7 days, all accounts, as HTML": lambda: html(report(client, week)),
         "rapport report, 28 days": lambda: html(report(client, month)),
-        "its figures alone, 28 days": lambda: queries.period(client, month.start, month.end),
+        "of a campaign with a mention in fifty, 28 days": lambda: html(
+            report(client, replace(month, campaign="summer"))
+        ),
+        "its figures alone, 28 days": lambda: queries.period(client, month),
         "rapport explain, 24 h": lambda: explain(client, Question(BUSIEST, "within_1h")),
         "account_responsiveness, 28 days": ask("account_responsiveness({period})"),
+        "campaign_account_responsiveness, 28 days": ask(
+            "campaign_account_responsiveness(campaign = 'summer', {period})"
+        ),
         "account_activity, 28 days": ask("account_activity({period})"),
         "account_waits, 28 days": ask("account_waits({period})"),
         "time_to_answer, the busiest account, 28 days": ask(f"time_to_answer(account = '{BUSIEST}', {{period}})"),
@@ -140,6 +152,9 @@ def main(events: Annotated[int, typer.Option(min=1_000, help="Interactions.")] =
         began = time.monotonic()
         refresh(client)
         console.print(f"relationships were refreshed in {time.monotonic() - began:.0f} s")
+        began = time.monotonic()
+        name_campaigns(client, [CAMPAIGN])
+        console.print(f"what belongs to a campaign was found in {time.monotonic() - began:.0f} s")
         table = Table(title="Seconds until the answer", title_justify="left", box=SIMPLE_HEAD)
         table.add_column("asked")
         table.add_column("best of three", justify="right")

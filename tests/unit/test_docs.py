@@ -12,6 +12,7 @@ from schemas.codec import newest
 from schemas.metrics import metrics as catalogue
 from streams import telemetry
 from streams.business_hours import CalendarVersion
+from streams.campaigns import CampaignSettings
 from streams.cli import app
 from streams.config import AccountTargets, load_brands
 from streams.errors import Reason
@@ -116,6 +117,10 @@ def test_every_key_of_a_calendar_is_documented() -> None:
 
 def test_every_key_of_a_rule_is_documented() -> None:
     assert keys_of("Targets of their own") == list(TargetRule.model_fields)
+
+
+def test_every_key_of_a_campaign_is_documented() -> None:
+    assert keys_of("Campaigns") == [field.alias or name for name, field in CampaignSettings.model_fields.items()]
 
 
 def keys_of(title: str) -> list[str]:

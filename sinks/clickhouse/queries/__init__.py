@@ -1,12 +1,35 @@
 """Questions to ClickHouse, each a file of SQL beside this one."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from importlib import resources
 from typing import Any
 
 from clickhouse_connect.driver.client import Client
+
+from sinks.clickhouse.campaigns import of_campaign
+
+
+@dataclass(frozen=True)
+class Period:
+    """What is asked about: start ≤ time < end, and perhaps a campaign alone."""
+
+    start: datetime
+    end: datetime
+    campaign: str = ""
+    """Its name; with ``!`` before it, all that is not of it; empty: everything."""
+
+    @property
+    def other(self) -> "Period":
+        """What it is compared with: the time before it, as long as it is; of a campaign, all else in the same time."""
+        if self.campaign:
+            return Period(self.start, self.end, f"!{self.campaign}")
+        return Period(self.start - (self.end - self.start), self.start)
+
+    def __str__(self) -> str:
+        return f"{self.start:%Y-%m-%d %H:%M} to {self.end:%Y-%m-%d %H:%M} UTC"
 
 
 def report(client: Client) -> list[dict[str, Any]]:
@@ -20,15 +43,13 @@ def report(client: Client) -> list[dict[str, Any]]:
     return list(client.query(_sql("report")).named_results())
 
 
-def period(client: Client, start: datetime, end: datetime) -> list[dict[str, Any]]:
-    """Return one row per account that had anything in start ≤ time < end, busiest first, with the columns of ``period.sql``."""
-    return list(client.query(_sql("period"), parameters={"from": start, "to": end}).named_results())
+def period(client: Client, asked: Period) -> list[dict[str, Any]]:
+    """Return one row per account that had anything in a period, busiest first, with the columns of ``period.sql``."""
+    return _ask(client, _sql("period"), asked)
 
 
-def curves(
-    client: Client, accounts: Sequence[str], start: datetime, end: datetime, steps: int
-) -> dict[str, list[tuple[float, float]]]:
-    """Return accounts' time to answer of the turns opened in start ≤ time < end: (seconds, share still unanswered).
+def curves(client: Client, accounts: Sequence[str], asked: Period, steps: int) -> dict[str, list[tuple[float, float]]]:
+    """Return accounts' time to answer of the turns opened in a period: (seconds, share still unanswered).
 
     About ``steps`` points of each, the last one among them.
     """
@@ -37,23 +58,45 @@ def curves(
             arrayPushBack(arrayPopFront(milliseconds), -1)) AS moments
         SELECT account, arrayMap(place -> (milliseconds[place] / 1000, exp(logarithms[place])), arrayFilter(
             (place, number) -> number % greatest(intDiv(length(moments), {steps:UInt32}), 1) = 0 OR number = length(moments),
-            moments, arrayEnumerate(moments)))
+            moments, arrayEnumerate(moments))) AS points
         FROM wait_curves(from = {from:DateTime64(3, 'UTC')}, to = {to:DateTime64(3, 'UTC')})
         WHERE account IN {accounts:Array(String)}"""
-    given = {"accounts": list(accounts), "from": start, "to": end, "steps": steps}
-    return {str(account): list(points) for account, points in client.query(query, parameters=given).result_rows}
+    found = _ask(client, query, asked, accounts=list(accounts), steps=steps)
+    return {str(row["account"]): list(row["points"]) for row in found}
 
 
-def compared(
-    client: Client, account: str, period: tuple[datetime, datetime], other: tuple[datetime, datetime]
-) -> dict[str, Any]:
-    """Return how an account's time to answer in one period differs from that in another: ``time_to_answer_compared``."""
+def compared(client: Client, account: str, asked: Period) -> dict[str, Any]:
+    """Return how an account's time to answer differs from that of what a period is compared with: ``time_to_answer_compared``."""
     query = """SELECT * FROM time_to_answer_compared(
         account = {account:String}, from = {from:DateTime64(3, 'UTC')}, to = {to:DateTime64(3, 'UTC')},
         other_account = {account:String},
         other_from = {other_from:DateTime64(3, 'UTC')}, other_to = {other_to:DateTime64(3, 'UTC')})"""
-    times = {"from": period[0], "to": period[1], "other_from": other[0], "other_to": other[1]}
-    return next(iter(client.query(query, parameters={"account": account, **times}).named_results()))
+    other = asked.other
+    given = {"account": account, "other_from": other.start, "other_to": other.end, "other_campaign": other.campaign}
+    return _ask(client, query, asked, **given)[0]
+
+
+def campaigns(client: Client) -> dict[str, Period]:
+    """Return the times of the campaigns that ClickHouse knows, by their names."""
+    rows = client.query("SELECT campaign, starts_at, ends_at FROM campaigns ORDER BY campaign").result_rows
+    return {name: Period(start, end, name) for name, start, end in rows}
+
+
+def reach(client: Client, asked: Period) -> dict[str, dict[str, Any]]:
+    """Return who spoke of a campaign, by account: ``campaign_reach``."""
+    query = """SELECT * FROM campaign_reach(
+        campaign = {campaign:String}, from = {from:DateTime64(3, 'UTC')}, to = {to:DateTime64(3, 'UTC')})"""
+    return {row["account"]: row for row in client.query(query, _given(asked)).named_results()}
+
+
+def _ask(client: Client, query: str, asked: Period, **given: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - of any type
+    """Ask about a period; about a campaign in it, by the twins of the views."""
+    query = of_campaign(query) if asked.campaign else query
+    return list(client.query(query, {**_given(asked), **given}).named_results())
+
+
+def _given(asked: Period) -> dict[str, Any]:
+    return {"from": asked.start, "to": asked.end, "campaign": asked.campaign}
 
 
 @cache
