@@ -61,6 +61,8 @@ TEXTS = {
     "@ed It is well-known": ("", "it is well known"),
     "@flo Grüße, Ihr Team": ("", "grüße ihr team"),
     "@gus https://t.co/abc": ("", ""),
+    "@hal see https://t.co/Abcdef": ("", "see"),
+    "@ida we are on it. Please DM us your number ^Zoé https://t.co/Abcdef": ("Zoé", "we are on it please dm us your number"),
 }
 
 
@@ -77,10 +79,10 @@ def test_how_people_sign_and_what_they_use_again(clickhouse: Client) -> None:
     people = {
         row["agent"]: (row["replies"], row["turns_answered"], row["response_p50"]) for row in of(clickhouse, "agents")
     }
-    assert people == {"AB": (1, 1, 90), "CD": (1, 0, None), "Ann": (2, 0, None), "": (3, 0, None)}
+    assert people == {"AB": (1, 1, 90), "CD": (1, 0, None), "Ann": (2, 0, None), "Zoé": (1, 0, None), "": (4, 0, None)}
     (share,) = of(clickhouse, "templated")
-    assert (share["replies"], share["templated_replies"]) == (7, 3)
-    assert share["templated_share"] == pytest.approx(3 / 7)
+    assert (share["replies"], share["templated_replies"]) == (9, 4)
+    assert share["templated_share"] == pytest.approx(4 / 9)
 
 
 def test_speaking_of_oneself(clickhouse: Client) -> None:

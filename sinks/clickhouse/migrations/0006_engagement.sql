@@ -48,8 +48,9 @@ SELECT
     id,
     published_at,
     text,
-    extract(text, '(?:\\^|[-–~/] ?)([A-Z][A-Za-z]{1,14})\\s*(?:https?://\\S+\\s*)*$') AS agent,
-    replaceRegexpOne(text, '(?:\\^|[-–~/] ?)[A-Z][A-Za-z]{1,14}\\s*(?:https?://\\S+\\s*)*$', '') AS unsigned_text,
+    replaceRegexpOne(text, '(?:\\s*https?://\\S+)*\\s*$', '') AS unlinked_text, -- first: the end of a link may look like a name
+    extract(unlinked_text, '(?:\\^|[-–~/] ?)(\\p{Lu}\\pL{1,14})$') AS agent,
+    replaceRegexpOne(unlinked_text, '(?:\\^|[-–~/] ?)\\p{Lu}\\pL{1,14}$', '') AS unsigned_text,
     replaceRegexpAll(lowerUTF8(unsigned_text), 'https?://\\S+|@\\w+|[0-9]+', ' ') AS bare_text,
     replaceRegexpOne(bare_text, '^\\s*(hi|hello|hey|dear)\\s+\\pL+', '') AS unaddressed_text,
     trimBoth(replaceRegexpAll(unaddressed_text, '[^\\pL]+', ' ')) AS template
