@@ -50,6 +50,20 @@ def test_people_with_few_and_with_many_followers(clickhouse: Client) -> None:
     ]
 
 
+def test_beside_a_smallest_band_that_nobody_answered_there_is_no_ratio_of_times(clickhouse: Client) -> None:
+    posts = [record("interaction", id=f"n:{band}", author_followers=band) for band in (0, 100, 1_000)]
+    put(clickhouse, "interaction", posts)
+    put(
+        clickhouse, "turn", [record("turn", turn_id="n:0"), *(answered(MINUTE, turn_id=f"n:{n}") for n in (100, 1_000))]
+    )
+    found = of(clickhouse, "equal_treatment", order="followers_from")
+    assert [(row["response_p50"], row["rate_ratio"], row["time_ratio"]) for row in found] == [
+        (None, None, None),
+        (60, None, None),
+        (60, None, None),
+    ]
+
+
 TEXTS = {
     "@ann Hi Ann, we are on it. Please DM us your number. ^AB": ("AB", "we are on it please dm us your number"),
     "@bob Hi Bob, we are on it! Please DM us your number. ^CD https://t.co/xyz": (
@@ -62,7 +76,10 @@ TEXTS = {
     "@flo Grüße, Ihr Team": ("", "grüße ihr team"),
     "@gus https://t.co/abc": ("", ""),
     "@hal see https://t.co/Abcdef": ("", "see"),
-    "@ida we are on it. Please DM us your number ^Zoé https://t.co/Abcdef": ("Zoé", "we are on it please dm us your number"),
+    "@ida we are on it. Please DM us your number ^Zoé https://t.co/Abcdef": (
+        "Zoé",
+        "we are on it please dm us your number",
+    ),
 }
 
 

@@ -1,7 +1,8 @@
 -- Whom a brand answers, who of its people does, and in whose words. from ≤ time < to.
 
 -- Whether people with few followers are answered as often and as soon as those with many: turns by the followers of whoever opened them, and
--- each band's figures ÷ those of the smallest band. Band -1: the network does not say. Times are of the answered turns.
+-- each band's figures ÷ those of the smallest band, NULL where that has none. Band -1: the network does not say. Times are of the answered
+-- turns.
 CREATE OR REPLACE VIEW equal_treatment AS
 WITH
     openers AS
@@ -36,7 +37,7 @@ WITH
 SELECT
     *,
     response_rate / nullIf(first_value(response_rate) OVER smallest, 0) AS rate_ratio,
-    response_p50 / nullIf(first_value(response_p50) OVER smallest, 0) AS time_ratio
+    response_p50 / nullIf(first_value(response_p50) RESPECT NULLS OVER smallest, 0) AS time_ratio
 FROM bands
 WINDOW smallest AS (PARTITION BY account, followers_from < 0 ORDER BY followers_from);
 
