@@ -10,10 +10,12 @@ from uuid import uuid4
 
 from clickhouse_connect.driver.client import Client
 
-from schemas.codec import Block, Record, cut, encode, newest
+from schemas.codec import Block, Record, cut, encode, message_of, newest
 from sinks.clickhouse.connection import connect
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.writer import Writer
+from streams.cycle import by_record
+from streams.metrics.model import Facts
 from tests.processes import has_docker
 
 NOON = 1_700_049_600_000
@@ -89,6 +91,13 @@ def answered(after: int, **fields: Any) -> Record:  # noqa: ANN401 - as the sche
 def put(client: Client, name: str, records: Sequence[Record]) -> None:
     """Insert records, each call under a token of its own."""
     Writer(client).insert(name, [block(name, *records)], f"test {next(_tokens)}")
+
+
+def put_facts(client: Client, facts: Facts) -> None:
+    """Insert what a fold has said, as it said it."""
+    for name, written in by_record(facts):
+        if written:
+            Writer(client).insert(name, [cut(name, message_of(name, written))], f"test {next(_tokens)}")
 
 
 def rows(client: Client, query: str, **parameters: object) -> list[dict[str, Any]]:

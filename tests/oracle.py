@@ -277,7 +277,7 @@ def _happenings(  # noqa: C901, PLR0912 - a list of everything is long
         else:
             name = {"mention": "mentions", "broadcast": "broadcasts", "peer": "peer_answers"}[kind]
         found.append((post["published_at"], name, 1))
-        if kind == "mention" and post["sentiment"] < -0.051:
+        if kind == "mention" and round(post["sentiment"], 6) < -0.05:  # as a Float32, -0.05 is a little less
             found.append((post["published_at"], "negative_mentions", 1))
     for turn in turns.values():
         opened_at, answered_at = turn["opened_at"], turn["answered_at"]

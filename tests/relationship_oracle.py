@@ -16,9 +16,25 @@ Key = tuple[str, str]
 Rows = dict[Key, dict[str, Any]]
 
 
+class AnyOf:
+    """Equals each of some values: of messages of the same moment any may be the last."""
+
+    def __init__(self, values: list[Any]) -> None:
+        self.values = values
+
+    def __eq__(self, other: object) -> bool:
+        return other in self.values
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __repr__(self) -> str:
+        return f"any of {self.values}"
+
+
 def standing(events: list[Event]) -> list[Event]:
     """Return each post once, as it was received last, without those that were withdrawn."""
-    withdrawn = [(event["account"], event["id"]) for event in events if event["kind"] == "withdrawal"]
+    withdrawn = {(event["account"], event["id"]) for event in events if event["kind"] == "withdrawal"}
     posts: dict[tuple[str, str, str], Event] = {}
     for event in sorted(events, key=lambda event: event["received_at"]):
         if event["kind"] != "withdrawal" and (event["account"], event["id"]) not in withdrawn:
@@ -35,6 +51,7 @@ def relationships(events: list[Event], at: int) -> Rows:
         gaps = [after - before for before, after in pairwise(ins)]
         cadence = statistics.median(gaps) if len(ins) >= 3 else None
         last_ours, last = messages[-1]
+        lasts = [post for ours, post in messages if (ours, post["published_at"]) == (last_ours, last["published_at"])]
         lapses_at = math.floor(ins[-1] + 3 * cadence) if cadence is not None else None
         follow_up_at: int | None = last["published_at"]
         if last_ours:
@@ -55,9 +72,9 @@ def relationships(events: list[Event], at: int) -> Rows:
             "follow_up_due": None if follow_up_at is None else follow_up_at <= at,
             "follow_ups": len(followed),
             "came_back": sum(followed),
-            "last_id": last["id"],
-            "last_url": last["url"],
-            "last_text": last["text"],
+            "last_id": AnyOf([post["id"] for post in lasts]),
+            "last_url": AnyOf([post["url"] for post in lasts]),
+            "last_text": AnyOf([post["text"] for post in lasts]),
         }
     return found
 
@@ -65,6 +82,7 @@ def relationships(events: list[Event], at: int) -> Rows:
 def _conversations(events: list[Event], at: int) -> dict[Key, list[tuple[bool, Event]]]:
     """Return the messages between each account and contact, (ours, post), in order: the contact first at the same ms."""
     posts = standing(events)
+    authors = {(post["account"], post["id"]): post["author_id"] for post in posts if post["kind"] == "mention"}
     found: dict[Key, list[tuple[bool, Event]]] = {}
     for post in posts:
         if post["published_at"] > at:
@@ -73,11 +91,7 @@ def _conversations(events: list[Event], at: int) -> dict[Key, list[tuple[bool, E
         if post["kind"] == "mention":
             contact = post["author_id"]
         elif ours and not post["automated"]:
-            contact = post["contact_id"]
-            for other in posts if not contact else ():
-                same = (other["account"], other["id"]) == (post["account"], post["parent_id"])
-                if same and other["kind"] == "mention":
-                    contact = other["author_id"]
+            contact = post["contact_id"] or authors.get((post["account"], post["parent_id"]), "")
         if contact:
             found.setdefault((post["account"], contact), []).append((ours, post))
     for messages in found.values():
@@ -99,15 +113,13 @@ def _followed(ins: list[int], outs: list[int], cadence: float) -> list[bool]:
 
 def advocates(events: list[Event]) -> Rows:
     voices = [post for post in standing(events) if post["kind"] in ("mention", "peer")]
+    known = {post["account"] for post in voices if post["sentiment"] != 0}
     found = {}
-    for account, person in {(post["account"], post["author_id"]) for post in voices if post["author_id"]}:
-        public = [post for post in voices if post["account"] == account]
-        own = [post for post in public if post["author_id"] == person]
-        known = any(post["sentiment"] != 0 for post in public)
+    for (account, person), own in _by_author(voices).items():
         good = []
         for post in own:
             to_others = post["kind"] == "peer" or not post["parent_id"]
-            if to_others and (post["sentiment"] > 0.05 if known else post["kind"] == "peer"):
+            if to_others and (post["sentiment"] > 0.05 if account in known else post["kind"] == "peer"):
                 good.append(post)
         good.sort(key=lambda post: (-post["published_at"], post["id"]))
         bad = [post for post in own if post["sentiment"] < -0.05]
@@ -118,7 +130,7 @@ def advocates(events: list[Event]) -> Rows:
                 "peer_answers": sum(post["kind"] == "peer" for post in good),
                 "days": len(days),
                 "negative_messages": len(bad),
-                "sentiment_known": known,
+                "sentiment_known": account in known,
                 "last_at": good[0]["published_at"],
                 "evidence_ids": [post["id"] for post in good[:5]],
                 "evidence_urls": [post["url"] for post in good[:5]],
@@ -129,26 +141,31 @@ def advocates(events: list[Event]) -> Rows:
 
 def bridges(events: list[Event]) -> Rows:
     posts = [post for post in standing(events) if post["kind"] in ("mention", "peer") and post["author_id"]]
+    present: dict[Key, set[str]] = {}
+    for post in posts:
+        present.setdefault((post["account"], post["conversation_id"]), set()).add(post["author_id"])
     found = {}
-    for account, person in {(post["account"], post["author_id"]) for post in posts}:
-        own = [post for post in posts if (post["account"], post["author_id"]) == (account, person)]
+    for (account, person), own in _by_author(posts).items():
         conversations = {post["conversation_id"] for post in own if post["conversation_id"]}
         hashtags = {hashtag.lower() for post in own for hashtag in post["hashtags"]}
         met = set()
         for conversation in conversations:
-            present = {
-                post["author_id"]
-                for post in posts
-                if (post["account"], post["conversation_id"]) == (account, conversation)
-            }
-            if len(present) <= 100:
-                met |= present - {person}
+            if len(present[account, conversation]) <= 100:
+                met |= present[account, conversation] - {person}
         found[account, person] = {
             "conversations": len(conversations),
             "hashtags": len(hashtags),
             "contacts_met": len(met),
             "communities": len(hashtags) + len(met),
         }
+    return found
+
+
+def _by_author(posts: list[Event]) -> dict[Key, list[Event]]:
+    found: dict[Key, list[Event]] = {}
+    for post in posts:
+        if post["author_id"]:
+            found.setdefault((post["account"], post["author_id"]), []).append(post)
     return found
 
 
@@ -188,22 +205,23 @@ def opt_outs(events: list[Event]) -> Rows:
     return found
 
 
-def cohorts(events: list[Event], at: int) -> dict[tuple[str, int, int], dict[str, Any]]:
-    """Return {(account, year, month): …}."""
-    found: dict[tuple[str, int, int], dict[str, Any]] = {}
-    spans: dict[tuple[str, int, int], list[tuple[int, int]]] = {}
+def cohorts(events: list[Event], at: int) -> dict[tuple[str, int], dict[str, Any]]:
+    """Return {(account, first second of the month): …}."""
+    found: dict[tuple[str, int], dict[str, Any]] = {}
+    spans: dict[tuple[str, int], list[tuple[int, int]]] = {}
     for (account, _), messages in _conversations(events, at).items():
         ins = [post["published_at"] for ours, post in messages if not ours]
         if ins:
             first = datetime.fromtimestamp(ins[0] / 1000, UTC)
-            spans.setdefault((account, first.year, first.month), []).append((ins[0], ins[-1]))
-    for (account, year, month), contacts in spans.items():
+            month = int(datetime(first.year, first.month, 1, tzinfo=UTC).timestamp())
+            spans.setdefault((account, month), []).append((ins[0], ins[-1]))
+    for (account, month), contacts in spans.items():
         row: dict[str, Any] = {"contacts": len(contacts)}
         for months in (1, 3, 12, 36):
-            decided = _later(int(datetime(year, month, 1, tzinfo=UTC).timestamp() * 1000), months + 1)
+            decided = _later(month * 1000, months + 1)
             active = sum(last >= _later(first, months) for first, last in contacts)
             row[f"active_{months}m"] = active if decided <= at else None
-        found[account, year, month] = row
+        found[account, month] = row
     return found
 
 
@@ -228,18 +246,22 @@ def conversation_starters(events: list[Event], at: int) -> Rows:
         key=lambda post: post["published_at"],
     )
 
-    def root(mention: Event) -> str:
-        own = [post["id"] for post in broadcasts if post["account"] == mention["account"]]
-        return next((name for name in (mention["conversation_id"], mention["parent_id"]) if name in own), "")
+    own_posts = {(post["account"], post["id"]) for post in broadcasts}
 
+    def root(mention: Event) -> str:
+        names = (mention["conversation_id"], mention["parent_id"])
+        return next((name for name in names if (mention["account"], name) in own_posts), "")
+
+    people = _by_author(mentions)
+    under: dict[Key, list[Event]] = {}
+    for mention in mentions:
+        under.setdefault((mention["account"], root(mention)), []).append(mention)
     found = {}
     for post in broadcasts:
-        here = [
-            mention for mention in mentions if mention["account"] == post["account"] and root(mention) == post["id"]
-        ]
+        here = under.get((post["account"], post["id"]), [])
         met = []
         for person in {mention["author_id"] for mention in here}:
-            own = [one for one in mentions if (one["account"], one["author_id"]) == (post["account"], person)]
+            own = people[post["account"], person]
             if root(own[0]) == post["id"]:
                 met.append((own[0]["published_at"], own[-1]["published_at"]))
         found[post["account"], post["id"]] = {
@@ -255,6 +277,18 @@ def conversation_starters(events: list[Event], at: int) -> Rows:
             "decided_365d": sum(first + 365 * DAY <= at for first, _ in met),
             "active_365d": sum(last >= first + 365 * DAY for first, last in met),
         }
+    return found
+
+
+def starting_hashtags(starters: Rows) -> Rows:
+    """Return {(account, hashtag): …} from what :func:`conversation_starters` says of the posts."""
+    found: Rows = {}
+    for (account, _), post in starters.items():
+        for hashtag in {hashtag.lower() for hashtag in post["hashtags"]}:
+            row = found.setdefault((account, hashtag), {"posts": 0})
+            row["posts"] += 1
+            for name in post.keys() - {"published_at", "text", "url", "hashtags"}:
+                row[name] = row.get(name, 0) + post[name]
     return found
 
 

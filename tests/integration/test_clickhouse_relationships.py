@@ -1,16 +1,12 @@
-"""Relationships: small cases that can be checked by hand, and random worlds against an oracle without SQL."""
+"""Relationships: small cases that can be checked by hand; whole worlds are in ``test_every_figure.py``."""
 
-import random
 from datetime import UTC, datetime
 from typing import Any
-from zlib import crc32
 
 import pytest
 from clickhouse_connect.driver.client import Client
 
 from schemas.codec import Record
-from streams.connectors.simulator import SimulatorOptions, simulate
-from tests import relationship_oracle as oracle
 from tests.clickhouse_roles import RELATIONSHIPS
 from tests.clickhouse_server import DAY, HOUR, MINUTE, NOON, ROUND, put, record, refresh, rows
 from tests.processes import ROOT
@@ -447,84 +443,3 @@ def test_every_column_is_documented(clickhouse: Client, view: str) -> None:
     )
     columns = {row["name"] for row in rows(clickhouse, f"DESCRIBE TABLE {view}")} - {"account", "contact_id"}
     assert [name for name in (view, *sorted(columns)) if f"`{name}`" not in section] == []
-
-
-def world(seed: int) -> list[Record]:
-    """Return a simulated world in which few people say much, some replies name nobody, and some have had enough."""
-
-    def person(name: str) -> str:
-        return f"c{crc32(name.encode()) % 12}" if name else ""
-
-    options = SimulatorOptions(
-        seed=seed,
-        accounts=2,
-        start=NOON,
-        duration=50 * DAY,
-        stories_per_hour=0.15,
-        broadcasts_per_day=0.3,
-        crises_per_week=0.0,
-        late=0.05,
-        duplicates=0.1,
-        edits=0.1,
-        deletions=0.1,
-    )
-    events = []
-    for event in simulate(options):
-        chance = random.Random(f"{seed} {event['id']}")
-        ours = event["kind"] in ("reply", "broadcast")
-        event["author_id"] = event["author_id"] if ours else person(event["author_id"])
-        event["contact_id"] = person(event["contact_id"])
-        event["url"] = f"https://n/{event['id']}"
-        if event["kind"] == "reply" and chance.random() < 0.2:
-            event["contact_id"] = ""
-        if event["kind"] == "mention" and chance.random() < 0.05:
-            event["kind"], event["text"] = "opt_out", "block"
-        elif event["kind"] == "mention" and chance.random() < 0.1:
-            event["kind"], event["author_id"] = "peer", person(f"{event['id']} peer")
-        if not ours:
-            event["sentiment"] = chance.choice([-0.5, -0.05, 0.0, 0.05, 0.25, 0.5, 0.75])
-            event["hashtags"] = chance.sample(["One", "one", "two", "Three"], chance.choice([0, 0, 1, 2]))
-        events.append(event)
-    return events
-
-
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_every_view_equals_the_oracle(clickhouse: Client, seed: int) -> None:
-    events = world(seed)
-    assert {event["kind"] for event in events} >= {"mention", "reply", "broadcast", "peer", "opt_out", "withdrawal"}
-    for chance in (random.Random(seed), random.Random(-seed)):  # everything twice, in some order
-        shuffled = chance.sample(events, len(events))
-        put(clickhouse, "interaction", shuffled[: len(events) // 2])
-        put(clickhouse, "interaction", shuffled[len(events) // 2 :])
-    refresh(clickhouse)
-    for moment in (NOON + 20 * DAY, NOON + 49 * DAY, NOON + 90 * DAY):
-        name = f"relationships_at(at = fromUnixTimestamp64Milli({moment}))"
-        same(shown(clickhouse, name, "account", "contact_id"), oracle.relationships(events, moment))
-    same(shown(clickhouse, "advocates", "account", "contact_id"), oracle.advocates(events))
-    same(shown(clickhouse, "bridges", "account", "contact_id"), oracle.bridges(events))
-    same(shown(clickhouse, "opt_outs", "account", "id"), oracle.opt_outs(events))
-    same(shown(clickhouse, "conversation_starters", "account", "id"), oracle.conversation_starters(events, now()))
-    suspicion = oracle.automation_suspicion(events, now())
-    same(shown(clickhouse, "automation_suspicion", "account", "contact_id"), suspicion)
-    months = {
-        (account, month.year, month.month): row
-        for (account, month), row in shown(clickhouse, "cohorts", "account", "month").items()
-    }
-    same(months, oracle.cohorts(events, now()))
-    present = oracle.relationships(events, now())
-    same(shown(clickhouse, "relationships", "account", "contact_id"), present)
-    assert set(contacts(clickhouse, "lapsed")) == {name for (_, name), row in present.items() if row["lapsed"]}
-    assert set(contacts(clickhouse, "follow_ups")) == {
-        name for (_, name), row in present.items() if row["follow_up_due"]
-    }
-
-
-def same(found: dict[Any, dict[str, Any]], wanted: dict[Any, dict[str, Any]]) -> None:
-    """Compare, with a little room for what is not whole; nothing to compare is a mistake of the test."""
-    assert wanted
-    assert found.keys() == wanted.keys()
-    for key, row in wanted.items():
-        assert found[key].keys() == row.keys()
-        for name, value in row.items():
-            expected = pytest.approx(value, rel=1e-4) if isinstance(value, float) else value
-            assert found[key][name] == expected, (key, name)

@@ -23,6 +23,7 @@ from tests.calendars import Version, calendar, versions
 from tests.oracle import measure
 from tests.told import told
 from tests.wall_clock import WallCalendar
+from tests.worlds import WORLDS
 
 START = 1_790_000_000_000
 POSTS = ("mention", "reply", "broadcast", "peer")
@@ -142,7 +143,7 @@ def assert_true(found: dict[str, Any], truth: dict[str, Any]) -> None:
 
 
 @given(worlds(), st.randoms(use_true_random=False), st.sampled_from([0, MINUTE, HOUR, 3 * DAY, 9 * DAY, 20 * DAY]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=WORLDS, deadline=None)
 def test_equals_the_oracle(events: list[Record], messages: random.Random, later: int) -> None:
     until = max(event["received_at"] for event in events) + later if events else START
     found = run(events, messages, until)
@@ -150,7 +151,7 @@ def test_equals_the_oracle(events: list[Record], messages: random.Random, later:
 
 
 @given(worlds(span=DAY), st.randoms(use_true_random=False), st.sampled_from([0, HOUR, 9 * DAY]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=WORLDS, deadline=None)
 def test_order_and_repetition_change_nothing(events: list[Record], messages: random.Random, later: int) -> None:
     """Any order of arrival within the lateness bound, any number of times, gives the same turns and panes; but for counters."""
     events = [event for event in events if event["kind"] != "counters"]
@@ -169,7 +170,7 @@ def test_order_and_repetition_change_nothing(events: list[Record], messages: ran
     versions(START - 10 * DAY, 40 * DAY),
     st.sampled_from([0, HOUR, 3 * DAY, 20 * DAY]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=WORLDS // 2, deadline=None)
 def test_equals_the_oracle_in_business_time(
     events: list[Record], messages: random.Random, target: int, agreed: list[Version], later: int
 ) -> None:
@@ -213,7 +214,7 @@ def test_the_first_rule_that_fits_gives_the_target(
     st.randoms(use_true_random=False),
     st.sampled_from([DEFAULT_TARGETS, Targets(expiry=DAY, lateness=DAY), Targets(expiry=DAY // 2, lateness=HOUR)]),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=WORLDS, deadline=None)
 def test_long_lives_are_forgotten_without_a_trace(
     events: list[Record], messages: random.Random, targets: Targets
 ) -> None:
@@ -223,7 +224,7 @@ def test_long_lives_are_forgotten_without_a_trace(
 
 
 @given(st.integers(0, 10**9), st.randoms(use_true_random=False), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=WORLDS // 5, deadline=None)
 def test_simulated_worlds_are_measured_as_they_were_meant(seed: int, messages: random.Random, in_order: bool) -> None:  # noqa: FBT001
     """The simulator knows what its brands and their public did; any order of arrival must come to that."""
     truth = Truth()
