@@ -373,7 +373,10 @@ def _moved(event: Record, number: int) -> Record:
     return {**event, **times, "account": f"{number}:{event['account']}"}
 
 
-@pytest.mark.parametrize(("name", "file_format"), [("twcs_sample.csv", "twcs"), ("reply_pairs.csv", "pairs")])
+@pytest.mark.parametrize(
+    ("name", "file_format"),
+    [("twcs_sample.csv", "twcs"), pytest.param("reply_pairs.csv", "pairs", marks=pytest.mark.slow)],
+)
 def test_every_figure_of_a_real_file(clickhouse: Client, name: str, file_format: str) -> None:
     source = open_replay(data_file(name), file_format)
     events = [
