@@ -69,6 +69,10 @@ def responsiveness(turns: list[Turn], period: Period) -> dict[str, Row]:
             "response_mean_seconds": share(sum(known), len(known)),
             "first_response_p50": quantile((t["response_seconds"] for t in closed if t["ordinal"] == 1), 0.5),
             "next_response_p50": quantile((t["response_seconds"] for t in closed if t["ordinal"] > 1), 0.5),
+            "reopened": sum(turn["ordinal"] > 1 for turn in opened),
+            "first_answered": sum(turn["ordinal"] == 1 for turn in closed),
+            "response_samples": len(known),
+            "response_milliseconds": round(1000 * sum(known)),
             "clock_skew": sum(turn["skewed"] for turn in closed),
             **_decided(own, period),
         }
@@ -216,46 +220,5 @@ def self_promotion(posts: list[Event], domains: list[str], period: Period) -> di
             "broadcasts": len(own),
             "promoting": promoting,
             "self_promotion_share": promoting / len(own),
-        }
-    return found
-
-
-class Campaign(NamedTuple):
-    hashtags: list[str]
-    links: list[str]
-    curators: list[str]
-
-
-def campaigns(posts: list[Event], turns: list[Turn], campaign: Campaign, period: Period) -> dict[str, Row]:
-    tags = {tag.lower().lstrip("#") for tag in campaign.hashtags}
-    curators = {name.lower() for name in campaign.curators}
-    carried = []
-    for post in posts:
-        tagged = any(tag.lower() in tags for tag in post["hashtags"])
-        linked = any(link.lower().startswith(start.lower()) for link in post["links"] for start in campaign.links)
-        if (tagged or linked) and post["kind"] in ("mention", "peer") and period.has(post["published_at"]):
-            carried.append(post)
-    found = {}
-    for account, own in by(carried, lambda post: post["account"]).items():
-        people = by(own, lambda post: post["author_id"])
-        reach = {name: max(0, *(post["author_followers"] for post in said)) for name, said in people.items()}
-        asked = [post for post in own if post["author_id"].lower() in curators]
-        ids = {post["id"] for post in own if post["kind"] == "mention"}
-        opened = [
-            turn for turn in turns if turn["account"] == account and turn["id"] in ids and period.has(turn["opened_at"])
-        ]
-        answered = sum(turn["status"] == "answered" for turn in opened)
-        found[account] = {
-            "posts": len(own),
-            "mentions": len(ids),
-            "contacts": len(people),
-            "reach": sum(reach.values()),
-            "curator_posts": len(asked),
-            "curator_share": len(asked) / len(own),
-            "curator_reach": sum(followers for name, followers in reach.items() if name.lower() in curators),
-            "turns": len(opened),
-            "turns_answered": answered,
-            "response_rate": share(answered, len(opened)),
-            "response_p50": quantile((turn["response_seconds"] for turn in opened), 0.5),
         }
     return found
