@@ -222,6 +222,9 @@ def alert(
     escalation: int,
     due_at: int,
     fired_at: int,
+    value: float | None,
+    baseline: float | None,
+    spread: float | None,
     version: int,
 ) -> bytes:
     """Return one record."""
@@ -236,6 +239,21 @@ def alert(
     write_long(out, escalation)
     write_long(out, due_at)
     write_long(out, fired_at)
+    if value is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out.write(DOUBLE.pack(value))
+    if baseline is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out.write(DOUBLE.pack(baseline))
+    if spread is None:
+        out.append(0)
+    else:
+        out.append(2)
+        out.write(DOUBLE.pack(spread))
     write_long(out, version)
     return out.getvalue()
 
@@ -362,6 +380,7 @@ def pane(
     impressions: int,
     stale_snapshots: int,
     negative_mentions: int,
+    opt_outs: int,
     first_buckets: Sequence[int],
     first_counts: Sequence[int],
     next_buckets: Sequence[int],
@@ -400,6 +419,7 @@ def pane(
     write_long(out, impressions)
     write_long(out, stale_snapshots)
     write_long(out, negative_mentions)
+    write_long(out, opt_outs)
     write_longs(out, first_buckets)
     write_longs(out, first_counts)
     write_longs(out, next_buckets)
@@ -463,6 +483,7 @@ def rolling(
     impressions: int,
     stale_snapshots: int,
     negative_mentions: int,
+    opt_outs: int,
     contacts: int,
     conversations: int,
     alternations: int,
@@ -514,6 +535,7 @@ def rolling(
     write_long(out, impressions)
     write_long(out, stale_snapshots)
     write_long(out, negative_mentions)
+    write_long(out, opt_outs)
     write_long(out, contacts)
     write_long(out, conversations)
     write_long(out, alternations)

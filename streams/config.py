@@ -177,6 +177,9 @@ class AccountTargets(BaseModel):
     lateness_hours: float | None = Field(None, gt=0, le=168, description="events this late still correct the metrics")
     expiry_days: float | None = Field(None, ge=0.5, le=90, description="an unanswered turn expires after this")
     calendar: str | None = Field(None, description="one of [[calendars.NAME]]; empty: at work around the clock")
+    spike_sensitivity: float | None = Field(
+        None, ge=0, allow_inf_nan=False, description="so many spreads above the usual is a spike; 0: off"
+    )
 
     @field_validator("calendar")
     @classmethod
@@ -197,6 +200,7 @@ class AccountTargets(BaseModel):
             lateness=milliseconds(self.lateness_hours, 3_600_000, base.lateness),
             expiry=milliseconds(self.expiry_days, 86_400_000, base.expiry),
             calendar=base.calendar,
+            sensitivity=base.sensitivity if self.spike_sensitivity is None else self.spike_sensitivity,
         )
 
 

@@ -78,7 +78,7 @@ class Partition:
                     **{name: row[name] for name in _TURN_FIELDS},
                 }
         for row in _latest(said.alerts, lambda row: (row["account"], row["alert_id"])):
-            if row["state"] == "firing":
+            if row["state"] == "firing" and row["kind"] == "unanswered":
                 found[row["account"]]["alerts"][row["subject"]] = (row["escalation"], row["fired_at"])
         for row in _latest(said.panes, lambda row: (row["account"], row["minute"])):
             counts = {name: row[name] for name in PANE_COUNTERS if row[name]}

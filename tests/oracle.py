@@ -88,7 +88,7 @@ def _in_time(seen: list[tuple[int, Event]], lateness: int) -> tuple[dict[str, Ev
     for now, event in seen:
         if event["kind"] in ("counters", "profile") and event["published_at"] < now - lateness:
             too_late.append(now)
-        if event["kind"] not in ("mention", "reply", "broadcast", "peer"):
+        if event["kind"] not in ("mention", "reply", "broadcast", "peer", "opt_out"):
             continue
         if event["published_at"] >= now - lateness:
             posts.setdefault(event["id"], event)
@@ -114,7 +114,7 @@ def _news(  # noqa: C901 - a list of everything is long
             withdrawn[name] = min(at, withdrawn.get(name, at))
         elif kind == "profile" and event["author_followers"] >= 0:
             profiles.append((at, event["author_followers"]))
-        elif kind in ("mention", "reply", "broadcast", "peer"):
+        elif kind in ("mention", "reply", "broadcast", "peer", "opt_out"):
             published.setdefault(name, at)
         elif kind == "counters":
             if name in newest and newest[name]["published_at"] > at:
@@ -275,7 +275,9 @@ def _happenings(  # noqa: C901, PLR0912 - a list of everything is long
         if kind == "reply":
             name = "automated_replies" if post["automated"] else "replies"
         else:
-            name = {"mention": "mentions", "broadcast": "broadcasts", "peer": "peer_answers"}[kind]
+            name = {"mention": "mentions", "broadcast": "broadcasts", "peer": "peer_answers", "opt_out": "opt_outs"}[
+                kind
+            ]
         found.append((post["published_at"], name, 1))
         if kind == "mention" and round(post["sentiment"], 6) < -0.05:  # as a Float32, -0.05 is a little less
             found.append((post["published_at"], "negative_mentions", 1))

@@ -20,6 +20,7 @@ from streams.metrics.counters import (
     CONTACTS,
     MENTIONS,
     NEGATIVE_MENTIONS,
+    OPT_OUTS,
     PEER_ANSWERS,
     REACTIONS,
     REPLIES,
@@ -35,14 +36,17 @@ from streams.metrics.records import (
     alert_row,
     pane_row,
     rolling_row,
+    spike_row,
     turn_row,
 )
+from streams.metrics.spikes import Spikes
 from streams.metrics.targets import DAY, MINUTE, Targets
 from streams.metrics.threads import (
     AUTOMATED_REPLY,
     BROADCAST,
     MENTION,
     NOBODY,
+    OPT_OUT,
     PEER,
     REPLY,
     Message,
@@ -60,6 +64,7 @@ _KINDS: Final = {
     "reply": REPLY,
     "broadcast": BROADCAST,
     "peer": PEER,
+    "opt_out": OPT_OUT,
     "withdrawal": _WITHDRAWAL,
     "counters": _COUNTERS,
     "profile": _PROFILE,
@@ -70,6 +75,7 @@ _COUNTED_AS: Final = {
     AUTOMATED_REPLY: AUTOMATED_REPLIES,
     BROADCAST: BROADCASTS,
     PEER: PEER_ANSWERS,
+    OPT_OUT: OPT_OUTS,
 }
 _NEGATIVE: Final = -0.05000000074505806
 """-0.05 as the input has it, in 32 bits: what is below is not meant well (VADER's own bound for its compound score)."""
@@ -96,6 +102,7 @@ class Account:
         self.followers = (0, UNKNOWN)
         """When the account's followers were counted last, ms, and how many there were."""
         self.panes = Panes(panes or {}, clock // MINUTE, self._horizon(clock) // MINUTE)
+        self.spikes = Spikes()
         self.waiting = Waiting(targets)
         """Found again from the messages (see `hold`)."""
         # What has changed and has not been said.
@@ -138,7 +145,7 @@ class Account:
         self.panes.at(at // MINUTE).counters[_COUNTED_AS[number]] += 1
         if number == MENTION:
             self._take_mention(message, event)
-        elif number in (BROADCAST, PEER):
+        elif number in (BROADCAST, PEER, OPT_OUT):
             self._place(message, None)
         else:
             self._place(message, self.messages.strand_of_reply(message, event["conversation_id"], event["contact_id"]))
@@ -305,6 +312,7 @@ class Account:
         self._fall_due(clock)
         minute = clock // MINUTE
         if minute != self.panes.now:
+            self.spikes.look(self.panes, minute, self.targets.sensitivity)
             self.live |= self.panes.advance(minute)
         day = self._day(clock)
         if day != self._day(self.clock):
@@ -336,6 +344,7 @@ class Account:
         oldest = now // MINUTE - _CONTACT_MINUTES
         for contact in [contact for contact, minutes in self.contacts.items() if minutes[-1] < oldest]:
             del self.contacts[contact]
+        self.spikes.keep(self.panes, horizon // MINUTE, now // MINUTE)
         self.panes.forget(horizon // MINUTE)
 
     def wake(self) -> int:
@@ -343,13 +352,14 @@ class Account:
         due_at = self.waiting.next_at()
         wake = NEVER if due_at is None else due_at
         minute = self.panes.now
-        if self.panes.windows[-1] or self.panes.fresh or self.ahead // MINUTE > minute:
+        if self.panes.windows[-1] or self.panes.fresh or self.spikes.firing or self.ahead // MINUTE > minute:
             wake = min(wake, (minute + 1) * MINUTE)
         if (
             self.messages.where
             or self.messages.strands
             or self.withdrawn
             or self.reactions.by_post
+            or self.spikes.history
             or self.panes.by_minute
         ):
             wake = min(wake, self.forget_at())
@@ -384,9 +394,12 @@ class Account:
             facts.turns.append(turn_row(self.name, turn, self.targets.calendar, version, stands=stands))
         for change in self.alerts.values():
             facts.alerts.append(alert_row(self.name, change, version))
+        for spike in self.spikes.changed.values():
+            facts.alerts.append(spike_row(self.name, spike, version))
         self.live |= bool(self.changed or self.alerts)
         self.changed.clear()
         self.alerts.clear()
+        self.spikes.changed.clear()
 
     def say_panes(self, version: int, facts: Facts) -> None:
         """Append the panes that have changed."""

@@ -38,6 +38,7 @@ PANE_COUNTERS: Final = (
     "impressions",
     "stale_snapshots",
     "negative_mentions",
+    "opt_outs",
 )
 WINDOW_COUNTERS: Final = ("contacts", "conversations", "alternations", "reach_2", "reach_3", "reach_5")
 """What belongs to windows and not to panes. A contact or a thread counts in the pane of its latest message only, so that a
@@ -65,10 +66,11 @@ REACTIONS: Final = (22, 23, 24, 25)
 """Likes, shares, comments and impressions."""
 STALE_SNAPSHOTS: Final = 26
 NEGATIVE_MENTIONS: Final = 27
-CONTACTS: Final = 28
-CONVERSATIONS: Final = 29
-ALTERNATIONS: Final = 30
-REACH: Final = ((2, 31), (3, 32), (5, 33))
+OPT_OUTS: Final = 28
+CONTACTS: Final = 29
+CONVERSATIONS: Final = 30
+ALTERNATIONS: Final = 31
+REACH: Final = ((2, 32), (3, 33), (5, 34))
 """(alternations, counter) of threads that reach so many."""
 
 FIRST_BUCKETS: Final = 1 << 16

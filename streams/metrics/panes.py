@@ -31,7 +31,7 @@ class Panes:
         self.windows = [Tally() for _ in WINDOWS]
         self._longest_first = [(length, window) for (_, length), window in zip(WINDOWS, self.windows, strict=True)]
         self._longest_first.reverse()
-        for minute in self._held_between(now - WINDOWS[-1][1], now):
+        for minute in self.held_between(now - WINDOWS[-1][1], now):
             self._into_windows(minute, unpack(by_minute[minute]))
 
     def at(self, minute: int) -> Tally:
@@ -74,9 +74,9 @@ class Panes:
         held = [bool(window) for window in self.windows]
         before, self.now = self.now, now
         for length, window in self._longest_first:
-            for minute in self._held_between(before - length, min(now - length, before)):
+            for minute in self.held_between(before - length, min(now - length, before)):
                 window.add(unpack(self.by_minute[minute]), -1)
-        for minute in self._held_between(before, now):
+        for minute in self.held_between(before, now):
             counts = unpack(self.by_minute[minute])
             self._into_windows(minute, counts)
             if in_pane(counts):
@@ -104,7 +104,7 @@ class Panes:
                 break
             window.add(counts, 1)
 
-    def _held_between(self, after: int, upto: int) -> list[int]:
+    def held_between(self, after: int, upto: int) -> list[int]:
         """Return the minutes in (after, upto] that have a pane, looking at whichever is fewer."""
         if upto - after < len(self.by_minute):
             return [minute for minute in range(after + 1, upto + 1) if minute in self.by_minute]

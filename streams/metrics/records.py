@@ -10,6 +10,7 @@ from streams.metrics.alerts import PAST_TARGET, SEVERITIES
 from streams.metrics.calendars import Calendar
 from streams.metrics.counters import PANE_COUNTERS, WINDOW_COUNTERS, Tally, add_all
 from streams.metrics.histogram import quantiles
+from streams.metrics.spikes import LENGTH, SERIES, Spike
 from streams.metrics.targets import MINUTE
 from streams.metrics.threads import Turn
 
@@ -105,5 +106,29 @@ def alert_row(account: str, change: AlertChange, version: int) -> bytes:
         escalation=change.escalation,
         due_at=turn.due_at,
         fired_at=change.at,
+        value=None,
+        baseline=None,
+        spread=None,
+        version=version,
+    )
+
+
+def spike_row(account: str, spike: Spike, version: int) -> bytes:
+    """Return the ``alert`` of a spike, as it stands."""
+    series, began_at = SERIES[spike.number], spike.first * MINUTE
+    return rows.alert(
+        account=account,
+        alert_id=f"spike:{series}:{began_at}",
+        kind="spike",
+        severity="warning",
+        state="resolved" if spike.ended else "firing",
+        subject=series,
+        contact_id="",
+        escalation=0,
+        due_at=began_at,
+        fired_at=(spike.last + 1) * MINUTE if spike.ended else began_at + LENGTH * MINUTE,
+        value=float(spike.value),
+        baseline=spike.baseline,
+        spread=spike.spread,
         version=version,
     )

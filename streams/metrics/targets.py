@@ -34,6 +34,8 @@ class Targets(NamedTuple):
     """When it is at work. None: around the clock, and nobody else has a calendar either."""
     rules: Sequence[Rule] = ()
     """Targets of their own for some mentions; the first rule that fits counts."""
+    sensitivity: float = 5.0
+    """So many spreads above the usual is a spike; 0: nothing is."""
 
     def rule_of(self, mention: Record) -> str:
         """Return the name of the rule that is for a mention; empty if none is."""

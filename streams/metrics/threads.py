@@ -24,6 +24,8 @@ REPLY: Final = 1
 AUTOMATED_REPLY: Final = 2
 BROADCAST: Final = 3
 PEER: Final = 4
+OPT_OUT: Final = 5
+"""No message, but kept as one that is in no strand: an id, a time, and something to take back."""
 
 SILENCE_WITHOUT_CONVERSATION: Final = DAY
 """Where the network has no conversations, a thread ends after this much silence, in ms."""

@@ -26,7 +26,7 @@ from tests.wall_clock import WallCalendar
 from tests.worlds import WORLDS
 
 START = 1_790_000_000_000
-POSTS = ("mention", "reply", "broadcast", "peer")
+POSTS = ("mention", "reply", "broadcast", "peer", "opt_out")
 ACCOUNTS = ("net:one", "net:two")
 MONDAY = 1_789_999_200_000
 TEXTS = ("", "my card was stolen", "a Refund, please", "not refundable")
@@ -58,7 +58,9 @@ def worlds(  # noqa: C901 - one branch a kind
         account = draw(st.sampled_from(ACCOUNTS))
         kind = draw(
             st.sampled_from(
-                ["mention"] * 5 + ["reply"] * 4 + ["broadcast", "peer", "withdrawal", "edit", "counters", "profile"]
+                ["mention"] * 5
+                + ["reply"] * 4
+                + ["broadcast", "peer", "opt_out", "withdrawal", "edit", "counters", "profile"]
             )
         )
         earlier = [event for event in events if event["account"] == account and event["kind"] in POSTS]

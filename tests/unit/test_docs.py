@@ -29,7 +29,7 @@ PAGES = sorted(
     if not any(part.startswith(".") or part in ("build", "node_modules") for part in page.relative_to(ROOT).parts)
 )
 SUFFIXES = {"counter": "_total"}
-MILLISECONDS = {"target_minutes": 60_000, "lateness_hours": 3_600_000, "expiry_days": 86_400_000}
+UNITS = {"target_minutes": 60_000, "lateness_hours": 3_600_000, "expiry_days": 86_400_000, "spike_sensitivity": 1}
 
 
 def text(page: str) -> str:
@@ -104,10 +104,10 @@ def test_every_column_is_documented(record: str) -> None:
 
 def test_every_target_of_an_account_is_documented_with_its_default() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", text("docs/operations.md"), re.MULTILINE))
-    assert rows.keys() == MILLISECONDS.keys()
+    assert rows.keys() == UNITS.keys()
     assert missing(list(AccountTargets.model_fields), "docs/operations.md") == []
-    defaults = {name: float(value) * MILLISECONDS[name] for name, value in rows.items()}
-    assert (*defaults.values(), None, ()) == DEFAULT_TARGETS
+    *times, sensitivity = [float(value) * UNITS[name] for name, value in rows.items()]
+    assert (*times, None, (), sensitivity) == DEFAULT_TARGETS
 
 
 def test_every_key_of_a_calendar_is_documented() -> None:

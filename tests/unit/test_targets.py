@@ -18,6 +18,7 @@ calendar = ""
 
 [accounts."reviews:acme"]
 target_minutes = 120
+spike_sensitivity = 0
 
 [[calendars.support]]
 time_zone = "UTC"
@@ -33,6 +34,7 @@ def test_the_narrowest_table_counts_for_each_key(tmp_path: Path) -> None:
     assert [targets.target // MINUTE for targets in (other, reviews, acme)] == [30, 1440, 120]
     assert [targets.lateness // MINUTE // 60 for targets in (other, reviews, acme)] == [24, 48, 48]
     assert [targets.expiry // MINUTE // 1440 for targets in (other, reviews, acme)] == [5, 5, 5]
+    assert [targets.sensitivity for targets in (other, reviews, acme)] == [5, 5, 0]
     opened_at = 1_790_000_000_000
     hours = [targets.calendar.at(opened_at) if targets.calendar else None for targets in (other, reviews, acme)]
     assert [it.name if it else None for it in hours] == ["support", None, None]

@@ -139,6 +139,7 @@ CREATE TABLE IF NOT EXISTS panes_versions
     impressions           Int64 CODEC(T64, ZSTD(1)),
     stale_snapshots       Int64 CODEC(T64, ZSTD(1)),
     negative_mentions     Int64 CODEC(T64, ZSTD(1)),
+    opt_outs              Int64 CODEC(T64, ZSTD(1)),
     first_buckets         Array(Int32) CODEC(ZSTD(1)),
     first_counts          Array(Int32) CODEC(ZSTD(1)),
     next_buckets          Array(Int32) CODEC(ZSTD(1)),
@@ -184,6 +185,7 @@ CREATE TABLE IF NOT EXISTS rolling_versions
     impressions           Int64 CODEC(T64, ZSTD(1)),
     stale_snapshots       Int64 CODEC(T64, ZSTD(1)),
     negative_mentions     Int64 CODEC(T64, ZSTD(1)),
+    opt_outs              Int64 CODEC(T64, ZSTD(1)),
     contacts              Int64 CODEC(T64, ZSTD(1)),
     conversations         Int64 CODEC(T64, ZSTD(1)),
     alternations          Int64 CODEC(T64, ZSTD(1)),
@@ -221,6 +223,9 @@ CREATE TABLE IF NOT EXISTS alerts_versions
     escalation Int64 CODEC(T64, ZSTD(1)),
     due_at     DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
     fired_at   DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
+    value      Nullable(Float64) CODEC(ZSTD(1)),
+    baseline   Nullable(Float64) CODEC(ZSTD(1)),
+    spread     Nullable(Float64) CODEC(ZSTD(1)),
     version    Int64 CODEC(Delta, ZSTD(1))
 )
 ENGINE = ReplacingMergeTree(version)

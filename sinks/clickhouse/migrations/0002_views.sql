@@ -143,6 +143,7 @@ SELECT
     sum(pane.impressions) AS impressions,
     sum(pane.stale_snapshots) AS stale_snapshots,
     sum(pane.negative_mentions) AS negative_mentions,
+    sum(pane.opt_outs) AS opt_outs,
     turns_answered / nullIf(turns, 0) AS response_rate,
     response_milliseconds / 1000 / nullIf(response_samples, 0) AS response_mean_seconds,
     within_15m_hits / nullIf(within_15m_hits + within_15m_misses, 0) AS within_15m,
