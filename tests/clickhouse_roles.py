@@ -34,7 +34,7 @@ CONFIGURATION = """\
   <profiles><default/></profiles><quotas><default/></quotas>
 </clickhouse>
 """
-VIEWS = ("interactions", "turns", "panes", "rolling", "alerts", "spikes", "revenue", "dead_letters", "message_responses")
+VIEWS = ("interactions", "turns", "panes", "rolling", "alerts", "revenue", "dead_letters", "message_responses")
 RELATIONSHIPS = (
     "relationships",
     "lapsed",
