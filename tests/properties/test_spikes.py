@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from schemas.codec import Record
 from streams.interactions import interaction, tick
-from streams.metrics.counters import MENTIONS, PANE_COUNTERS, pack
+from streams.metrics.counters import MENTIONS, PANE_COUNTERS, pack, unpack
 from streams.metrics.model import Facts
 from streams.metrics.panes import Panes
 from streams.metrics.spikes import Spikes
@@ -365,3 +365,21 @@ def test_chance_alone_seldom_raises_one() -> None:
         raised[sensitivity] = len(spikes_of.changed)
     assert raised[3.0] >= 3
     assert raised[DEFAULT_TARGETS.sensitivity] <= 1
+
+
+def test_a_quarter_hour_that_is_forgotten_in_two_halves_is_whole() -> None:
+    quarter = NOON // QUARTER
+    start = quarter * 15
+    panes = Panes({start + minute: pack({MENTIONS: minute}) for minute in range(15)}, start + 1_000, 0)
+    spikes_of = Spikes()
+    counts = []
+    for before in (start, start + 7, start + 8, start + 15):
+        spikes_of.keep(panes, before, start + 1_000)
+        panes.forget(before)
+        counts.append(spikes_of.usual(panes, MENTIONS, start + 2 * 7 * 1440 + 29))
+    assert spikes_of.since == start
+    assert {quarter: unpack(packed) for quarter, packed in spikes_of.history.items()} == {
+        quarter: {MENTIONS: sum(range(15))}
+    }
+    assert counts[0] is not None
+    assert len({*counts}) == 1
