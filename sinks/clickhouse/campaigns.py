@@ -15,6 +15,7 @@ from clickhouse_connect.driver.client import Client
 TWINS: Final = (
     *("account_responsiveness", "waits", "time_to_answer", "time_to_answer_compared", "wait_curves", "account_waits"),
     *("equal_treatment", "written_replies", "agents", "templated", "self_promotion"),
+    *("mentioned_terms", "spike_terms"),
 )
 """The views that have a twin. That of ``account_activity`` is written out in a migration, for panes know of no campaign."""
 CAMPAIGNS: Final = """

@@ -27,6 +27,8 @@ OTHERS = {
     "time_to_answer_compared": ", account = 'twitter:northwind', other_account = 'bluesky:harbour_air',"
     " other_campaign = {other_campaign:String},"
     " other_from = {a:DateTime64(3)}, other_to = {b:DateTime64(3)}",
+    "mentioned_terms": ", account = 'twitter:northwind'",
+    "spike_terms": ", account = 'twitter:northwind'",
     "self_promotion": ", domains = ['acme.example']",
 }
 
@@ -119,7 +121,7 @@ def test_a_campaign_of_everything_has_the_figures_of_everything(clickhouse: Clie
     }
     assert panes.keys() == counted.keys()
     for account, pane in panes.items():
-        assert pane.keys() - counted[account].keys() == {"too_late", "stale_snapshots"}
+        assert pane.keys() - counted[account].keys() == {"too_late", "stale_snapshots", "opt_outs"}
         for name, value in counted[account].items() - {("account", account)}:
             close = re.search("_p[0-9]+$", name) is not None
             assert pane[name] == pytest.approx(value, rel=0.0101 if close else 1e-9), (account, name)
