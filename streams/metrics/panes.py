@@ -13,10 +13,14 @@ WINDOWS: Final = (("5m", 5), ("1h", 60), ("24h", 1440))
 """Name and minutes of each rolling window."""
 
 
+SETTLED: Final = 6 * 1440
+"""Panes older than so many minutes hardly ever change."""
+
+
 class Panes:
     """The panes of one account, by minute since 1970, and its windows as of the minute ``now``."""
 
-    __slots__ = ("_longest_first", "by_minute", "dirty", "first", "fresh", "now", "windows")
+    __slots__ = ("_earliest", "_longest_first", "by_minute", "dirty", "first", "fresh", "now", "revised", "windows")
 
     def __init__(self, by_minute: dict[int, bytes], now: int, first: int) -> None:
         self.by_minute = by_minute
@@ -28,6 +32,9 @@ class Panes:
         """What has been counted since the last look. It may lie ahead, as a missed deadline does until an answer takes it back."""
         self.dirty: set[int] = set()
         """Minutes up to ``now`` whose record has changed since it was last taken."""
+        self.revised = 0
+        """How often a pane older than :data:`SETTLED` has changed since this was made."""
+        self._earliest: int | None = None
         self.windows = [Tally() for _ in WINDOWS]
         self._longest_first = [(length, window) for (_, length), window in zip(WINDOWS, self.windows, strict=True)]
         self._longest_first.reverse()
@@ -40,6 +47,12 @@ class Panes:
         if tally is None:
             tally = self.fresh[minute] = Tally()
         return tally
+
+    def earliest(self) -> int | None:
+        """Return the earliest minute that has a pane; None if none has."""
+        if self._earliest is None or self._earliest not in self.by_minute:
+            self._earliest = min(self.by_minute, default=None)
+        return self._earliest
 
     def of(self, minute: int) -> Tally:
         """Return what a minute has counted up to the last look."""
@@ -60,9 +73,12 @@ class Panes:
                 pane = counts if packed is None else add_all(unpack(packed), counts)
                 if pane:
                     by_minute[minute] = pack(pane)
+                    if self._earliest is not None and minute < self._earliest:
+                        self._earliest = minute
                 else:
                     del by_minute[minute]
                 self._into_windows(minute, counts)
+                self.revised += minute < now - SETTLED
             # what came to nothing is said as well: an owner before this one may have said otherwise in between
             if minute <= now and (not counts or in_pane(counts)):
                 self.dirty.add(minute)

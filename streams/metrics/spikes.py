@@ -77,7 +77,7 @@ class Spike:
 class Spikes:
     """The spikes of one account, and what it needs to know them by."""
 
-    __slots__ = ("changed", "firing", "history", "since")
+    __slots__ = ("_known", "changed", "firing", "history", "since")
 
     def __init__(self) -> None:
         self.history: dict[int, bytes] = {}
@@ -88,6 +88,8 @@ class Spikes:
         """By counter."""
         self.changed: dict[tuple[int, int], Spike] = {}
         """By counter and first minute, what has not been said: each once, as it stands in the end."""
+        self._known: dict[int, tuple[int, int, Usual]] = {}
+        """By counter: a quarter hour, how often panes had been revised, and what is usual then. It is the same for 15 minutes."""
 
     def look(self, panes: Panes, upto: int, sensitivity: float) -> None:
         """Look at every minute from the panes' own to the one before ``upto``, which are over; those that the clock skips as well.
@@ -99,7 +101,7 @@ class Spikes:
         if not self.firing:
             latest = panes.windows[_WINDOW].counters
             few = upto == now + 1 and latest[MENTIONS] < AT_LEAST and latest[OPT_OUTS] < AT_LEAST
-            if few or not sensitivity:
+            if few or not sensitivity or self._weeks(panes, _quarter(upto - 1)) < WARM_UP:
                 return
         held = [(minute, unpack(panes.by_minute[minute])) for minute in panes.held_between(now - LENGTH, upto - 1)]
         for number in SERIES:
@@ -117,9 +119,11 @@ class Spikes:
 
         It is that of the four quarter hours around them, an hour in all, in each of the weeks before.
         """
-        quarter = (minute - LENGTH + 1) // LENGTH - 1
-        since = self.since if self.since is not None else min(panes.by_minute, default=minute)
-        weeks = min(WEEKS, (quarter - -(-since // LENGTH)) // _QUARTERS_A_WEEK)
+        quarter = _quarter(minute)
+        known = self._known.get(number)
+        if known is not None and known[0] == quarter and known[1] == panes.revised:
+            return known[2]
+        weeks = self._weeks(panes, quarter)
         if weeks < WARM_UP:
             return None
         samples: list[tuple[float, int]] = []
@@ -128,7 +132,14 @@ class Spikes:
             samples += [(self._count(panes, number, earlier + place), WEIGHTS[week]) for place in range(4)]
         median = weighted_median(samples)
         deviation = weighted_median([(abs(count - median), weight) for count, weight in samples])
-        return median, max(NORMAL * deviation, sqrt(median))
+        usual = median, max(NORMAL * deviation, sqrt(median))
+        self._known[number] = quarter, panes.revised, usual
+        return usual
+
+    def _weeks(self, panes: Panes, quarter: int) -> int:
+        """Return how many weeks have been seen before the first of the quarter hours around a minute."""
+        since = self.since if self.since is not None else panes.earliest()
+        return 0 if since is None else min(WEEKS, (quarter - -(-since // LENGTH)) // _QUARTERS_A_WEEK)
 
     def keep(self, panes: Panes, before: int, now: int) -> None:
         """Keep what a baseline needs of the panes before a minute, which are about to be forgotten; drop what is too old for any.
@@ -180,6 +191,11 @@ class Spikes:
             spike.ended = True
             del self.firing[number]
             self.changed[number, spike.first] = spike
+
+
+def _quarter(minute: int) -> int:
+    """Return the first of the four quarter hours around the 15 minutes up to a minute."""
+    return (minute - LENGTH + 1) // LENGTH - 1
 
 
 def _is_above(value: int, usual: Usual, sensitivity: float) -> bool:
