@@ -8,7 +8,7 @@
 -- `rapport migrate`: makes the database, tables and views. Keep its user: a server may let a view act as whoever made it.
 CREATE ROLE IF NOT EXISTS rapport_migrator;
 GRANT CREATE DATABASE, CREATE TABLE, CREATE VIEW, DROP VIEW ON rapport.* TO rapport_migrator;
-GRANT ALTER COLUMN, ALTER INDEX, ALTER SETTINGS, ALTER TTL, ALTER VIEW ON rapport.* TO rapport_migrator;
+GRANT ALTER COLUMN, ALTER INDEX, ALTER SETTINGS, ALTER TTL, ALTER VIEW, ALTER MODIFY COMMENT ON rapport.* TO rapport_migrator;
 GRANT SELECT, INSERT ON rapport.* TO rapport_migrator;
 -- to refresh relationships and campaigns at once; every ten minutes ClickHouse does so itself, as whoever made the views
 GRANT SYSTEM VIEWS ON rapport.* TO rapport_migrator;

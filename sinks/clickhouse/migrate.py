@@ -14,12 +14,19 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
 
 from schemas.metrics import metrics
+from schemas.views import views
 from sinks.clickhouse.campaigns import twins
 from streams.errors import ClickHouseError
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS migrations (name String, checksum String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3))
 ENGINE = ReplacingMergeTree ORDER BY name
+"""
+COMMENTS = """
+SELECT shown.name, shown.comment, held.name, held.comment
+FROM system.tables AS shown
+LEFT JOIN (SELECT * FROM system.columns WHERE database = currentDatabase()) AS held ON shown.name = held.table
+WHERE shown.database = currentDatabase() AND shown.engine = 'View'
 """
 APPLIED = "INSERT INTO migrations (name, checksum) VALUES ({name:String}, {checksum:String})"
 
@@ -42,6 +49,7 @@ def migrate(client: Client) -> list[str]:
     client.command(catalogue())
     for statement in twins(statement for text in migrations().values() for statement in statements(text)).values():
         client.command(statement)
+    _comment(client)
     return names
 
 
@@ -72,6 +80,28 @@ def catalogue() -> str:
         f"({', '.join(_literal(getattr(metric, name)) for name in names)})" for metric in metrics().values()
     )
     return f"CREATE OR REPLACE VIEW metrics AS SELECT {columns} FROM (SELECT arrayJoin([{rows}]) AS metric)"  # noqa: S608 - our own words
+
+
+def _comment(client: Client) -> None:
+    """Write the words of ``schemas/views.toml`` and the catalogue to the views and their columns, where BI tools look for them.
+
+    A view that is made again has lost them, and they are no migration either: each time only what differs is written. Views
+    with parameters have no columns until they are asked, so there ClickHouse keeps a comment of the whole only.
+    """
+    told: dict[str, dict[str, str]] = {}
+    for name, comment, column, said in client.query(COMMENTS).result_rows:
+        told.setdefault(name, {})[column] = said
+        told[name][""] = comment
+    for name in views().keys() & told.keys():
+        changes = [
+            f"COMMENT COLUMN {column} {_literal(words)}"
+            for column, words in views()[name].columns.items()
+            if told[name].get(column, words) != words
+        ]
+        if told[name][""] != views()[name].comment:
+            changes.append(f"MODIFY COMMENT {_literal(views()[name].comment)}")
+        if changes:
+            client.command(f"ALTER TABLE {name} {', '.join(changes)}")
 
 
 def _literal(value: str | Sequence[str]) -> str:
