@@ -138,7 +138,7 @@ def test_named_volumes_are_declared_and_mounted_files_exist() -> None:
     for service in SERVICES.values():
         for source, _, target in (volume.partition(":") for volume in service.get("volumes", ())):
             if source.startswith("."):
-                assert (DEPLOY / source).is_file()
+                assert (DEPLOY / source).exists()
                 assert target.endswith(":ro")
             else:
                 used.add(source)
@@ -246,15 +246,20 @@ def test_prometheus_asks_every_process_that_stays_where_it_answers() -> None:
     assert {f"/etc/prometheus/{file}" for file in ("prometheus.yml", *PROMETHEUS["rule_files"])} <= set(mounted)
 
 
-def test_every_metric_in_the_rules_exists() -> None:
+def exported() -> set[str]:
+    """Return every metric that there is in Prometheus, as it names them."""
     known = {"up"}
     for family in REGISTRY.collect():
         suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_count", "_sum"]}.get(family.type, [""])
         known |= {family.name + suffix for suffix in suffixes}
+    return known
+
+
+def test_every_metric_in_the_rules_exists() -> None:
     for rule in RULES:
         named = set(re.findall(r"\b(up|rapport_\w+|process_\w+)(?=[{\[)\s])", rule["expr"]))
         assert named, rule["alert"]
-        assert named <= known, rule["alert"]
+        assert named <= exported(), rule["alert"]
 
 
 def test_every_rule_tells_what_to_do_and_asks_jobs_that_exist() -> None:
@@ -262,7 +267,7 @@ def test_every_rule_tells_what_to_do_and_asks_jobs_that_exist() -> None:
     assert len({rule["alert"] for rule in RULES}) == len(RULES)
     for rule in RULES:
         assert rule["labels"]["severity"] in {"warning", "critical"}
-        assert rule["annotations"].keys() == {"summary", "description"}
+        assert rule["annotations"].keys() == {"summary", "description", "runbook_url"}
         assert set(re.findall(r'job="(\w+)"', rule["expr"])) <= jobs
 
 

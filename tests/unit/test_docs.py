@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import typer
+import yaml
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 
 from schemas.codec import newest
@@ -151,6 +152,15 @@ def test_the_brands_file_of_the_docs_is_valid(tmp_path: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_somewhere(page: Path) -> None:
     assert [target for target in links(page) if not leads_somewhere(page, target)] == []
+
+
+def test_every_alert_about_the_plant_has_its_runbook() -> None:
+    rules = yaml.safe_load(text("deploy/prometheus/rules.yml"))["groups"][0]["rules"]
+    named = {rule["annotations"]["runbook_url"] for rule in rules}
+    assert named == {f"docs/runbooks.md#{rule['alert'].lower()}" for rule in rules}
+    assert all(leads_somewhere(ROOT / "README.md", runbook) for runbook in named)
+    sections = re.findall(r"^## (\w+)$", text("docs/runbooks.md"), re.MULTILINE)
+    assert sections == [rule["alert"] for rule in rules]
 
 
 def links(page: Path) -> list[str]:

@@ -1,0 +1,91 @@
+"""The SQL that several panels share, in the words of the ClickHouse plugin.
+
+``$__fromTime`` and ``$__toTime`` are the period that is looked at, ``$__timeInterval(…)`` is the point of a line that a moment
+belongs to, and ``$__interval_s`` how many seconds such a point lasts.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from deploy.grafana.panels import BEFORE
+from schemas.metrics import metrics
+
+CHOSEN: Final = "$__conditionalAll(account IN (${account:singlequote}), $account)"
+"""Where several accounts can be chosen, or all."""
+ONE: Final = "account = ${account:singlequote}"
+PERIOD: Final = "from = $__fromTime, to = $__toTime"
+EARLIER: Final = "from = $__fromTime - ($__toTime - $__fromTime), to = $__fromTime"
+"""The period before the one that is looked at, as long as it."""
+ACCOUNTS: Final = """\
+SELECT account FROM panes
+WHERE minute >= $__fromTime - INTERVAL 91 DAY AND minute < $__toTime
+GROUP BY account
+ORDER BY sum(mentions) DESC, account"""
+IN_TIME: Final = {
+    "within_1h": "sum(within_1h_hits) / nullIf(sum(within_1h_hits) + sum(within_1h_misses), 0)",
+    "sla": "sum(sla_met) / nullIf(sum(sla_met) + sum(sla_missed), 0)",
+}
+"""Of several accounts, or several minutes: shares are summed before they are divided."""
+
+
+def waiting(accounts: str) -> str:
+    """Return a query for who waited at the end of the period, by account, in the catalogue's own terms.
+
+    A turn lives at most 90 days: older ones are not read.
+    """
+    waits, late, oldest = (
+        metrics()[name].where.replace("{end:DateTime64(3, 'UTC')}", "$__toTime")
+        for name in ("unanswered", "breached", "oldest_opened_at")
+    )
+    return f"""\
+SELECT
+    account,
+    countIf({waits}) AS unanswered,
+    countIf({late}) AS breached,
+    minOrNullIf(opened_at, {oldest}) AS oldest_opened_at
+FROM turns
+WHERE opened_at >= $__toTime - INTERVAL 91 DAY AND {accounts}
+GROUP BY account"""
+
+
+def beside_before(view: str, accounts: str, values: Mapping[str, str]) -> str:
+    """Return a query for metrics of the period, each beside what it was in the period before. ``values`` has SQL by metric."""
+    this, earlier = (
+        f"SELECT {_named(values, suffix)} FROM {view}({period}) WHERE {accounts}"
+        for period, suffix in ((PERIOD, ""), (EARLIER, BEFORE))
+    )
+    return f"SELECT * FROM\n({this}) AS this\nCROSS JOIN\n({earlier}) AS earlier"
+
+
+def lines(view: str, moment: str, where: str, values: Mapping[str, str]) -> tuple[str, str]:
+    """Return queries for lines, and for the same of a week before, moved on by a week. ``moment`` is the column with the time."""
+
+    def of(suffix: str, point: str, back: str) -> str:
+        return f"""\
+SELECT $__timeInterval({point}) AS time, {_named(values, suffix)}
+FROM {view}
+WHERE {moment} >= $__fromTime{back} AND {moment} < $__toTime{back} AND {where}
+GROUP BY time
+ORDER BY time"""
+
+    return of("", moment, ""), of(BEFORE, f"{moment} + INTERVAL 7 DAY", " - INTERVAL 7 DAY")
+
+
+def a_minute(*names: str) -> dict[str, str]:
+    """Return how many a minute there were of what panes count."""
+    return {name: f"sum({name}) * 60 / $__interval_s" for name in names}
+
+
+def of_the_last_day(*names: str) -> tuple[str, str]:
+    """Return queries for lines of one account's 24-hour window, and of that a week before."""
+    values = {name: f"argMax({name}, as_of)" for name in names}
+    return lines("rolling", "as_of", f"window = '24h' AND {ONE}", values)
+
+
+def link(name: str, value: str = "") -> str:
+    """Return a column with an address that a link may lead to: it comes from the network."""
+    return f"if(match({value or name}, '^https?://'), {value or name}, '') AS {name}"
+
+
+def _named(values: Mapping[str, str], suffix: str) -> str:
+    return ", ".join(f"{value} AS {name}{suffix}" for name, value in values.items())
