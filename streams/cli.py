@@ -1,6 +1,7 @@
 """The command ``rapport``. Every error is one line, "what is wrong: what to do", and exit 2."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -22,6 +23,7 @@ from sinks.clickhouse.connection import connect
 from sinks.clickhouse.migrate import migrate as migrate_tables
 from sinks.clickhouse.migrate import pending
 from sinks.clickhouse.sink import Plan, run_sink
+from sinks.dashboard.access import new_token
 from streams import demo as demonstration
 from streams import embedded as plant
 from streams import explaining, kafka, telemetry, terminal
@@ -35,6 +37,7 @@ from streams.reporting import report as reporting
 from streams.reporting import written
 from streams.reporting.page import html
 from streams.revenue import revenue_embedded, revenue_into
+from streams.serving import address, listen, serve, tokens_of
 
 STOP_SECONDS = 9.0
 """A sink that is asked to stop takes no longer: what is not committed then is read again by the next one."""
@@ -322,6 +325,48 @@ def explain(  # noqa: PLR0913, PLR0917 - they are the command's options
     question = explanation.Question(account, metric, window, then, posts)
     console.print(explaining.explained(explanation.explain(client, question)))
     client.close()
+
+
+@app.command("serve")
+def serve_page(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; any but this machine's own needs tokens.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0: any that is free.")] = 8080,
+    embedded: EmbeddedOption = None,
+    clickhouse: ClickHouseOption = None,
+) -> None:
+    """Serve the live page: who is waiting now, how every account does, who its people are; and the same as JSON."""
+    settings = _settings(None, clickhouse)
+    telemetry.configure_logging(settings.log_level)
+    tokens = tokens_of(load_brands(settings.accounts_file))
+    client = _client(embedded, clickhouse)
+    listening = listen(host, port, tokens)
+    console.print(f"The page is at {address(listening)}; Ctrl-C ends it.", highlight=False, soft_wrap=True)
+    _run(_serve(client, listening, tokens))
+    client.close()
+
+
+async def _serve(client: Any, listening: Any, tokens: Any) -> None:  # noqa: ANN401 - clickhouse_connect's, and the two beside it
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await serve(client, listening, tokens, stop)
+
+
+@app.command()
+def token(
+    name: Annotated[str, typer.Argument(help="Whose it is to be.")],
+    accounts: Annotated[
+        str, typer.Option(metavar="ACCOUNT,…", help="The accounts that may be seen with it; * stands for anything.")
+    ] = "*",
+) -> None:
+    """Make a token for the page and its API, and say what to write into rapport.toml."""
+    made, hashed = new_token()
+    patterns = json.dumps([pattern.strip() for pattern in accounts.split(",") if pattern.strip()])
+    console.print("The token, shown this once:", made, highlight=False, soft_wrap=True)
+    lines = f'[[tokens]]\nname = {json.dumps(name)}\nsha256 = "{hashed}"\naccounts = {patterns}'
+    console.print(f"\nFor rapport.toml:\n\n{lines}", highlight=False, soft_wrap=True, markup=False)
 
 
 @app.command()

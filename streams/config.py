@@ -204,6 +204,18 @@ class AccountTargets(BaseModel):
         )
 
 
+class PageToken(BaseModel):
+    """One ``[[tokens]]``: who may see the page, and what of it. `rapport token` makes one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, description="whose it is")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="of the token")
+    accounts: tuple[str, ...] = Field(
+        ("*",), min_length=1, description="the accounts that may be seen; * stands for anything"
+    )
+
+
 class Brands(BaseModel):
     """``rapport.toml``: what is agreed with each brand."""
 
@@ -215,6 +227,7 @@ class Brands(BaseModel):
     calendars: Mapping[Name, Versions] = {}
     rules: Rules = ()
     campaigns: Mapping[Name, CampaignSettings] = {}
+    tokens: tuple[PageToken, ...] = ()
 
     def targets(self, account: str) -> Targets:
         """Return the targets of ``account``; a shard ``account#k`` of a hot account has those of the account."""

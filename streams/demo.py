@@ -6,9 +6,10 @@ A day of the simulation is told as fast as it goes, so that every window is full
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,13 +20,16 @@ from rich.live import Live
 from rich.table import Table
 
 from schemas.codec import Record
+from sinks.clickhouse.connection import connect
 from sinks.clickhouse.queries import report
 from streams import terminal
 from streams.config import Settings
 from streams.connectors.base import Counts
 from streams.connectors.runner import run
 from streams.connectors.simulator import SimulatorOptions, simulate
-from streams.embedded import Embedded
+from streams.embedded import Embedded, target
+from streams.errors import SettingsError
+from streams.serving import address, listen, serve
 
 if TYPE_CHECKING:
     from streams.connectors.publisher import Publisher
@@ -34,6 +38,8 @@ HISTORY_HOURS: Final = 12
 """Told before it goes live."""
 SIMULATED_NOW: Final = 1_790_692_200_000
 """When it goes live in the simulation, whatever day it is here: a Tuesday, 14:30 UTC, when people are at work."""
+PAGE_PORT: Final = 8080
+"""Of the live page, if it is free."""
 REFRESH_SECONDS: Final = 1.0
 REPEAT_SECONDS: Final = 5.0
 """How often the table is printed where there is no terminal to draw it in again."""
@@ -70,13 +76,32 @@ async def show(settings: Settings, console: Console, seed: int, seconds: float |
         with console.status("starting broker, worker, sink and ClickHouse on this machine"):
             plant = await Embedded(place, settings, "simulator").__aenter__()
         try:
-            await plant.watched(_tell(plant, console, seed, stop))
+            async with _page(place) as page:
+                await plant.watched(_tell(plant, console, seed, stop, page))
         finally:
             with console.status("stopping"):
                 await plant.__aexit__()
 
 
-async def _tell(plant: Embedded, console: Console, seed: int, stop: asyncio.Event) -> None:
+@asynccontextmanager
+async def _page(place: Path) -> AsyncIterator[str]:
+    """Serve the live page meanwhile; yield its address. It has its own connection, so that nobody waits for its questions."""
+    client = connect(target(place))
+    try:
+        listening = listen("127.0.0.1", PAGE_PORT, ())
+    except SettingsError:  # somebody else has the port
+        listening = listen("127.0.0.1", 0, ())
+    ended = asyncio.Event()
+    serving = asyncio.create_task(serve(client, listening, (), ended))
+    try:
+        yield address(listening)
+    finally:
+        ended.set()
+        await serving
+        client.close()
+
+
+async def _tell(plant: Embedded, console: Console, seed: int, stop: asyncio.Event, page: str) -> None:
     start = SIMULATED_NOW - HISTORY_HOURS * 3_600_000
     events = _shifted(
         simulate(
@@ -89,32 +114,33 @@ async def _tell(plant: Embedded, console: Console, seed: int, stop: asyncio.Even
         await plant.settle()
     live = asyncio.create_task(run(_Part(chain(first, events)), plant.publisher, "real", stop=stop))
     clock = asyncio.create_task(_tick(plant.publisher, stop))
+    picture = partial(_picture, plant, console, page)
     try:
         if console.is_terminal:
             with Live(console=console, refresh_per_second=4) as screen:
-                await _show(plant, console, screen.update, REFRESH_SECONDS, stop)
+                await _show(picture, screen.update, REFRESH_SECONDS, stop)
         else:
-            await _show(plant, console, console.print, REPEAT_SECONDS, stop)
+            await _show(picture, console.print, REPEAT_SECONDS, stop)
     finally:
         stop.set()
         await asyncio.gather(live, clock)
 
 
 async def _show(
-    plant: Embedded, console: Console, put: Callable[[Table], None], every: float, stop: asyncio.Event
+    picture: Callable[[], Awaitable[Table]], put: Callable[[Table], None], every: float, stop: asyncio.Event
 ) -> None:
     """Put the picture of the moment before people, again and again until the end, and then once more."""
     while not stop.is_set():
-        put(await _picture(plant, console))
+        put(await picture())
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), every)
-    put(await _picture(plant, console))
+    put(await picture())
 
 
-async def _picture(plant: Embedded, console: Console) -> Table:
+async def _picture(plant: Embedded, console: Console, page: str) -> Table:
     rows = await asyncio.to_thread(report, plant.client)
     table = terminal.report_table(rows, console.width)
-    table.title = f"Rapport, simulated brands · {datetime.now(UTC):%H:%M:%S} UTC · Ctrl-C ends it"
+    table.title = f"Rapport, simulated brands · {datetime.now(UTC):%H:%M:%S} UTC · live page: {page} · Ctrl-C ends it"
     return table
 
 

@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from schemas.wording import duration, figure
 from sinks.clickhouse.explanation import Explanation, Part
-from streams.terminal import duration, figure
 
 CLOSE: Final = 0.011
 """Quantiles of the stream come from histograms of 1 % relative error: the facts may differ by so much."""

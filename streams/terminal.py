@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 from rich.text import Text
 
+from schemas.wording import NOTHING, duration, share
 from streams.connectors.revenue import RevenueCounts
 from streams.connectors.runner import Pace, Summary
 from streams.errors import ClickHouseError, Reason, SettingsError
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from clickhouse_connect.driver.client import Client
 
-NOTHING: Final = "·"
 WIDE: Final = 110
 """Columns of a terminal that is wide enough for everything."""
 
@@ -46,44 +46,6 @@ def moment(text: str, option: str) -> datetime:
     except ValueError:
         raise SettingsError(f"{option} {text} is no time", "give one such as 2026-03-02 or 2026-03-02T14:30") from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def duration(seconds: float | None) -> str:
-    """Say a time span as people do: 9.9 s, 14 min, 3 h 12 m, 29 h, 2 d 04 h."""
-    if seconds is None:
-        return NOTHING
-    if seconds < 99.5:  # noqa: PLR2004 - up to 99 s are said in seconds
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004 - and few of them more finely
-    minutes = round(seconds / 60)
-    if minutes < 60:  # noqa: PLR2004 - an hour
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 10:  # noqa: PLR2004 - from there on minutes do not matter
-        return f"{hours} h {minutes:02} m"
-    if hours < 48:  # noqa: PLR2004 - two days
-        return f"{hours} h"
-    days, hours = divmod(hours, 24)
-    return f"{days} d {hours:02} h" if days < 10 else f"{days:,} d"  # noqa: PLR2004 - the same again
-
-
-def share(value: float | None) -> str:
-    """Say a share as percent."""
-    return NOTHING if value is None else f"{value:.0%}"
-
-
-def figure(value: object, unit: str) -> str:
-    """Say the value of a metric with its unit, as ``schemas/metrics.toml`` has it."""
-    if value is None:
-        return NOTHING
-    if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M} UTC"
-    if not isinstance(value, int | float):
-        return str(value)
-    if unit == "share":
-        return share(value)
-    if unit == "seconds":
-        return duration(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
 
 
 def report_table(rows: Sequence[Mapping[str, Any]], width: int) -> Table:

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from clickhouse_connect.driver.client import Client
 
 from schemas.metrics import Metric, metrics
+from sinks.clickhouse import queries
 from streams.errors import SettingsError
 
 WINDOWS: Final[Mapping[str, timedelta]] = {
@@ -104,14 +105,9 @@ def _metric(name: str) -> Metric:
 def _row(client: Client, question: Question) -> Mapping[str, Any]:
     """Return the newest row of the window that is not after the time asked for."""
     account = question.account
-    parameters = {"account": account, "window": question.window, "at": question.at or datetime.now(UTC)}
-    found = client.query(
-        """SELECT * FROM rolling WHERE account = {account:String} AND window = {window:String}
-            AND as_of <= {at:DateTime64(3, 'UTC')} ORDER BY as_of DESC LIMIT 1""",
-        parameters=parameters,
-    )
-    for row in found.named_results():
-        return dict(row)
+    row = queries.standing(client, account, question.window, question.at or datetime.now(UTC))
+    if row is not None:
+        return row
     known = [str(name) for (name,) in client.query("SELECT DISTINCT account FROM rolling_versions").result_rows]
     near = get_close_matches(account, known) or sorted(known)[:5]
     raise SettingsError(

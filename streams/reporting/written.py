@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.metrics import metrics
+from schemas.wording import figure
 from sinks.clickhouse.queries import Period
 from streams.reporting.report import REACHED, SHOWN, Change, Figures, Report, Row
-from streams.terminal import figure
 
 HEADINGS: Final = {
     "response_rate": "answered",

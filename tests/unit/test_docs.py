@@ -15,7 +15,7 @@ from streams import telemetry
 from streams.business_hours import CalendarVersion
 from streams.campaigns import CampaignSettings
 from streams.cli import app
-from streams.config import AccountTargets, load_brands
+from streams.config import AccountTargets, PageToken, load_brands
 from streams.errors import Reason
 from streams.metrics.counters import PANE_COUNTERS, WINDOW_COUNTERS
 from streams.metrics.targets import DEFAULT_TARGETS
@@ -118,6 +118,10 @@ def test_every_key_of_a_calendar_is_documented() -> None:
 
 def test_every_key_of_a_rule_is_documented() -> None:
     assert keys_of("Targets of their own") == list(TargetRule.model_fields)
+
+
+def test_every_key_of_a_token_is_documented() -> None:
+    assert keys_of("Tokens of the page") == list(PageToken.model_fields)
 
 
 def test_every_key_of_a_campaign_is_documented() -> None:

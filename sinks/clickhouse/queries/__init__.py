@@ -1,6 +1,6 @@
 """Questions to ClickHouse, each a file of SQL beside this one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -97,6 +97,58 @@ def _ask(client: Client, query: str, asked: Period, **given: Any) -> list[dict[s
 
 def _given(asked: Period) -> dict[str, Any]:
     return {"from": asked.start, "to": asked.end, "campaign": asked.campaign}
+
+
+def waiting(client: Client, limit: int) -> list[dict[str, Any]]:
+    """Return the turns that wait now, the most overdue first, with the columns of ``waiting.sql``."""
+    return list(client.query(_sql("waiting"), parameters={"limit": limit}).named_results())
+
+
+def openers(client: Client, turns: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the posts that opened turns, with the columns of ``openers.sql``; a post that has not landed yet is missing."""
+    given = {
+        "accounts": [turn["account"] for turn in turns],
+        "times": [round(turn["opened_at"].timestamp() * 1000) for turn in turns],
+        "ids": [turn["turn_id"] for turn in turns],
+    }
+    return list(client.query(_sql("openers"), parameters=given).named_results())
+
+
+def overview(client: Client) -> list[dict[str, Any]]:
+    """Return one row per account: its newest ``rolling`` row of 24 h, and ``mentions_by_hour``, 24 of them, oldest first."""
+    return list(client.query(_sql("overview")).named_results())
+
+
+def course(client: Client, account: str, window: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
+    """Return an account's ``rolling`` rows of a window in start ≤ as_of < end, oldest first, at most 1,500 of them."""
+    query = """
+        SELECT * FROM rolling
+        WHERE account = {account:String} AND window = {window:String}
+            AND as_of >= {from:DateTime64(3, 'UTC')} AND as_of < {to:DateTime64(3, 'UTC')}
+            AND intDiv(toUnixTimestamp(as_of), 60) % {every:UInt32} = 0
+        ORDER BY as_of"""
+    minutes = (end - start).total_seconds() / 60
+    given = {"account": account, "window": window, "from": start, "to": end, "every": max(1, round(minutes / 1500))}
+    return list(client.query(query, parameters=given).named_results())
+
+
+def standing(client: Client, account: str, window: str, at: datetime) -> dict[str, Any] | None:
+    """Return an account's newest ``rolling`` row of a window that is not after a time; None if there is none."""
+    query = """
+        SELECT * FROM rolling
+        WHERE account = {account:String} AND window = {window:String} AND as_of <= {at:DateTime64(3, 'UTC')}
+        ORDER BY as_of DESC LIMIT 1"""
+    found = client.query(query, parameters={"account": account, "window": window, "at": at})
+    return next(iter(found.named_results()), None)
+
+
+def newest(client: Client) -> datetime | None:
+    """Return when the newest event of the last day was received; None if there is none."""
+    query = (
+        "SELECT maxOrNull(received_at) FROM interactions_versions WHERE published_at > now64(3, 'UTC') - INTERVAL 1 DAY"
+    )
+    found: datetime | None = client.query(query).result_rows[0][0]
+    return found
 
 
 @cache

@@ -1,0 +1,29 @@
+-- The turns that wait now, the most overdue first. `escalation`: how far the alert of each has gone, -1 if it is silent.
+WITH waiting AS
+    (
+        SELECT account, turn_id, contact_id, ordinal, opened_at, messages, due_at, rule
+        FROM turns
+        WHERE status = 'open'
+        ORDER BY due_at, account, turn_id
+        LIMIT {limit:UInt32}
+    )
+SELECT
+    waiting.account AS account,
+    turn_id,
+    contact_id,
+    ordinal,
+    opened_at,
+    messages,
+    due_at,
+    rule,
+    ifNull(alert.escalation, -1) AS escalation
+FROM waiting
+LEFT JOIN
+(
+    SELECT account, subject, toNullable(escalation) AS escalation
+    FROM alerts_versions FINAL
+    WHERE kind = 'unanswered' AND state = 'firing'
+        AND (account, alert_id) IN (SELECT account, 'unanswered:' || turn_id FROM waiting)
+) AS alert
+ON waiting.account = alert.account AND waiting.turn_id = alert.subject
+ORDER BY due_at, account, turn_id

@@ -1,0 +1,209 @@
+"""The JSON API under ``/api/v1``: what the page shows, for programs. OpenAPI is made from it, at ``/api/v1/openapi.json``."""
+
+import base64
+import hashlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from schemas.metrics import metrics
+from sinks.clickhouse import explanation, queries
+from sinks.dashboard.access import Token
+from sinks.dashboard.inbox import Change, Choice, Inbox, Waiting
+from sinks.dashboard.people import List, people
+from streams.errors import RapportError
+
+HEARTBEAT_SECONDS: Final = 5.0
+"""A stream says at least so often that it lives, and how fresh it is."""
+WINDOWS: Final = ("5m", "1h", "24h")
+RANGES: Final[Mapping[str, timedelta]] = {
+    "6h": timedelta(hours=6),
+    "24h": timedelta(hours=24),
+    "7d": timedelta(days=7),
+    "28d": timedelta(days=28),
+}
+"""How far back a course goes."""
+
+Window = Literal["5m", "1h", "24h"]
+Range = Literal["6h", "24h", "7d", "28d"]
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def reader(request: Request) -> Token:
+    """Return who asks, whom the page's gate has let in."""
+    token: Token = request.state.token
+    return token
+
+
+Reader = Annotated[Token, Depends(reader)]
+
+
+def choice(
+    token: Reader,
+    account: Annotated[str, Query(description="One account, network:account_id")] = "",
+    network: Annotated[str, Query(description="One network")] = "",
+    state: Annotated[Literal["", "past target", "at risk", "in time"], Query(description="How far the turn is")] = "",
+    q: Annotated[str, Query(description="Words in the text, the name or the id of the contact", max_length=200)] = "",
+) -> Choice:
+    """Return which turns are asked for."""
+    return Choice(token.allows, account, network, state, q)
+
+
+Chosen = Annotated[Choice, Depends(choice)]
+
+
+def router(inbox: Inbox, client: Any) -> APIRouter:  # noqa: ANN401, C901 - clickhouse_connect's; one function a route
+    """Return the routes."""
+    routes = APIRouter(prefix="/api/v1")
+
+    @routes.get("/inbox", summary="Who is waiting now, the most overdue first")
+    async def _inbox(
+        request: Request,
+        chosen: Chosen,
+        cursor: Annotated[str, Query(description="`next` of the page before")] = "",
+        limit: Annotated[int, Query(ge=1, le=10_000)] = 200,
+    ) -> Response:
+        items, following = page(inbox.chosen(chosen), cursor, limit)
+        body = {"items": items, "next": following, "fresh": freshness(inbox)}
+        return answer(request, body, of={"items": items, "next": following})
+
+    @routes.get("/inbox/events", summary="The same as it changes (server-sent events)")
+    async def _events(
+        chosen: Chosen, last_event_id: Annotated[str, Header(description="Of the last event that came")] = ""
+    ) -> StreamingResponse:
+        return StreamingResponse(
+            events(inbox, chosen, last_event_id),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
+
+    @routes.get("/turns/{turn_id:path}", summary="One turn that waits")
+    async def _turn(request: Request, token: Reader, turn_id: str, account: str) -> Response:
+        item = inbox.items.get(f"{account} {turn_id}")
+        if item is None or not token.allows(account):
+            raise HTTPException(404, f"nobody waits by the name of {turn_id} for {account}")
+        return answer(request, item)
+
+    @routes.get("/accounts", summary="Every account: how its last 24 hours stand")
+    def _accounts(request: Request, token: Reader) -> Response:
+        rows = [row for row in queries.overview(client) if token.allows(row["account"])]
+        return answer(request, {"accounts": rows})
+
+    @routes.get("/accounts/{account}/metrics", summary="The rolling figures of an account over time")
+    def _metrics(  # noqa: PLR0913, PLR0917 - they are what is asked
+        request: Request,
+        token: Reader,
+        account: str,
+        window: Window = "1h",
+        span: Annotated[Range, Query(alias="range")] = "24h",
+        weeks_ago: Annotated[int, Query(ge=0, le=520)] = 0,
+    ) -> Response:
+        see(token, account)
+        end = datetime.now(UTC) - timedelta(weeks=weeks_ago)
+        rows = queries.course(client, account, window, end - RANGES[span], end)
+        return answer(request, {"account": account, "window": window, "rows": rows})
+
+    @routes.get("/explain", summary="Why a number is what it is")
+    def _explain(  # noqa: PLR0913, PLR0917 - they are what is asked
+        request: Request,
+        token: Reader,
+        account: str,
+        metric: str,
+        window: Window = "24h",
+        at: datetime | None = None,
+        posts: Annotated[int, Query(ge=0, le=200)] = 20,
+    ) -> Response:
+        see(token, account)
+        then = None if at is None else at if at.tzinfo else at.replace(tzinfo=UTC)
+        try:
+            found = explanation.explain(client, explanation.Question(account, metric, window, then, posts))
+        except RapportError as error:
+            raise HTTPException(404, str(error)) from None
+        return answer(request, found)
+
+    @routes.get("/relationships", summary="People: advocates, lapsed, follow_ups, bridges, opt_outs, cohorts")
+    def _relationships(
+        request: Request,
+        token: Reader,
+        which: Annotated[List, Query(alias="list")],
+        account: str = "",
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ) -> Response:
+        rows = people(client, which, token.expression, account, limit)
+        return answer(request, {"list": which, "people": rows})
+
+    @routes.get("/catalogue", summary="Every metric: what it is, its unit, which way is good")
+    def _catalogue(request: Request) -> Response:
+        return answer(request, {"metrics": [*metrics().values()]})
+
+    return routes
+
+
+def see(token: Token, account: str) -> None:
+    """Refuse an account that may not be seen, as if it were not there."""
+    if not token.allows(account):
+        raise HTTPException(404, f"there is no account {account}")
+
+
+def answer(request: Request, body: Any, of: Any = None) -> Response:  # noqa: ANN401 - any JSON
+    """Return JSON with an ETag, or 304 if that is known already. ``of``: what the ETag is of, if not all of it."""
+    encoded = _encode(body)
+    tag = f'"{hashlib.blake2b(encoded if of is None else _encode(of), digest_size=12).hexdigest()}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(encoded, media_type="application/json", headers=headers)
+
+
+def freshness(inbox: Inbox) -> dict[str, float | None]:
+    """Return how fresh the inbox is, in seconds since 1970."""
+    return {"looked_at": inbox.fresh.looked_at, "newest": inbox.fresh.newest}
+
+
+def page(items: Sequence[Waiting], cursor: str, limit: int) -> tuple[list[Waiting], str]:
+    """Return the items after a cursor, and the cursor that follows; empty at the end.
+
+    A cursor says behind which turn to go on, so that who leaves or comes meanwhile moves nobody.
+    """
+    start = (0, "", "")
+    if cursor:
+        try:
+            due_at, account, turn_id = msgspec.msgpack.decode(
+                base64.urlsafe_b64decode(cursor), type=tuple[int, str, str]
+            )
+        except (ValueError, msgspec.MsgspecError):
+            raise HTTPException(400, "the cursor is none: use `next` as it was given") from None
+        start = (due_at, account, turn_id)
+    rest = [item for item in items if (item.due_at, item.account, item.turn_id) > start]
+    shown = rest[:limit]
+    if len(rest) <= limit:
+        return shown, ""
+    last = shown[-1]
+    return shown, base64.urlsafe_b64encode(msgspec.msgpack.encode((last.due_at, last.account, last.turn_id))).decode()
+
+
+async def events(inbox: Inbox, chosen: Choice, last: str) -> AsyncIterator[bytes]:
+    """Yield server-sent events: ``all`` with every turn, ``change`` with ``put`` and ``gone``, ``fresh``.
+
+    As https://html.spec.whatwg.org/multipage/server-sent-events.html has them; ids are those of :meth:`Inbox.watch`.
+    """
+    yield b"retry: 1000\n\n"
+    async for number, change in inbox.watch(chosen, last, HEARTBEAT_SECONDS):
+        yield event(number, *_told(inbox, change))
+
+
+def _told(inbox: Inbox, change: Change | None) -> tuple[str, Any]:
+    if change is None:
+        return "fresh", freshness(inbox)
+    if change.number == 0:
+        return "all", {"items": change.put, "fresh": freshness(inbox)}
+    return "change", {"put": change.put, "gone": [item.key for item in change.gone], "fresh": freshness(inbox)}
+
+
+def event(number: str, name: str, data: Any) -> bytes:  # noqa: ANN401 - any JSON
+    """Return one event; JSON has no line breaks."""
+    return b"id: %s\nevent: %s\ndata: %s\n\n" % (number.encode(), name.encode(), _encode(data))

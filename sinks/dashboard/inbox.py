@@ -1,0 +1,275 @@
+"""Who is waiting, live: ClickHouse is asked several times a second, and whoever watches is told what has changed.
+
+One process asks once, however many people watch. What they are told is numbered, so that a page whose connection broke is told
+what it missed, or, if that is too long ago, everything anew.
+"""
+
+import asyncio
+import secrets
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple
+
+import anyio.to_thread
+import msgspec
+from clickhouse_connect.driver.client import Client
+
+from schemas.codec import Record
+from sinks.clickhouse import queries
+from streams.telemetry import log
+
+EVERY_SECONDS: Final = 0.25
+IDLE: Final = 4
+"""Where a look takes long, four times as long passes until the next."""
+MOST: Final = 10_000
+"""So many turns are shown; who waits behind so many others is not read about anyway."""
+AT_ONCE: Final = 500
+"""Openers are asked for in parts of this size, since what is asked travels in the request's address."""
+REMEMBERED: Final = 600
+"""Changes, for pages that come back; some minutes of them where each look finds one."""
+AGAIN_SECONDS: Final = 60.0
+"""What is known of a turn's opener is asked for again after so long: it may have been edited, and ties change."""
+
+State = Literal["past target", "at risk", "in time"]
+STATES: Final[tuple[State, ...]] = ("past target", "at risk", "in time")
+
+logger = log("dashboard")
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """One turn that waits, as the page and the API show it. Times in ms since 1970."""
+
+    account: str
+    turn_id: str
+    contact_id: str
+    ordinal: int
+    messages: int
+    opened_at: int
+    due_at: int
+    rule: str
+    state: State
+    network: str = ""
+    name: str = ""
+    """What the network calls the contact; empty if it does not say."""
+    text: str = ""
+    lang: str = ""
+    url: str = ""
+    followers: int = -1
+    tie_strength: float | None = None
+    """None: nothing is known of them yet."""
+    reasons: tuple[str, ...] = ()
+    """Why it matters beyond its age: advocate, came back, negative, and its ordinal if they have asked before."""
+
+    @property
+    def key(self) -> str:
+        """What names it on the page."""
+        return f"{self.account} {self.turn_id}"
+
+
+class Choice(NamedTuple):
+    """Which of them somebody wants to see, and may."""
+
+    allowed: Callable[[str], bool]
+    """Whether an account may be seen."""
+    account: str = ""
+    network: str = ""
+    state: str = ""
+    text: str = ""
+    """Somewhere in the text, in the contact's name or id."""
+
+    def takes(self, item: Waiting) -> bool:
+        """Say whether a turn is among them. What is empty asks for nothing."""
+        words = self.text.casefold()
+        return (
+            self.allowed(item.account)
+            and self.account in ("", item.account)
+            and self.network in ("", item.network)
+            and self.state in ("", item.state)
+            and (not words or words in f"{item.text} {item.name} {item.contact_id}".casefold())
+        )
+
+
+class Change(NamedTuple):
+    """What one look found. ``number`` counts them."""
+
+    number: int
+    put: Sequence[Waiting]
+    gone: Sequence[Waiting]
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """How true the page is."""
+
+    looked_at: float
+    """When ClickHouse answered last, seconds since 1970; 0: never."""
+    newest: float | None
+    """When the newest event that is in ClickHouse was received; None: none in the last day."""
+
+
+class Inbox:
+    """The turns that wait, kept as ClickHouse has them."""
+
+    def __init__(self, client: Client, now: Callable[[], float] = time.time) -> None:
+        self._client = client
+        self._now = now
+        self.items: dict[str, Waiting] = {}
+        """By key, the most overdue first."""
+        self.fresh = Freshness(0.0, None)
+        self.epoch = secrets.token_hex(4)
+        """Numbers of changes mean something within it only: another process counts anew."""
+        self.number = 0
+        self._changes: deque[Change] = deque(maxlen=REMEMBERED)
+        self._changed = asyncio.Condition()
+        self._openers: dict[str, tuple[float, Record]] = {}
+
+    # -- looking ---------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Look again and again. Where a look fails, as without ClickHouse, what is known stays, and is seen to grow stale."""
+        trouble = ""
+        while True:
+            started = time.monotonic()
+            try:
+                await self.look()
+                trouble = ""
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next look may find better
+                said = f"{type(error).__name__}: {error}"
+                if said != trouble:
+                    logger.warning("looking_failed", error=" ".join(said.split())[:300])
+                trouble = said
+            await asyncio.sleep(max(EVERY_SECONDS, IDLE * (time.monotonic() - started)))
+
+    async def look(self) -> None:
+        """Ask ClickHouse once, and tell whoever watches what has changed."""
+        items, newest = await anyio.to_thread.run_sync(self._ask)
+        put = [item for key, item in items.items() if self.items.get(key) != item]
+        gone = [item for key, item in self.items.items() if key not in items]
+        self.items = items
+        self.fresh = Freshness(self._now(), newest)
+        async with self._changed:
+            if put or gone:
+                self.number += 1
+                self._changes.append(Change(self.number, put, gone))
+            self._changed.notify_all()
+
+    def _ask(self) -> tuple[dict[str, Waiting], float | None]:
+        now = self._now()
+        turns = queries.waiting(self._client, MOST)
+        self._ask_for_openers(turns, now)
+        items = (_waiting(turn, self._openers.get(_key(turn), (0.0, {}))[1], now) for turn in turns)
+        newest = queries.newest(self._client)
+        return {item.key: item for item in items}, None if newest is None else newest.timestamp()
+
+    def _ask_for_openers(self, turns: Sequence[Record], now: float) -> None:
+        known = self._openers
+        self._openers = {key: known[key] for turn in turns if (key := _key(turn)) in known}
+        wanted = [turn for turn in turns if self._openers.get(_key(turn), (0.0, {}))[0] < now - AGAIN_SECONDS]
+        for start in range(0, len(wanted), AT_ONCE):
+            for opener in queries.openers(self._client, wanted[start : start + AT_ONCE]):
+                key = f"{opener['account']} {opener['id']}"
+                # Once they are back they are not lapsed any more, and yet it is they who came back.
+                opener["came_back"] |= self._openers.get(key, (0.0, {}))[1].get("came_back", False)
+                self._openers[key] = now, opener
+
+    # -- watching --------------------------------------------------------------------------------------------------------
+
+    def chosen(self, choice: Choice) -> list[Waiting]:
+        """Return the turns of a choice, the most overdue first."""
+        return [item for item in self.items.values() if choice.takes(item)]
+
+    async def watch(self, choice: Choice, last: str, heartbeat: float) -> AsyncIterator[tuple[str, Change | None]]:
+        """Yield what changes in a choice, each with its id, after the one with the id ``last``; None: nothing for a while.
+
+        The first is everything, with ``gone`` empty and number 0, unless ``last`` is one that is remembered.
+        """
+        number = self._number(last)
+        if number is None:
+            number = self.number
+            yield self._id(number), Change(0, self.chosen(choice), ())
+        while True:
+            missed = [change for change in self._changes if change.number > number]
+            for change in missed:
+                number = change.number
+                told = _of(choice, change)
+                if told.put or told.gone:
+                    yield self._id(number), told
+            if missed:
+                continue
+            async with self._changed:
+                try:
+                    async with asyncio.timeout(heartbeat):
+                        await self._changed.wait_for(lambda: self.number > number)  # noqa: B023 - awaited here
+                except TimeoutError:
+                    pass
+                else:
+                    continue
+            yield self._id(number), None
+
+    def _id(self, number: int) -> str:
+        return f"{self.epoch}-{number}"
+
+    def _number(self, last: str) -> int | None:
+        """Return the number of a change by its id, if all that came after it is remembered."""
+        epoch, _, number = last.partition("-")
+        if epoch != self.epoch or not number.isdecimal() or int(number) > self.number:
+            return None
+        oldest = self._changes[0].number if self._changes else self.number + 1
+        return int(number) if int(number) >= oldest - 1 else None
+
+
+def _of(choice: Choice, change: Change) -> Change:
+    """Return what of a change concerns a choice: a turn that is in it no longer is gone."""
+    put = [item for item in change.put if choice.takes(item)]
+    left = [item for item in change.put if not choice.takes(item) and choice.allowed(item.account)]
+    gone = [item for item in change.gone if choice.allowed(item.account)]
+    return Change(change.number, put, [*gone, *left])
+
+
+def _key(turn: Mapping[str, Any]) -> str:
+    return f"{turn['account']} {turn['turn_id']}"
+
+
+def _waiting(turn: Record, opener: Record, now: float) -> Waiting:
+    due_at = round(turn["due_at"].timestamp() * 1000)
+    state: State = "in time"
+    if due_at <= now * 1000 or turn["escalation"] > 0:
+        state = "past target"
+    elif turn["escalation"] == 0:
+        state = "at risk"
+    return Waiting(
+        account=turn["account"],
+        turn_id=turn["turn_id"],
+        contact_id=turn["contact_id"],
+        ordinal=turn["ordinal"],
+        messages=turn["messages"],
+        opened_at=round(turn["opened_at"].timestamp() * 1000),
+        due_at=due_at,
+        rule=turn["rule"],
+        state=state,
+        network=opener.get("network") or turn["account"].partition(":")[0],
+        name=opener.get("author_name", ""),
+        text=opener.get("text", ""),
+        lang=opener.get("lang", ""),
+        url=opener.get("url", ""),
+        followers=opener.get("author_followers", -1),
+        tie_strength=opener.get("tie_strength"),
+        reasons=tuple(_reasons(turn, opener)),
+    )
+
+
+NEGATIVE: Final = -0.05
+"""A post whose sentiment is below is negative, as in the metrics."""
+
+
+def _reasons(turn: Record, opener: Record) -> Iterator[str]:
+    if opener.get("advocate"):
+        yield "advocate"
+    if opener.get("came_back"):
+        yield "came back"
+    if opener.get("sentiment", 0) < NEGATIVE:
+        yield "negative"
+    if turn["ordinal"] > 1:
+        yield f"turn {turn['ordinal']}"

@@ -1,0 +1,232 @@
+"""The pages, made here so that they can be read without JavaScript; scripts only keep them up to date.
+
+Text from networks is text wherever it stands: Jinja escapes it, and the scripts never make HTML of it.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final
+
+from clickhouse_connect.driver.client import Client
+from fastapi import APIRouter, Form, HTTPException, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.templating import Jinja2Templates
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from schemas.metrics import metrics
+from schemas.wording import duration, figure
+from sinks.clickhouse import explanation, queries
+from sinks.dashboard.access import COOKIE, Gate
+from sinks.dashboard.api import RANGES, WINDOWS, Chosen, Range, Reader, Window, see
+from sinks.dashboard.inbox import STATES, Choice, Inbox
+from sinks.dashboard.people import LISTS, people
+from streams.errors import RapportError
+
+FIRST_ROWS: Final = 200
+"""Turns that stand in the page itself; its script asks for all."""
+SHOWN: Final = {
+    "responsiveness": ("response_p50", "response_p90", "response_rate", "within_15m", "within_1h", "sla"),
+    "now": ("unanswered", "at_risk", "breached"),
+    "engagement": ("mentions", "contacts", "replies", "reply_share", "conversations", "negative_mentions"),
+    "reactions": ("likes", "shares", "comments", "engagement_by_followers"),
+}
+"""The figures of an account's page, by section."""
+OVERVIEW: Final = ("unanswered", "breached", "response_p50", "within_1h", "sla", "mentions", "replies", "reply_share")
+LIST_TITLES: Final = {
+    "advocates": ("Speak up for us", "They speak well of the account to others, on more than one day."),
+    "lapsed": ("Went quiet", "Silent for longer than three times their own rhythm."),
+    "follow_ups": ("Wait for a follow-up", "We had the last word a while ago, or they had it and we never answered."),
+    "bridges": ("Bring people together", "They link conversations and people that would not know of each other."),
+    "opt_outs": ("Left", "Who unfollowed, blocked, hid or reported the account, and what it had done the day before."),
+    "cohorts": (
+        "Who stays",
+        "Contacts by the month in which they first wrote, and how many of them are still active later.",
+    ),
+}
+WEEK: Final = timedelta(days=7)
+PEOPLE: Final = 50
+"""Of each list."""
+POSTS: Final = 50
+"""Of each part of an explanation."""
+
+
+COOKIE_SECONDS: Final = 30 * 86_400
+
+
+class Pages:
+    """What a browser asks for."""
+
+    def __init__(self, inbox: Inbox, client: Client, gate: Gate) -> None:
+        self._inbox = inbox
+        self._client = client
+        self._gate = gate
+        self._templates = _templates()
+
+    def router(self) -> APIRouter:
+        """Return the routes."""
+        routes = APIRouter(include_in_schema=False)
+        pages: dict[str, Callable[..., Any]] = {
+            "/": self.inbox,
+            "/overview": self.overview,
+            "/accounts/{account}": self.account,
+            "/relationships": self.relationships,
+            "/explain": self.explain,
+            "/login": self.login,
+        }
+        for path, page in pages.items():
+            routes.add_api_route(path, page, response_model=None)
+        routes.add_api_route("/login", self.enter, methods=["POST"], response_model=None)
+        routes.add_api_route("/logout", self.leave, methods=["POST"], response_model=None)
+        return routes
+
+    def show(self, request: Request, name: str, **given: Any) -> HTMLResponse:  # noqa: ANN401 - what a template needs
+        """Return a page, made from its template and what all pages show."""
+        token = request.state.token
+        waiting = self._inbox.chosen(Choice(token.allows)) if token else []
+        shared = {
+            "waiting": len(waiting),
+            "accounts": sorted({item.account for item in waiting}),
+            "fresh": self._inbox.fresh,
+            "now": time.time(),
+            "can_leave": not self._gate.is_open and token is not None,
+        }
+        return self._templates.TemplateResponse(request, f"{name}.html", {**shared, **given})
+
+    async def inbox(self, request: Request, chosen: Chosen) -> HTMLResponse:
+        """Who is waiting."""
+        items, everything = self._inbox.chosen(chosen), self._inbox.chosen(Choice(chosen.allowed))
+        return self.show(
+            request,
+            "inbox",
+            items=items[:FIRST_ROWS],
+            rest=max(0, len(items) - FIRST_ROWS),
+            chosen=chosen,
+            by_state={state: sum(item.state == state for item in everything) for state in STATES},
+            everything=len(everything),
+            oldest=min((item.opened_at for item in everything), default=None),
+            networks=sorted({item.network for item in everything}),
+        )
+
+    def overview(self, request: Request, token: Reader) -> HTMLResponse:
+        """How every account does."""
+        rows = [row for row in queries.overview(self._client) if token.allows(row["account"])]
+        return self.show(request, "overview", rows=rows, columns=[metrics()[name] for name in OVERVIEW])
+
+    def account(
+        self,
+        request: Request,
+        token: Reader,
+        account: str,
+        window: Window = "1h",
+        span: Annotated[Range, Query(alias="range")] = "24h",
+    ) -> HTMLResponse:
+        """How one does, now and a week ago."""
+        see(token, account)
+        now = datetime.now(UTC)
+        rows = [queries.standing(self._client, account, window, at) for at in (now, now - WEEK)]
+        if rows[0] is None:
+            raise HTTPException(404, f"there are no figures of {account}")
+        return self.show(
+            request,
+            "account",
+            account=account,
+            window=window,
+            range=span,
+            row=rows[0],
+            before=rows[1],
+            sections={section: [metrics()[name] for name in names] for section, names in SHOWN.items()},
+            headline=_headline(self._client, account, now),
+            windows=WINDOWS,
+            ranges=[*RANGES],
+        )
+
+    def relationships(self, request: Request, token: Reader, account: str = "") -> HTMLResponse:
+        """Who its people are."""
+        lists = {name: people(self._client, name, token.expression, account, PEOPLE) for name in LISTS}
+        return self.show(request, "relationships", lists=lists, titles=LIST_TITLES, account=account, most=PEOPLE)
+
+    def explain(
+        self, request: Request, token: Reader, account: str, metric: str, window: Window = "24h"
+    ) -> HTMLResponse:
+        """Why a number is what it is."""
+        see(token, account)
+        try:
+            question = explanation.Question(account, metric, window, None, POSTS)
+            return self.show(request, "explain", found=explanation.explain(self._client, question))
+        except RapportError as error:
+            raise HTTPException(404, str(error)) from None
+
+    async def login(self, request: Request) -> HTMLResponse:
+        """Ask for a token."""
+        return self.show(request, "login", wrong=False)
+
+    async def enter(self, request: Request, token: Annotated[str, Form()]) -> Response:
+        """Let in who has one: the browser keeps it where no script reads it and no other site uses it."""
+        if self._gate.known(token.strip()) is None:
+            page = self.show(request, "login", wrong=True)
+            page.status_code = 401
+            return page
+        entered = RedirectResponse("/", 303)
+        secure = request.url.scheme == "https"
+        entered.set_cookie(
+            COOKIE, token.strip(), httponly=True, samesite="strict", secure=secure, max_age=COOKIE_SECONDS
+        )
+        return entered
+
+    async def leave(self) -> Response:
+        """Let the browser forget it."""
+        left = RedirectResponse("/login", 303)
+        left.delete_cookie(COOKIE)
+        return left
+
+
+def _templates() -> Jinja2Templates:
+    environment = Environment(
+        loader=PackageLoader("sinks.dashboard"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters |= {
+        "duration": duration,
+        "figure": figure,
+        "moment": _moment,
+        "spark": _spark,
+        "safe_url": _safe,
+    }
+    environment.globals["age"] = lambda ms: time.time() - ms / 1000
+    return Jinja2Templates(env=environment)
+
+
+def _headline(client: Client, account: str, now: datetime) -> str:
+    """Say in words how long people wait, those included who were never answered, and how that was a week ago."""
+    said = []
+    for end in (now, now - WEEK):
+        found = client.query(
+            """SELECT half_within FROM account_waits(from = {from:DateTime64(3, 'UTC')}, to = {to:DateTime64(3, 'UTC')})
+            WHERE account = {account:String}""",
+            parameters={"account": account, "from": end - timedelta(days=1), "to": end},
+        )
+        said.append(found.result_rows[0][0] if found.result_rows else None)
+    today, then = said
+    if today is None:
+        return "Fewer than half of those who wrote in the last 24 hours have an answer yet."
+    compared = f"; a week ago {duration(then)}" if then is not None else ""
+    return f"Half of all people hear back within {duration(today)}{compared}."
+
+
+def _moment(value: datetime | float | None) -> str:
+    """Say a time, exactly: from a datetime, or ms since 1970."""
+    if value is None:
+        return ""
+    at = value if isinstance(value, datetime) else datetime.fromtimestamp(value / 1000, UTC)
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _safe(url: str) -> str:
+    """Return an address that a link may lead to; empty for any other (javascript:, data:)."""
+    return url if url.startswith(("https://", "http://")) else ""
+
+
+def _spark(values: Sequence[float]) -> str:
+    """Return the points of a small line, 100 wide and 20 high."""
+    top, last = max([*values, 1]), max(len(values) - 1, 1)
+    return " ".join(f"{100 * n / last:.1f},{20 - 20 * value / top:.1f}" for n, value in enumerate(values))

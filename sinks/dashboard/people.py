@@ -1,0 +1,30 @@
+"""The lists of the relationships page, each a view of ClickHouse."""
+
+from typing import Any, Final, Literal
+
+from clickhouse_connect.driver.client import Client
+
+List = Literal["advocates", "lapsed", "follow_ups", "bridges", "opt_outs", "cohorts"]
+LISTS: Final[tuple[List, ...]] = ("advocates", "lapsed", "follow_ups", "bridges", "opt_outs", "cohorts")
+_ORDER: Final = {
+    "advocates": "messages DESC, last_at DESC",
+    "lapsed": "tie_strength DESC",
+    "follow_ups": "tie_strength DESC",
+    "bridges": "communities DESC, conversations DESC",
+    "opt_outs": "opted_out_at DESC",
+    "cohorts": "month DESC",
+}
+
+
+def people(client: Client, name: List, allowed: str, account: str, limit: int) -> list[dict[str, Any]]:
+    """Return the first ``limit`` rows of a list, the most important first; of one account, or of all if it is empty.
+
+    ``allowed``: a regular expression that their accounts match.
+    """
+    query = f"""
+        SELECT * FROM {name}
+        WHERE (account = {{account:String}} OR {{account:String}} = '') AND match(account, {{allowed:String}})
+        ORDER BY {_ORDER[name]}, account LIMIT {{limit:UInt32}}"""  # noqa: S608 - names of ours
+    return list(
+        client.query(query, parameters={"account": account, "allowed": allowed, "limit": limit}).named_results()
+    )

@@ -1,0 +1,149 @@
+// The inbox, kept up to date by server-sent events. Only the rows that can be seen are in the page, so that ten thousand stay smooth.
+import { duration, element, freshen, moment, safe } from "/static/shared.js";
+
+const ROW = 57.6; // the height of a row, 3.6rem, as page.css has it
+const BEYOND = 20; // rows above and below what is seen
+const box = document.getElementById("inbox");
+const body = box.querySelector("tbody");
+const filters = document.getElementById("filters");
+const news = document.getElementById("news");
+const words = filters.elements.q;
+
+const items = new Map(); // by key
+let order = []; // as it is shown
+let arrived = new Set(); // keys that came while somebody was reading further down
+let selected = "";
+let source;
+
+const key = (item) => `${item.account} ${item.turn_id}`;
+const sorted = () => [...items.values()].sort((a, b) =>
+  a.due_at - b.due_at || (a.account < b.account ? -1 : a.account > b.account ? 1 : 0) || (a.turn_id < b.turn_id ? -1 : 1));
+
+function query() {
+  const asked = new URLSearchParams(new FormData(filters));
+  for (const [name, value] of [...asked]) if (!value) asked.delete(name);
+  return asked.toString();
+}
+
+function connect() {
+  source?.close();
+  const asked = query();
+  history.replaceState(null, "", asked ? `/?${asked}` : "/");
+  source = new EventSource(`/api/v1/inbox/events${asked ? `?${asked}` : ""}`);
+  source.addEventListener("all", (event) => {
+    const told = JSON.parse(event.data);
+    items.clear();
+    for (const item of told.items) items.set(key(item), item);
+    arrived.clear();
+    arrange();
+    freshen(told.fresh);
+  });
+  source.addEventListener("change", (event) => {
+    const told = JSON.parse(event.data);
+    const reading = box.scrollTop > ROW;
+    for (const item of told.put) {
+      if (reading && !items.has(key(item))) arrived.add(key(item));
+      items.set(key(item), item);
+    }
+    for (const name of told.gone) {
+      items.delete(name);
+      arrived.delete(name);
+    }
+    arrange();
+    freshen(told.fresh);
+  });
+  source.addEventListener("fresh", (event) => freshen(JSON.parse(event.data)));
+  source.addEventListener("error", () => freshen(null, false));
+}
+
+/** Put the rows in order. Who arrived while somebody reads further down is announced, and moves nothing. */
+function arrange() {
+  order = sorted().filter((item) => !arrived.has(key(item)));
+  news.hidden = !arrived.size;
+  news.firstElementChild.textContent = `${arrived.size} new`;
+  document.getElementById("empty").hidden = order.length > 0;
+  document.getElementById("rest")?.remove();
+  summarise();
+  draw();
+}
+
+function summarise() {
+  const all = [...items.values()];
+  const filtered = query() !== "";
+  const count = (state) => all.filter((item) => item.state === state).length;
+  const oldest = Math.min(...all.map((item) => item.opened_at));
+  const people = all.length === 1 ? "person is" : "people are";
+  document.getElementById("headline").textContent = !all.length ? (filtered ? "Nobody of these is waiting." : "Nobody is waiting.")
+    : `${all.length.toLocaleString("en")} ${people} waiting · oldest ${duration(Date.now() / 1000 - oldest / 1000)} · ${count("past target")} past target · ${count("at risk")} at risk`;
+  if (filtered) return;
+  document.getElementById("waiting-count").textContent = all.length.toLocaleString("en");
+  document.title = `Inbox ${all.length} · Rapport`;
+}
+
+function row(item) {
+  const now = Date.now(), over = now - item.due_at;
+  const line = element("tr", "", { class: item.state.replace(" ", "-"), "data-key": key(item) });
+  line.append(element("td", duration((now - item.opened_at) / 1000), { title: `since ${moment(item.opened_at)}` }));
+  const said = element("td");
+  said.append(element("b", item.name || item.contact_id), " ");
+  const url = safe(item.url);
+  said.append(url ? element("a", item.text || "open the post", { href: url, rel: "noreferrer noopener", target: "_blank", title: item.text })
+    : element("span", item.text || "(no text)", { title: item.text }));
+  line.append(said);
+  const account = element("td");
+  account.append(element("a", item.account, { href: `/accounts/${encodeURIComponent(item.account)}` }));
+  line.append(account);
+  line.append(element("td", over > 0 ? `${duration(over / 1000)} over` : `${duration(-over / 1000)} left`, { title: `due ${moment(item.due_at)}` }));
+  const reasons = element("td", item.reasons.join(", "));
+  if (item.rule) reasons.append(" ", element("span", item.rule, { class: "rule" }));
+  line.append(reasons);
+  if (key(item) === selected) line.setAttribute("aria-selected", "true");
+  return line;
+}
+
+function gap(rows) {
+  const line = element("tr", "", { "aria-hidden": "true" });
+  line.style.height = `${rows * ROW}px`;
+  return line;
+}
+
+function draw() {
+  const first = Math.max(0, Math.floor(box.scrollTop / ROW) - BEYOND);
+  const last = Math.min(order.length, Math.ceil((box.scrollTop + box.clientHeight) / ROW) + BEYOND);
+  const focused = document.activeElement?.closest?.("tr")?.dataset.key;
+  const rows = order.slice(first, last).map(row);
+  if (first) rows.unshift(gap(first));
+  if (last < order.length) rows.push(gap(order.length - last));
+  body.replaceChildren(...rows);
+  if (focused) body.querySelector(`tr[data-key="${CSS.escape(focused)}"] a`)?.focus();
+}
+
+function move(by) {
+  const at = order.findIndex((item) => key(item) === selected);
+  const to = Math.min(order.length - 1, Math.max(0, at + by));
+  if (!order.length) return;
+  selected = key(order[to]);
+  const top = to * ROW;
+  if (top < box.scrollTop) box.scrollTop = top;
+  if (top + 2 * ROW > box.scrollTop + box.clientHeight) box.scrollTop = top + 2 * ROW - box.clientHeight;
+  draw();
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") return document.activeElement.blur();
+  if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
+  const item = items.get(selected);
+  if (event.key === "j") move(1);
+  else if (event.key === "k") move(-1);
+  else if (event.key === "o" && item && safe(item.url)) window.open(item.url, "_blank", "noreferrer,noopener");
+  else if (event.key === "Enter" && item && event.target.tagName !== "A") location.href = `/accounts/${encodeURIComponent(item.account)}`;
+  else if (event.key === "/") { event.preventDefault(); words.focus(); words.select(); }
+});
+filters.addEventListener("submit", (event) => { event.preventDefault(); connect(); });
+filters.addEventListener("change", connect);
+let typing;
+words.addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(connect, 250); });
+news.addEventListener("click", () => { arrived.clear(); box.scrollTop = 0; arrange(); });
+box.addEventListener("scroll", () => requestAnimationFrame(draw));
+setInterval(() => { freshen(); summarise(); draw(); }, 1000);
+connect();

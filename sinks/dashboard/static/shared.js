@@ -1,0 +1,48 @@
+// What every page needs: times as people say them, and how fresh the page is.
+
+export function duration(seconds) {
+  if (seconds === null || seconds === undefined) return "·";
+  if (seconds < 99.5) return seconds < 10 ? `${seconds.toFixed(1)} s` : `${seconds.toFixed(0)} s`;
+  let minutes = Math.round(seconds / 60);
+  if (minutes < 60) return `${minutes} min`;
+  let hours = Math.floor(minutes / 60);
+  minutes %= 60;
+  if (hours < 10) return `${hours} h ${String(minutes).padStart(2, "0")} m`;
+  if (hours < 48) return `${hours} h`;
+  const days = Math.floor(hours / 24);
+  hours %= 24;
+  return days < 10 ? `${days} d ${String(hours).padStart(2, "0")} h` : `${days.toLocaleString("en")} d`;
+}
+
+export function moment(milliseconds) {
+  return new Date(milliseconds).toISOString().slice(0, 19).replace("T", " ") + " UTC";
+}
+
+/** Return an address that a link may lead to; empty for any other. */
+export function safe(url) {
+  return /^https?:\/\//.test(url) ? url : "";
+}
+
+/** An element with text in it; text is text, never HTML. */
+export function element(name, text = "", attributes = {}) {
+  const made = document.createElement(name);
+  made.textContent = text;
+  for (const [key, value] of Object.entries(attributes)) if (value !== "") made.setAttribute(key, value);
+  return made;
+}
+
+const STALE_SECONDS = 10;
+const line = document.getElementById("fresh");
+let looked = Number(line.dataset.lookedAt), connected = true;
+
+/** Say how fresh what is shown is, with what the server says of it. */
+export function freshen(fresh, isConnected = true) {
+  if (fresh) looked = fresh.looked_at;
+  connected = isConnected;
+  const age = Date.now() / 1000 - looked;
+  const stale = !looked || age > STALE_SECONDS || !connected;
+  const said = !looked ? "no answer from ClickHouse yet" : !connected ? `not connected, data ${duration(age)} old`
+    : stale ? `data ${duration(age)} old: ClickHouse does not answer` : "live";
+  if (line.textContent !== said) line.textContent = said;
+  line.classList.toggle("stale", stale);
+}

@@ -1,0 +1,84 @@
+"""``rapport serve``: the live page and its API, over HTTP."""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import uvicorn
+
+from sinks.dashboard.access import Token
+from sinks.dashboard.app import Served, build
+from streams.config import Brands
+from streams.errors import SettingsError
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+OWN_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
+"""Of this machine. A page without tokens answers to no other name, so that no other site can point its own name here."""
+STOP_SECONDS: Final = 3
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to whoever runs it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def tokens_of(brands: Brands) -> list[Token]:
+    """Return who may see the page."""
+    return [Token(token.name, token.sha256, token.accounts) for token in brands.tokens]
+
+
+def listen(host: str, port: int, tokens: Sequence[Token]) -> socket.socket:
+    """Return a socket to serve on; port 0: any that is free. Raises :class:`SettingsError`."""
+    if not tokens and not is_own(host):
+        raise SettingsError(
+            f"without tokens the page is for this machine alone, and {host} is for others as well",
+            "make one with `rapport token NAME`, put it into rapport.toml, and set RAPPORT_ACCOUNTS_FILE",
+        )
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=512)
+    except OSError as error:
+        raise SettingsError(
+            f"{host}:{port} cannot be listened on ({error.strerror or error})", "give another --port or --host"
+        ) from None
+
+
+def is_own(host: str) -> bool:
+    """Say whether an address can be reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def address(listening: socket.socket) -> str:
+    """Return where a browser finds the page."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def serve(client: "Client", listening: socket.socket, tokens: Sequence[Token], stop: asyncio.Event) -> None:
+    """Serve the page until ``stop`` is set; streams that are open are cut then."""
+    hosts = ("*",) if tokens else OWN_NAMES
+    config = uvicorn.Config(
+        build(Served(client, tokens, hosts)),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    server.should_exit = True
+    await serving

@@ -1,0 +1,137 @@
+"""The page as people have it: in a browser, while posts come in."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Page, expect
+
+from schemas.codec import Record
+from streams.interactions import interaction
+from tests.browser.conftest import Live, living
+
+pytestmark = pytest.mark.slow
+
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+QUICK_SECONDS = 1.0
+"""From a post's publication until people see it."""
+TRIES = 5
+"""On a machine that is busy with other tests not every one is so quick."""
+
+
+async def seen_after(live: Live, page: Page, number: int) -> float:
+    """Write, wait until it is seen, answer, wait until it is gone; return how long the first took."""
+    said = f"Where is order {number}?"
+    started = time.monotonic()
+    await live.write(f"net:order{number}", said)
+    await page.get_by_text(said).wait_for(timeout=20_000)
+    taken = time.monotonic() - started
+    await live.answer(f"net:order{number}")
+    await page.get_by_text(said).wait_for(state="detached", timeout=20_000)
+    return taken
+
+
+async def check_inbox(live: Live) -> None:
+    """A mention is there within a second, and leaves when it is answered."""
+    page = await live.open()
+    await page.get_by_text("live", exact=True).wait_for()
+    await expect(page.locator("#headline")).to_have_text("Nobody is waiting.")
+    taken = [await seen_after(live, page, number) for number in range(TRIES)]
+    assert min(taken) <= QUICK_SECONDS, taken
+    await expect(page.locator("#empty")).to_be_visible()
+    await page.close()
+
+
+async def check_keys(live: Live) -> None:
+    """Everything can be reached by keys; a search and its filters are in the address."""
+    for number, text in enumerate(("first", "<b>second</b>", "third of all")):
+        await live.write(f"net:key{number}", text, url=f"https://net.example/{number}")
+    page = await live.open()
+    await expect(page.locator("#inbox tbody tr[data-key]")).to_have_count(3)
+    for key in "jjk":
+        await page.keyboard.press(key)
+    await expect(page.locator("tr[aria-selected=true]")).to_have_attribute("data-key", "net:acme net:key0")
+    await page.keyboard.press("j")
+    await expect(page.locator("tr[aria-selected=true]")).to_contain_text("<b>second</b>")
+    await page.keyboard.press("/")
+    await page.keyboard.type("third")
+    await expect(page.locator("#inbox tbody tr[data-key]")).to_have_count(1)
+    assert page.url.endswith("/?q=third")
+    await page.reload()
+    await expect(page.locator("#inbox tbody tr[data-key]")).to_have_count(1)
+    await page.locator("select[name=state]").select_option("past target")
+    await expect(page.locator("#headline")).to_have_text("Nobody of these is waiting.")
+    await page.close()
+
+
+async def check_reading(live: Live) -> None:
+    """Who comes while somebody reads further down is announced, and moves nothing; ten thousand rows are few elements."""
+    for number in range(60):
+        await live.plant.publisher.publish(_mention(number))
+    await live.plant.publisher.flush()
+    page = await live.open(viewport={"width": 1200, "height": 600})
+    await expect(page.locator("#waiting-count")).to_have_text("63", timeout=20_000)
+    await page.locator("#inbox").evaluate("box => box.scrollTop = 1000")
+    await live.write("net:late", "I have just come")
+    await expect(page.locator("#news")).to_have_text("1 new", timeout=20_000)
+    assert await page.locator("#inbox").evaluate("box => box.scrollTop") == 1000
+    await page.locator("#news button").click()
+    await expect(page.locator("#news")).to_be_hidden()
+    shown = await page.locator("#inbox tbody tr[data-key]").count()
+    assert shown < 60
+    await page.close()
+
+
+def _mention(number: int) -> Record:
+    at = round(time.time() * 1000)
+    return interaction(
+        kind="mention", id=f"net:many{number}", account="net:acme", author_id=f"person{number}", text=f"I am {number}",
+        conversation_id=f"net:many{number}", published_at=at, received_at=at,
+    )  # fmt: skip
+
+
+async def check_everybody_can_use_it(live: Live) -> None:
+    """No page breaks a rule of WCAG 2.2 AA that can be checked, in the light and in the dark, on a desk and on a phone."""
+    paths = (
+        "/",
+        "/overview",
+        "/accounts/net:acme",
+        "/relationships",
+        "/explain?account=net:acme&metric=within_1h",
+        "/nowhere",
+    )
+    for scheme, size in (("light", {"width": 1280, "height": 800}), ("dark", {"width": 390, "height": 844})):
+        for path in paths:
+            page = await live.open(path, color_scheme=scheme, viewport=size)
+            await page.wait_for_timeout(300)
+            found = await Axe().run(page, options=RULES)
+            assert not found.response["violations"], (path, scheme, found.generate_report())
+            width = await page.evaluate("document.documentElement.scrollWidth")
+            assert width <= size["width"], (path, width)
+            await page.close()
+
+
+async def check_charts(live: Live) -> None:
+    """An account has five charts, each as CSV and as a picture."""
+    page = await live.open("/accounts/net:acme")
+    await expect(page.locator("#charts canvas")).to_have_count(5)
+    for button, ending in (("CSV", ".csv"), ("PNG", ".png")):
+        async with page.expect_download() as download:
+            await page.get_by_role("button", name=button, exact=True).nth(3).click()
+        saved = await download.value
+        assert saved.suggested_filename.endswith(ending)
+        content = await asyncio.to_thread(Path(await saved.path()).read_bytes)
+        assert content.startswith(b"time,") if ending == ".csv" else content.startswith(b"\x89PNG")
+    await page.close()
+
+
+def test_the_page(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path / "data") as live:
+            for check in (check_inbox, check_keys, check_reading, check_charts, check_everybody_can_use_it):
+                await live.plant.watched(check(live))
+                assert [line for line in live.said if "404" not in line] == [], check.__name__
+
+    asyncio.run(story())

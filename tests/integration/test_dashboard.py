@@ -1,0 +1,309 @@
+"""The page and its API over HTTP, on the real engine: what is shown, to whom, and how it is refused."""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from html.parser import HTMLParser
+
+import pytest
+from clickhouse_connect.driver.client import Client
+from fastapi.testclient import TestClient
+
+from sinks.dashboard.access import Rate, Token, new_token
+from sinks.dashboard.app import Served, build
+from sinks.dashboard.people import LISTS
+from streams.connectors.simulator import SimulatorOptions, simulate
+from streams.metrics.targets import DAY, HOUR, MINUTE
+from tests.batch import Partition
+from tests.clickhouse_server import embedded, put, record, refresh
+from tests.told import told
+
+NOW = round(time.time() * 1000) // MINUTE * MINUTE
+HOSTS = ("testserver", "localhost")
+OPTIONS = SimulatorOptions(
+    seed=3, accounts=2, start=NOW - 30 * HOUR, duration=DAY + 6 * HOUR, stories_per_hour=6, deletions=0.05, polls=HOUR
+)
+EVIL = '"><script>alert(1)</script>'
+
+
+def wait_for_look(page: TestClient) -> None:
+    for _ in range(200):
+        if page.get("/api/v1/inbox").json()["fresh"]["looked_at"]:
+            return
+        time.sleep(0.05)
+    raise AssertionError("nobody looked")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """A day of two brands, whose end is now; and one post by somebody with bad intentions."""
+    with embedded(tmp_path_factory.mktemp("clickhouse")) as client:
+        partition, events = Partition(), []
+        for event in simulate(OPTIONS):
+            if event["received_at"] > NOW:
+                break
+            events.append(event)
+            partition.message([event])
+        partition.settle()
+        facts = told(partition.facts)
+        put(client, "interaction", events)
+        for name, rows in (
+            ("turn", facts.turns),
+            ("pane", facts.panes),
+            ("rolling", facts.rolling),
+            ("alert", facts.alerts),
+        ):
+            put(client, name, rows)
+        at = NOW - HOUR
+        put(
+            client,
+            "turn",
+            [record("turn", account="n:evil", turn_id="n:e", contact_id="eve", opened_at=at, due_at=at + 1)],
+        )
+        put(client, "interaction", [
+            record("interaction", account="n:evil", id="n:e", author_id="eve", author_name=EVIL, text=EVIL,
+                   url="javascript:alert(1)", published_at=at, received_at=at),
+        ])  # fmt: skip
+        refresh(client)
+        yield client
+
+
+@pytest.fixture(scope="module")
+def page(world: Client) -> Iterator[TestClient]:
+    with TestClient(build(Served(world, hosts=HOSTS))) as client:
+        wait_for_look(client)
+        yield client
+
+
+def accounts(page: TestClient) -> list[str]:
+    return [row["account"] for row in page.get("/api/v1/accounts").json()["accounts"]]
+
+
+# -- pages ----------------------------------------------------------------------------------------------------------------
+
+
+class Well(HTMLParser):
+    """Looks whether every element that is opened is closed, in order."""
+
+    VOID = frozenset(("meta", "link", "input", "br", "polyline"))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.ids += [value for name, value in attrs if name == "id" and value]
+        if tag not in self.VOID and tag not in ("option", "p", "li"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID and tag not in ("option", "p", "li"):
+            assert self.open.pop() == tag
+
+
+def test_every_page_can_be_read_without_a_script(page: TestClient) -> None:
+    account = accounts(page)[0]
+    paths = ["/", "/?state=past+target&q=order", "/overview", f"/accounts/{account}", "/relationships", "/login"]
+    paths += [f"/accounts/{account}?window=24h&range=7d", f"/relationships?account={account}"]
+    paths += [f"/explain?account={account}&metric={metric}" for metric in ("within_1h", "mentions", "response_p50")]
+    for path in paths:
+        response = page.get(path)
+        assert response.status_code == 200, (path, response.text[-500:])
+        parser = Well()
+        parser.feed(response.text)
+        assert parser.open == [], path
+        assert len(set(parser.ids)) == len(parser.ids), path
+        assert "default-src 'none'" in response.headers["content-security-policy"]
+        assert not re.search(r"<script(?![^>]* src=)|\sstyle=|\son\w+=", response.text), path
+
+
+def test_text_of_a_network_is_text(page: TestClient) -> None:
+    shown = page.get("/?account=n:evil").text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown
+    assert "<script>alert" not in shown
+    assert "javascript:alert" not in shown
+
+
+def test_the_inbox_counts_as_the_turns_do(page: TestClient, world: Client) -> None:
+    waiting = world.query("SELECT count() FROM turns WHERE status = 'open'").result_rows[0][0]
+    assert f'<h1 id="headline">{waiting:,} people are waiting' in page.get("/").text
+    assert waiting > 20
+
+
+def test_what_is_not_there_is_said(page: TestClient) -> None:
+    for path, status in (
+        ("/nowhere", 404),
+        ("/accounts/x:nobody", 404),
+        ("/explain?account=x:nobody&metric=mentions", 404),
+        ("/?state=lost", 422),
+        ("/api/v1/explain?account=x:nobody&metric=mentions", 404),
+        ("/api/v1/relationships?list=enemies", 422),
+        ("/api/v1/inbox?cursor=nonsense", 400),
+        ("/api/v1/turns/n:none?account=n:evil", 404),
+    ):
+        response = page.get(path)
+        assert response.status_code == status, path
+        assert "Traceback" not in response.text
+        if path.startswith("/api"):
+            assert response.json()["error"]
+        else:
+            assert 'role="alert"' in response.text
+
+
+# -- API ------------------------------------------------------------------------------------------------------------------
+
+
+def test_pages_of_the_inbox_are_all_of_it(page: TestClient) -> None:
+    whole = page.get("/api/v1/inbox", params={"limit": 10_000}).json()
+    found, cursor = [], ""
+    while True:
+        part = page.get("/api/v1/inbox", params={"limit": 7, "cursor": cursor}).json()
+        found += part["items"]
+        cursor = part["next"]
+        if not cursor:
+            break
+    assert found == whole["items"]
+    assert whole["next"] == ""
+    assert found == sorted(found, key=lambda item: (item["due_at"], item["account"], item["turn_id"]))
+    item = found[0]
+    assert page.get(f"/api/v1/turns/{item['turn_id']}", params={"account": item["account"]}).json() == item
+    of_one = page.get("/api/v1/inbox", params={"limit": 10_000, "account": item["account"]}).json()["items"]
+    assert of_one == [other for other in found if other["account"] == item["account"]]
+
+
+def test_what_has_not_changed_is_not_sent_again(page: TestClient) -> None:
+    first = page.get("/api/v1/inbox", params={"account": "n:evil"})
+    again = page.get("/api/v1/inbox", params={"account": "n:evil"}, headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    other = page.get("/api/v1/inbox", headers={"If-None-Match": first.headers["etag"]})
+    assert other.status_code == 200
+
+
+def test_figures_are_those_of_clickhouse(page: TestClient, world: Client) -> None:
+    account = accounts(page)[0]
+    rows = page.get(f"/api/v1/accounts/{account}/metrics", params={"window": "1h"}).json()["rows"]
+    query = """SELECT mentions, response_p50 FROM rolling WHERE account = {account:String} AND window = '1h'
+        AND as_of > now64(3, 'UTC') - INTERVAL 24 HOUR ORDER BY as_of"""
+    assert [(row["mentions"], row["response_p50"]) for row in rows] == [
+        *map(tuple, world.query(query, {"account": account}).result_rows)
+    ]
+    assert len(rows) > 10
+    for name in LISTS:
+        people = page.get("/api/v1/relationships", params={"list": name, "limit": 1000}).json()["people"]
+        assert len(people) == world.query(f"SELECT count() FROM {name}").result_rows[0][0]
+    assert page.get("/api/v1/relationships", params={"list": "cohorts"}).json()["people"]
+
+
+def test_the_api_says_what_it_is(page: TestClient) -> None:
+    described = page.get("/api/v1/openapi.json").json()
+    assert described["openapi"].startswith("3.1")
+    assert {
+        "/api/v1/accounts",
+        "/api/v1/accounts/{account}/metrics",
+        "/api/v1/inbox",
+        "/api/v1/inbox/events",
+        "/api/v1/turns/{turn_id}",
+        "/api/v1/relationships",
+        "/api/v1/explain",
+        "/api/v1/catalogue",
+    } == set(described["paths"])
+    assert len(page.get("/api/v1/catalogue").json()["metrics"]) > 100
+
+
+# -- who may see it -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def guarded(world: Client) -> Iterator[tuple[TestClient, str, str]]:
+    """A page with two tokens: one for everything, one for one account."""
+    (every, hashed), (one, hashed_one) = new_token(), new_token()
+    tokens = (Token("all", hashed), Token("one", hashed_one, ("n:ev*",)))
+    with TestClient(build(Served(world, tokens, HOSTS))) as client:
+        client.headers["authorization"] = f"Bearer {every}"
+        wait_for_look(client)
+        del client.headers["authorization"]
+        yield client, every, one
+
+
+def test_without_a_token_nothing_is_shown(guarded: tuple[TestClient, str, str]) -> None:
+    page, *_ = guarded
+    for path in ("/api/v1/inbox", "/api/v1/inbox/events", "/api/v1/openapi.json", "/api/v1/accounts"):
+        assert page.get(path).status_code == 401
+        assert page.get(path, headers={"Authorization": "Bearer rapport_wrong"}).status_code == 401
+    for path in ("/", "/overview", "/accounts/n:evil", "/nowhere"):
+        response = page.get(path, follow_redirects=False)
+        assert (response.status_code, response.headers["location"]) == (303, "/login")
+    assert page.get("/login").status_code == page.get("/static/page.css").status_code == 200
+
+
+def test_a_token_shows_its_accounts_and_no_others(guarded: tuple[TestClient, str, str]) -> None:
+    page, every, one = guarded
+
+    def asked(path: str, token: str, **parameters: str) -> dict[str, list[dict[str, str]]]:
+        response = page.get(path, params=parameters, headers={"Authorization": f"Bearer {token}"})
+        return response.json() if response.status_code == 200 else {}
+
+    def seen(token: str) -> set[str]:
+        found = {item["account"] for item in asked("/api/v1/inbox", token, limit="10000")["items"]}
+        found |= {row["account"] for row in asked("/api/v1/accounts", token)["accounts"]}
+        for name in LISTS:
+            found |= {row["account"] for row in asked("/api/v1/relationships", token, list=name)["people"]}
+        return found
+
+    assert seen(one) == {"n:evil"}
+    others = seen(every) - {"n:evil"}
+    assert len(others) == 2
+    for account in others:
+        assert asked(f"/api/v1/accounts/{account}/metrics", every)
+        assert not asked(f"/api/v1/accounts/{account}/metrics", one)
+        assert not asked("/api/v1/explain", one, account=account, metric="mentions")
+
+
+def test_a_browser_logs_in_and_out(guarded: tuple[TestClient, str, str]) -> None:
+    page, every, _ = guarded
+    wrong = page.post("/login", data={"token": "rapport_wrong"})
+    assert wrong.status_code == 401
+    assert "Nobody has this token" in wrong.text
+    right = page.post("/login", data={"token": every}, follow_redirects=False)
+    cookie = right.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=strict" in cookie
+    assert page.get("/").status_code == 200
+    assert "Log out" in page.get("/").text
+    page.post("/logout")
+    page.cookies.clear()
+    assert page.get("/", follow_redirects=False).status_code == 303
+
+
+def test_another_site_can_do_nothing(guarded: tuple[TestClient, str, str]) -> None:
+    page, every, _ = guarded
+    for origin, status in (("https://evil.example", 403), ("http://testserver", 303), ("null", 403)):
+        sent = page.post("/login", data={"token": every}, headers={"Origin": origin}, follow_redirects=False)
+        assert sent.status_code == status
+    assert page.get("/login", headers={"Host": "evil.example"}).status_code == 400
+
+
+def test_whoever_asks_too_often_waits() -> None:
+    now = [0.0]
+    rate = Rate(3, 2, lambda: now[0])
+    assert [rate.wait("ann") for _ in range(4)] == [0, 0, 0, 0.5]
+    assert rate.wait("bob") == 0
+    now[0] = 0.5
+    assert [rate.wait("ann"), rate.wait("ann")] == [0, 0.5]
+
+
+def test_guesses_at_tokens_are_few(world: Client) -> None:
+    with TestClient(build(Served(world, (Token("all", "0" * 64),), HOSTS))) as page:
+        found = [page.post("/login", data={"token": f"guess {n}"}).status_code for n in range(12)]
+    assert found == [401] * 10 + [429] * 2
+
+
+def test_a_token_is_kept_as_a_hash_alone() -> None:
+    token, hashed = new_token()
+    assert token not in hashed
+    assert len(token) > 40
+    assert json.dumps(Token("x", hashed, ("a:*", "b.c:1")).expression) == '"^(?:a:.*|b\\\\.c:1)$"'
+    allowed = Token("x", hashed, ("a:*", "b.c:1")).allows
+    assert [allowed(name) for name in ("a:1", "b.c:1", "bxc:1", "b.c:12", "xa:1", "")] == [True, True, *[False] * 4]
