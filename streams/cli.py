@@ -1,7 +1,6 @@
 """The command ``rapport``. Every error is one line, "what is wrong: what to do", and exit 2."""
 
 import asyncio
-import json
 import os
 import signal
 import sys
@@ -9,35 +8,28 @@ from collections.abc import Coroutine
 from enum import StrEnum
 from pathlib import Path
 from threading import Timer
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from aiokafka.errors import KafkaError
 from clickhouse_connect.driver.exceptions import Error
-from rich.console import Console
 
 from schemas.access import Role, commands
-from sinks.clickhouse import explanation
 from sinks.clickhouse.campaigns import Campaign, name_campaigns
 from sinks.clickhouse.connection import connect
 from sinks.clickhouse.migrate import migrate as migrate_tables
 from sinks.clickhouse.migrate import pending
 from sinks.clickhouse.sink import Plan, run_sink
-from sinks.dashboard.access import new_token
 from streams import demo as demonstration
-from streams import embedded as plant
-from streams import explaining, kafka, telemetry, terminal
+from streams import kafka, questions, telemetry, terminal
 from streams.app import run_worker
 from streams.config import Settings, load_brands, load_settings
 from streams.connection import kafka_options
 from streams.errors import EXIT_INTERRUPTED, EXIT_RESTART, EXIT_USAGE, RapportError, SettingsError, broker_refusal
 from streams.metrics.fold import Fold
+from streams.options import BrokersOption, ClickHouseOption, EmbeddedOption, client_of, console, settings_of
 from streams.replaying import Request, replay_embedded, replay_into
-from streams.reporting import report as reporting
-from streams.reporting import written
-from streams.reporting.page import html
 from streams.revenue import revenue_embedded, revenue_into
-from streams.serving import address, listen, serve, tokens_of
 
 STOP_SECONDS = 9.0
 """A sink that is asked to stop takes no longer: what is not committed then is read again by the next one."""
@@ -54,40 +46,12 @@ topics_app = typer.Typer(help="Create the topics, or say what is wrong with them
 app.add_typer(topics_app, name="topics")
 
 
-class _Console(Console):
-    """A console that says that nobody reads it any more, where rich would end the process in the middle of its work."""
-
-    def on_broken_pipe(self) -> NoReturn:
-        raise BrokenPipeError
-
-
-console = _Console()
-
-
 class Format(StrEnum):
     """File formats of a replay; README.md and streams/connectors/README.md say what is in them."""
 
     TWCS = "twcs"
     PAIRS = "pairs"
     JSONL = "jsonl"
-
-
-class ReportFormat(StrEnum):
-    """How a report is written."""
-
-    TERMINAL = "terminal"
-    MARKDOWN = "markdown"
-    HTML = "html"
-    CSV = "csv"
-
-
-EmbeddedOption = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Use the embedded ClickHouse in DIR instead of a server.")
-]
-BrokersOption = Annotated[str | None, typer.Option(metavar="HOST:PORT,…", help="Kafka; RAPPORT_BROKERS unless given.")]
-ClickHouseOption = Annotated[
-    str | None, typer.Option(metavar="URL", help="ClickHouse; RAPPORT_CLICKHOUSE unless given.")
-]
 
 
 @app.command()
@@ -130,7 +94,7 @@ def replay(  # noqa: PLR0913, PLR0917 - they are the command's options
         raise SettingsError("--embedded brings its own Kafka and ClickHouse", "leave out --brokers and --clickhouse")
     names = [name.strip() for name in accounts.split(",")] if accounts else None
     request = Request(file, format.value, terminal.pace(speed), names)
-    settings = _settings(brokers, clickhouse)
+    settings = settings_of(brokers, clickhouse)
     _run(replay_embedded(request, settings, embedded, console) if embedded else replay_into(request, settings, console))
 
 
@@ -160,7 +124,7 @@ def revenue(
     """  # noqa: D301 - what typer looks for is the character
     if embedded and (brokers or clickhouse):
         raise SettingsError("--embedded brings its own Kafka and ClickHouse", "leave out --brokers and --clickhouse")
-    settings = _settings(brokers, clickhouse)
+    settings = settings_of(brokers, clickhouse)
     _run(revenue_embedded(file, settings, embedded, console) if embedded else revenue_into(file, settings, console))
 
 
@@ -242,131 +206,13 @@ def migrate(embedded: EmbeddedOption = None, clickhouse: ClickHouseOption = None
         Campaign(name, it.bare_hashtags, it.links, it.curators, it.accounts, it.since, it.until)
         for name, it in load_brands(file).campaigns.items()
     ]
-    client = _client(embedded, clickhouse)
+    client = client_of(embedded, clickhouse)
     applied = migrate_tables(client)
     if file is not None:
         name_campaigns(client, campaigns)
     client.close()
     for name in applied or ["nothing to do"]:
         console.print(name, highlight=False)
-
-
-@app.command()
-def sql(
-    query: Annotated[str, typer.Argument(help="A ClickHouse query; `SHOW TABLES` lists what there is.")],
-    embedded: EmbeddedOption = None,
-    clickhouse: ClickHouseOption = None,
-    format: Annotated[  # noqa: A002 - the option's name
-        str, typer.Option(help="Any of ClickHouse's formats: PrettyCompact, CSVWithNames, JSONEachRow, …")
-    ] = "PrettyCompact",
-) -> None:
-    """Ask ClickHouse: turns, panes, rolling, alerts, interactions, account_responsiveness(from=…, to=…) and others."""
-    client = _client(embedded, clickhouse)
-    sys.stdout.write(terminal.answer(client, query, format))
-    client.close()
-
-
-@app.command()
-def report(  # noqa: PLR0913, PLR0917 - they are the command's options
-    start: Annotated[
-        str | None,
-        typer.Option("--from", metavar="TIME", help="When the period begins; --days before its end unless given."),
-    ] = None,
-    end: Annotated[
-        str | None, typer.Option("--to", metavar="TIME", help="When it ends; now, or where what was replayed ends.")
-    ] = None,
-    days: Annotated[float, typer.Option(min=0.01, help="How long it is.")] = 7.0,
-    campaign: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Of a campaign of rapport.toml alone; its own time unless given."),
-    ] = None,
-    format: Annotated[ReportFormat, typer.Option(help="How it is written.")] = ReportFormat.TERMINAL,  # noqa: A002
-    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it to FILE.")] = None,
-    embedded: EmbeddedOption = None,
-    clickhouse: ClickHouseOption = None,
-) -> None:
-    """Say how well each account listened and answered in a period, and what changed most since the one before.
-
-    With --campaign, in its conversations, and how these differ from all others in the same time.
-    """
-    since, until = (
-        None if time is None else terminal.moment(time, option) for time, option in ((start, "--from"), (end, "--to"))
-    )
-    client = _client(embedded, clickhouse)
-    if campaign is None:
-        period = reporting.period_of(client, since, until, days)
-    else:
-        period = reporting.campaign_of(client, campaign, since, until)
-    found = reporting.report(client, period)
-    client.close()
-    if format is ReportFormat.TERMINAL and output is None:
-        console.print(written.terminal(found))
-        return
-    text = {ReportFormat.HTML: html, ReportFormat.CSV: written.table}.get(format, written.markdown)(found)
-    if output is None:
-        sys.stdout.write(text)
-    else:
-        _write(output, text)
-
-
-@app.command()
-def explain(  # noqa: PLR0913, PLR0917 - they are the command's options
-    account: Annotated[str, typer.Argument(help="The account, network:account_id.")],
-    metric: Annotated[str, typer.Argument(help="A column of `rolling`: response_rate, within_1h, unanswered, …")],
-    window: Annotated[str, typer.Option(metavar="5m|1h|24h", help="The window.")] = "24h",
-    at: Annotated[str | None, typer.Option(metavar="TIME", help="As it was then; now unless given.")] = None,
-    posts: Annotated[int, typer.Option(min=0, max=1000, help="Show so many posts of each part.")] = 5,
-    embedded: EmbeddedOption = None,
-    clickhouse: ClickHouseOption = None,
-) -> None:
-    """Say why a number is what it is: its definition, what it is made of, and the posts behind it."""
-    then = None if at is None else terminal.moment(at, "--at")
-    client = _client(embedded, clickhouse)
-    question = explanation.Question(account, metric, window, then, posts)
-    console.print(explaining.explained(explanation.explain(client, question)))
-    client.close()
-
-
-@app.command("serve")
-def serve_page(
-    host: Annotated[
-        str, typer.Option(help="Address to listen on; any but this machine's own needs tokens.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0: any that is free.")] = 8080,
-    embedded: EmbeddedOption = None,
-    clickhouse: ClickHouseOption = None,
-) -> None:
-    """Serve the live page: who is waiting now, how every account does, who its people are; and the same as JSON."""
-    settings = _settings(None, clickhouse)
-    telemetry.configure_logging(settings.log_level)
-    tokens = tokens_of(load_brands(settings.accounts_file))
-    client = _client(embedded, clickhouse)
-    listening = listen(host, port, tokens)
-    console.print(f"The page is at {address(listening)}; Ctrl-C ends it.", highlight=False, soft_wrap=True)
-    _run(_serve(client, listening, tokens))
-    client.close()
-
-
-async def _serve(client: Any, listening: Any, tokens: Any) -> None:  # noqa: ANN401 - clickhouse_connect's, and the two beside it
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await serve(client, listening, tokens, stop)
-
-
-@app.command()
-def token(
-    name: Annotated[str, typer.Argument(help="Whose it is to be.")],
-    accounts: Annotated[
-        str, typer.Option(metavar="ACCOUNT,…", help="The accounts that may be seen with it; * stands for anything.")
-    ] = "*",
-) -> None:
-    """Make a token for the page and its API, and say what to write into rapport.toml."""
-    made, hashed = new_token()
-    patterns = json.dumps([pattern.strip() for pattern in accounts.split(",") if pattern.strip()])
-    console.print("The token, shown this once:", made, highlight=False, soft_wrap=True)
-    lines = f'[[tokens]]\nname = {json.dumps(name)}\nsha256 = "{hashed}"\naccounts = {patterns}'
-    console.print(f"\nFor rapport.toml:\n\n{lines}", highlight=False, soft_wrap=True, markup=False)
 
 
 @app.command()
@@ -391,31 +237,8 @@ def check() -> None:
     _findings(problems, "settings, brokers, topics and tables are as they should be")
 
 
-def _write(file: Path, text: str) -> None:
-    try:
-        file.write_text(text, "utf-8")
-    except OSError as error:
-        raise SettingsError(f"{file} cannot be written ({error.strerror})", "give another --output") from None
-
-
-def _settings(brokers: str | None, clickhouse: str | None) -> Settings:
-    if clickhouse and "@" in clickhouse and ":" in clickhouse.rpartition("@")[0].partition("://")[2]:
-        raise SettingsError(
-            "a password in --clickhouse can be read by everybody on this machine",
-            "leave it out, and set RAPPORT_CLICKHOUSE_PASSWORD",
-        )
-    given = {"brokers": brokers, "clickhouse": clickhouse}
-    return load_settings(**{name: value for name, value in given.items() if value is not None})
-
-
-def _client(embedded: Path | None, clickhouse: str | None) -> Any:  # noqa: ANN401 - clickhouse_connect's
-    if embedded and clickhouse:
-        raise SettingsError("--embedded and --clickhouse name two places", "leave one out")
-    if embedded is None:
-        return connect(*_settings(None, clickhouse).clickhouse_server)
-    if not embedded.exists():
-        raise SettingsError(f"there is nothing in {embedded}", "fill it with `rapport replay … --embedded DIR`")
-    return connect(plant.target(embedded))
+for command in (questions.sql, questions.report, questions.explain, questions.serve, questions.token):
+    app.command()(command)
 
 
 def _findings(problems: list[str], otherwise: str) -> None:
