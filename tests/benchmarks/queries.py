@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -19,15 +20,19 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from deploy.grafana.dashboards import ACCOUNT, BRANDS, RELATIONSHIPS
 from sinks.clickhouse import queries
 from sinks.clickhouse.campaigns import Campaign, name_campaigns
 from sinks.clickhouse.connection import EMBEDDED, connect
 from sinks.clickhouse.explanation import Question, explain
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.queries import Period
+from sinks.dashboard.inbox import AT_ONCE, MOST
+from sinks.dashboard.people import LISTS, people
 from streams.reporting.page import html
 from streams.reporting.report import report
 from tests.clickhouse_server import refresh
+from tests.grafana import asked
 
 DAYS: Final = 90
 OF_ACCOUNT: Final = 10_000
@@ -70,7 +75,8 @@ STATEMENTS: Final = (
     WITH number AS pair, {_PAIR}
     SELECT
         account, concat('n:', toString(2 * pair)), contact, concat('n:', toString(2 * pair)), at,
-        if(answered, 'answered', 'expired'), if(answered, at + toIntervalMillisecond(wait), NULL),
+        multiIf(answered, 'answered', r2 * {{days:UInt32}} > {{days:UInt32}} - 7, 'open', 'expired'),
+        if(answered, at + toIntervalMillisecond(wait), NULL),
         if(answered, concat('n:', toString(2 * pair + 1)), ''), if(answered, wait / 1000, NULL) AS seconds, seconds,
         at + INTERVAL 1 HOUR, if(answered AND wait <= 3600000, 'met', 'missed'), 1
     FROM numbers(intDiv({{events:UInt64}}, 2))""",
@@ -123,6 +129,11 @@ def questions(client: Client) -> dict[str, Callable[[], object]]:
             report(client, replace(month, campaign="summer"))
         ),
         "its figures alone, 28 days": lambda: queries.period(client, month),
+        "the page: a look at who waits": lambda: queries.waiting(client, MOST),
+        "the page: what 500 of them say": lambda: queries.openers(client, queries.waiting(client, AT_ONCE)),
+        "the page: all accounts": lambda: queries.overview(client),
+        "the page: an account's charts, 28 days": lambda: queries.course(client, BUSIEST, "1h", month.start, month.end),
+        "the page: an account's people": lambda: [people(client, name, ".*", BUSIEST, 50) for name in LISTS],
         "rapport explain, 24 h": lambda: explain(client, Question(BUSIEST, "within_1h")),
         "account_responsiveness, 28 days": ask("account_responsiveness({period})"),
         "campaign_account_responsiveness, 28 days": ask(
@@ -139,6 +150,29 @@ def questions(client: Client) -> dict[str, Callable[[], object]]:
         "cohorts, all": ask("cohorts"),
         "opt_outs, all": ask("opt_outs"),
     }
+
+
+def panels(client: Client) -> dict[str, Callable[[], object]]:
+    """Return what Grafana's dashboards ask about their last 24 hours and 7 days, by panel."""
+    end, asks = START + timedelta(days=DAYS), dict[str, Callable[[], object]]()
+    for days in (1, 7):
+        for name, specs in (("brands", BRANDS), ("one account", ACCOUNT), ("relationships", RELATIONSHIPS)):
+            for panel in specs:
+                for number, sql in enumerate(panel.asks):
+                    chosen = [BUSIEST] if "account = ${account" in sql else []
+                    query = asked(sql, end - timedelta(days=days), end, chosen)
+                    asks[f"{name}, {panel.title}, {days} d, query {number + 1}"] = partial(client.query, query)
+    return asks
+
+
+def quickest(question: Callable[[], object]) -> tuple[float, float]:
+    """Return the best of some tries, and the first, in seconds."""
+    taken = []
+    for _ in range(TIMES):
+        began = time.monotonic()
+        question()
+        taken.append(time.monotonic() - began)
+    return min(taken), taken[0]
 
 
 def main(events: Annotated[int, typer.Option(min=1_000, help="Interactions.")] = 10_000_000) -> None:
@@ -160,14 +194,16 @@ def main(events: Annotated[int, typer.Option(min=1_000, help="Interactions.")] =
         table.add_column("best of three", justify="right")
         table.add_column("first", justify="right")
         for name, question in questions(client).items():
-            taken = []
-            for _ in range(TIMES):
-                began = time.monotonic()
-                question()
-                taken.append(time.monotonic() - began)
-            table.add_row(name, f"{min(taken):.2f}", f"{taken[0]:.2f}")
-            console.print(f"  {name}: {min(taken):.2f} s")
+            best, first = quickest(question)
+            table.add_row(name, f"{best:.2f}", f"{first:.2f}")
+            console.print(f"  {name}: {best:.2f} s")
         console.print(table)
+        taken = sorted((quickest(question)[0], name) for name, question in panels(client).items())
+        slowest = ", ".join(f"{name} {seconds:.2f} s" for seconds, name in reversed(taken[-3:]))
+        half, most = (taken[int(share * (len(taken) - 1))][0] for share in (0.5, 0.95))
+        console.print(
+            f"{len(taken)} queries of dashboards: half within {half:.3f} s, 95 % within {most:.3f} s; {slowest}"
+        )
         client.close()
 
 
