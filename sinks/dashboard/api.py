@@ -28,6 +28,10 @@ RANGES: Final[Mapping[str, timedelta]] = {
 }
 """How far back a course goes."""
 
+TOLD_SPIKES: Final = 5
+"""The latest; finding what one was about takes a while."""
+TERMS: Final = 5
+
 Window = Literal["5m", "1h", "24h"]
 Range = Literal["6h", "24h", "7d", "28d"]
 _encode: Final = msgspec.json.Encoder().encode
@@ -106,6 +110,17 @@ def router(inbox: Inbox, client: Any) -> APIRouter:  # noqa: ANN401, C901 - clic
         end = datetime.now(UTC) - timedelta(weeks=weeks_ago)
         rows = queries.course(client, account, window, end - RANGES[span], end)
         return answer(request, {"account": account, "window": window, "rows": rows})
+
+    @routes.get("/accounts/{account}/spikes", summary="When far more happened than is usual, and what it was about")
+    def _spikes(
+        request: Request, token: Reader, account: str, span: Annotated[Range, Query(alias="range")] = "24h"
+    ) -> Response:
+        see(token, account)
+        end = datetime.now(UTC)
+        rows = queries.spikes(client, account, end - RANGES[span], end)
+        for row in rows[:TOLD_SPIKES]:
+            row["terms"] = queries.terms(client, account, row["began_at"], row["ended_at"] or end, TERMS)
+        return answer(request, {"account": account, "spikes": rows[:TOLD_SPIKES]})
 
     @routes.get("/explain", summary="Why a number is what it is")
     def _explain(  # noqa: PLR0913, PLR0917 - they are what is asked

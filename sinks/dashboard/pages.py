@@ -136,6 +136,7 @@ class Pages:
             row=rows[0],
             before=rows[1],
             sections={section: [metrics()[name] for name in names] for section, names in SHOWN.items()},
+            spikes=queries.spikes(self._client, account, now - RANGES[span], now),
             headline=_headline(self._client, account, now),
             windows=WINDOWS,
             ranges=[*RANGES],

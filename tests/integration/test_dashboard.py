@@ -65,6 +65,15 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
             record("interaction", account="n:evil", id="n:e", author_id="eve", author_name=EVIL, text=EVIL,
                    url="javascript:alert(1)", published_at=at, received_at=at),
         ])  # fmt: skip
+        put(client, "interaction", [
+            record("interaction", account="n:evil", id=f"n:r{n}", text="refund!", published_at=NOW - n, received_at=NOW)
+            for n in (1, 2)
+        ])  # fmt: skip
+        put(client, "rolling", [record("rolling", account="n:evil", as_of=NOW - MINUTE)])
+        put(client, "alert", [
+            record("alert", account="n:evil", alert_id="spike:mentions:1", kind="spike", subject="mentions",
+                   due_at=NOW - 10 * MINUTE, fired_at=NOW, value=3.0, baseline=1.0, spread=1.0),
+        ])  # fmt: skip
         refresh(client)
         yield client
 
@@ -196,12 +205,24 @@ def test_figures_are_those_of_clickhouse(page: TestClient, world: Client) -> Non
     assert page.get("/api/v1/relationships", params={"list": "cohorts"}).json()["people"]
 
 
+def test_a_spike_is_told_with_what_it_is_about(page: TestClient) -> None:
+    shown = page.get("/accounts/n:evil").text
+    assert "3 mentions in 15 minutes, usually 1" in shown
+    assert "still on" in shown
+    (spike,) = page.get("/api/v1/accounts/n:evil/spikes").json()["spikes"]
+    assert (spike["series"], spike["value"]) == ("mentions", 3)
+    assert [term["term"] for term in spike["terms"]] == ["refund"]
+    assert len(spike["terms"][0]["examples"]) == 2
+    assert page.get("/api/v1/accounts/x:nobody/spikes").json()["spikes"] == []
+
+
 def test_the_api_says_what_it_is(page: TestClient) -> None:
     described = page.get("/api/v1/openapi.json").json()
     assert described["openapi"].startswith("3.1")
     assert {
         "/api/v1/accounts",
         "/api/v1/accounts/{account}/metrics",
+        "/api/v1/accounts/{account}/spikes",
         "/api/v1/inbox",
         "/api/v1/inbox/events",
         "/api/v1/turns/{turn_id}",

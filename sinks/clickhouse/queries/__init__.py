@@ -142,6 +142,25 @@ def standing(client: Client, account: str, window: str, at: datetime) -> dict[st
     return next(iter(found.named_results()), None)
 
 
+def spikes(client: Client, account: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
+    """Return an account's rows of ``spikes`` that began in start ≤ time < end, the latest first."""
+    query = """
+        SELECT * FROM spikes
+        WHERE account = {account:String} AND began_at >= {from:DateTime64(3, 'UTC')} AND began_at < {to:DateTime64(3, 'UTC')}
+        ORDER BY began_at DESC, series"""
+    return list(client.query(query, parameters={"account": account, "from": start, "to": end}).named_results())
+
+
+def terms(client: Client, account: str, start: datetime, end: datetime, limit: int) -> list[dict[str, Any]]:
+    """Return what stands out in an account's mentions of start ≤ time < end, first what does most: rows of ``spike_terms``."""
+    query = """
+        SELECT term, posts, z, examples
+        FROM spike_terms(account = {account:String}, from = {from:DateTime64(3, 'UTC')}, to = {to:DateTime64(3, 'UTC')})
+        LIMIT {limit:UInt32}"""
+    given = {"account": account, "from": start, "to": end, "limit": limit}
+    return list(client.query(query, parameters=given).named_results())
+
+
 def newest(client: Client) -> datetime | None:
     """Return when the newest event of the last day was received; None if there is none."""
     query = (

@@ -39,6 +39,37 @@ function aligned(now, before, lines) {
   return [times, values(earlier, lines[0][0]), ...lines.map(([name]) => values(current, name))];
 }
 
+const marks = [...document.querySelectorAll("#spikes li")];
+
+/** Draw a line where a spike began. */
+function mark(plot) {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  ctx.strokeStyle = getComputedStyle(document.documentElement).getPropertyValue("--second");
+  for (const { dataset } of marks) {
+    const x = plot.valToPos(Number(dataset.began), "x", true);
+    if (x < bbox.left || x > bbox.left + bbox.width) continue;
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+  }
+  ctx.restore();
+}
+
+/** Say what spikes were about, beside each. */
+async function tell() {
+  if (!marks.length) return;
+  const response = await fetch(`/api/v1/accounts/${encodeURIComponent(account)}/spikes?range=${range}`);
+  if (!response.ok) return;
+  for (const spike of (await response.json()).spikes) {
+    const line = marks.find(({ dataset }) => Number(dataset.began) * 1000 === Date.parse(spike.began_at) && dataset.series === spike.series);
+    if (!line || !spike.terms.length) continue;
+    line.append(" · what stands out: ", spike.terms.map((term) => term.term).join(", "));
+    line.title = spike.terms.map((term) => `${term.term}: ${term.examples.map((post) => post.text).join(" | ")}`).join("\n");
+  }
+}
+
 function draw(chart, now, before) {
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
   const figure = element("figure"), caption = element("figcaption");
@@ -53,6 +84,7 @@ function draw(chart, now, before) {
   const options = {
     width: figure.clientWidth, height: 200, tzDate: (time) => uPlot.tzDate(new Date(time * 1000), "Etc/UTC"),
     cursor: { sync: { key: "account" } },
+    hooks: { draw: [mark] },
     scales: { y: { range: (_, low, high) => [0, chart.top ?? (Math.max(high, 1) || 1)] } },
     axes: [{ ...axis, values: (_, ticks) => ticks.map(clock) }, { ...axis, size: 70, values: (_, ticks) => ticks.map(chart.say) }],
     series: [
@@ -85,4 +117,5 @@ try {
 } catch (error) {
   place.append(element("p", `The charts cannot be drawn: ${error.message}`, { role: "alert" }));
 }
+tell();
 document.getElementById("choose").addEventListener("change", (event) => event.currentTarget.requestSubmit());
