@@ -25,6 +25,8 @@ class Role(StrEnum):
     """`rapport revenue`: publishes orders, and looks how far the sink has come."""
     WORKER = "worker"
     SINK = "sink"
+    NOTIFIER = "notifier"
+    """`rapport notify`: tells people about alerts, and takes what they say to that."""
     ADMINISTRATOR = "administrator"
     """`rapport topics apply`, `rapport topics check`, `rapport check`."""
 
@@ -65,6 +67,10 @@ def _grants(role: Role, topics: Catalogue) -> Iterator[Grant]:
             yield from _on("Read", *topics.facts)
             yield from _on("Write", topics.dead_letters)
             yield Grant("Read", "group", topics.sink_group)
+        case Role.NOTIFIER:
+            yield from _on("Read", topics.alerts, topics.notification_commands, topics.notification_groups)
+            yield from _on("Write", topics.notification_commands, topics.notification_groups, topics.dead_letters)
+            yield Grant("Read", "group", topics.notifier_group)
         case Role.ADMINISTRATOR:
             for operation in ("Create", "Describe", "DescribeConfigs"):
                 yield from _on(operation, *topics.all)

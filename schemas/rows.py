@@ -349,6 +349,44 @@ def interaction(
     return out.getvalue()
 
 
+def notification_command(
+    account: str,
+    alert_id: str,
+    action: str,
+    until: int,
+    by: str,
+    at: int,
+) -> bytes:
+    """Return one record."""
+    out = BytesWriter()
+    write_string(out, account)
+    write_string(out, alert_id)
+    write_string(out, action)
+    write_long(out, until)
+    write_string(out, by)
+    write_long(out, at)
+    return out.getvalue()
+
+
+def notification_group(
+    account: str,
+    route: str,
+    alerts_offset: int,
+    commands_offset: int,
+    layout: int,
+    state: bytes,
+) -> bytes:
+    """Return one record."""
+    out = BytesWriter()
+    write_string(out, account)
+    write_string(out, route)
+    write_long(out, alerts_offset)
+    write_long(out, commands_offset)
+    write_long(out, layout)
+    write_bytes(out, state)
+    return out.getvalue()
+
+
 def pane(
     account: str,
     minute: int,
@@ -650,6 +688,8 @@ WRITERS: Final[Mapping[str, Callable[..., bytes]]] = {
     "checkpoint": checkpoint,
     "dead_letter": dead_letter,
     "interaction": interaction,
+    "notification_command": notification_command,
+    "notification_group": notification_group,
     "pane": pane,
     "revenue": revenue,
     "rolling": rolling,

@@ -6,6 +6,8 @@ from typing import Final
 
 DAY: Final = 86_400_000  # ms
 MEBIBYTE: Final = 1 << 20
+LARGEST_GROUP: Final = 16 * MEBIBYTE
+"""What the message of one group of alerts may take, in bytes."""
 LARGEST_CHECKPOINT: Final = 64 * MEBIBYTE
 """What the message of one account's state may take, in bytes."""
 
@@ -69,6 +71,17 @@ class Catalogue:
         return Topic(f"{self.prefix}.alerts", "alert", "none; partition = input partition", _kept(7))
 
     @property
+    def notification_commands(self) -> Topic:
+        """What people want of alerts: that they are acknowledged, snoozed or silent. Partitioned as alerts are."""
+        return Topic(f"{self.prefix}.notification-commands", "notification_command", "the account", _kept(7))
+
+    @property
+    def notification_groups(self) -> Topic:
+        """What the notifiers know: who was told what (docs/alerts.md). Compaction waits, as for checkpoints."""
+        config = {**self.checkpoints.config, "max.message.bytes": str(LARGEST_GROUP)}
+        return Topic(f"{self.notifier_group}-groups", "notification_group", "account + route + epoch, or epoch", config)
+
+    @property
     def revenue(self) -> Topic:
         """What contacts bought, where somebody tells: few, and in no order, since the highest version stands."""
         return Topic(f"{self.prefix}.revenue", "revenue", "none", _kept(7), 1)
@@ -109,7 +122,8 @@ class Catalogue:
     @property
     def all(self) -> tuple[Topic, ...]:
         """Every topic, in the order the data takes."""
-        return (*self.facts[:-1], self.checkpoints, self.dead_letters)
+        notifier = (self.notification_commands, self.notification_groups)
+        return (*self.facts[:-1], self.checkpoints, *notifier, self.dead_letters)
 
     @property
     def worker_group(self) -> str:
@@ -120,3 +134,8 @@ class Catalogue:
     def sink_group(self) -> str:
         """The sink's consumer group."""
         return f"{self.prefix}-sink"
+
+    @property
+    def notifier_group(self) -> str:
+        """The notifier's consumer group."""
+        return f"{self.prefix}-notifier"

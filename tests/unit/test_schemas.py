@@ -22,7 +22,18 @@ from streams.interactions import interaction
 
 EXAMPLES = Path(codec.__file__).parent / "examples"
 ALL = [schema for schemas in codec.versions().values() for schema in schemas]
-NAMES = ["alert", "checkpoint", "dead_letter", "interaction", "pane", "revenue", "rolling", "turn"]
+NAMES = [
+    "alert",
+    "checkpoint",
+    "dead_letter",
+    "interaction",
+    "notification_command",
+    "notification_group",
+    "pane",
+    "revenue",
+    "rolling",
+    "turn",
+]
 
 
 def example(schema: Schema, kind: str) -> Path:
