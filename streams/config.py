@@ -7,7 +7,7 @@ a file instead, as Docker and Kubernetes hand them over: ``RAPPORT_<NAME>_FILE``
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -23,6 +23,7 @@ from streams.campaigns import CampaignSettings
 from streams.errors import SettingsError
 from streams.metrics.calendars import Calendar
 from streams.metrics.targets import DEFAULT_TARGETS, Rule, Targets
+from streams.notification_settings import Notifications, ReceiverSettings, Routes, SilenceSettings
 from streams.target_rules import Rules
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
@@ -77,7 +78,9 @@ class Settings(BaseSettings):
     sentiment: str = Field(
         "vader", description="what tells how posts are meant: vader (English only), off, or a function of yours"
     )
-    accounts_file: Path | None = Field(None, description="rapport.toml: targets per account, and campaigns")
+    accounts_file: Path | None = Field(
+        None, description="rapport.toml: targets per account, campaigns, and who is told of alerts"
+    )
     generation: int = Field(
         0,
         ge=0,
@@ -217,7 +220,7 @@ class PageToken(BaseModel):
 
 
 class Brands(BaseModel):
-    """``rapport.toml``: what is agreed with each brand."""
+    """``rapport.toml``: what is agreed with each brand, and who is told of alerts."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -228,6 +231,16 @@ class Brands(BaseModel):
     rules: Rules = ()
     campaigns: Mapping[Name, CampaignSettings] = {}
     tokens: tuple[PageToken, ...] = ()
+    routes: Routes = ()
+    receivers: Mapping[Name, ReceiverSettings] = {}
+    silences: tuple[SilenceSettings, ...] = ()
+
+    @property
+    def notifications(self) -> Notifications:
+        """What of it says who is told of alerts."""
+        return Notifications.model_construct(
+            routes=self.routes, receivers=self.receivers, silences=self.silences, calendars=self._calendars
+        )
 
     def targets(self, account: str) -> Targets:
         """Return the targets of ``account``; a shard ``account#k`` of a hot account has those of the account."""
@@ -255,6 +268,11 @@ class Brands(BaseModel):
         return {name: Calendar(own, known) for name, own in ({"": [], **versions} if versions else {}).items()}
 
 
+def secrets_of(receiver: ReceiverSettings) -> Callable[[], str]:
+    """Return what reads a receiver's secret, each time anew. It raises :class:`SettingsError`."""
+    return lambda: receiver.reveal(os.environ)
+
+
 def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - as the fields are
     """Return the settings of the environment with ``overrides`` on top. Raises :class:`SettingsError`."""
     try:
@@ -277,8 +295,8 @@ def load_brands(path: Path | None) -> Brands:
         ) from None
     try:
         table = tomllib.loads(text)
-        calendars = table.get("calendars")
-        known = {"calendars": calendars if isinstance(calendars, dict) else {}, "folder": path.parent}
+        tables = {name: table.get(name) for name in ("calendars", "receivers")}
+        known = {name: it if isinstance(it, dict) else {} for name, it in tables.items()} | {"folder": path.parent}
         return Brands.model_validate(table, context=known)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not TOML", str(error)) from None

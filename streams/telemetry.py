@@ -41,6 +41,19 @@ SINK_ROWS: Final = Counter("rapport_sink_rows", "Rows acknowledged by ClickHouse
 SINK_INSERTS: Final = Counter("rapport_sink_inserts", "Inserts acknowledged by ClickHouse", ["table"])
 SINK_RETRIES: Final = Counter("rapport_sink_retries", "Inserts tried again", ["table"])
 SINK_SECONDS: Final = Histogram("rapport_sink_insert_seconds", "Wall time of one insert", ["table"])
+# -- notifier -------------------------------------------------------------------------------------------------------------
+NOTIFICATIONS: Final = Counter("rapport_notifications", "Notifications taken by a receiver", ["receiver", "status"])
+NOTIFICATION_FAILURES: Final = Counter("rapport_notification_failures", "Tries that failed", ["receiver"])
+NOTIFICATION_SECONDS: Final = Histogram(
+    "rapport_notification_seconds",
+    "Wall time from when a notification was due until it was taken",
+    ["receiver"],
+    buckets=[0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600],
+)
+NOTIFICATIONS_PENDING: Final = Gauge("rapport_notifications_pending", "Notifications on their way", ["receiver"])
+NOTIFICATION_GROUPS: Final = Gauge(
+    "rapport_notification_groups", "Groups of alerts in memory, by partition", ["partition"]
+)
 
 
 def configure_logging(level: str = "INFO") -> None:
@@ -76,6 +89,8 @@ def configure_logging(level: str = "INFO") -> None:
     for chatty in ("aiokafka", "faust", "mode"):
         logging.getLogger(chatty).setLevel(max(logging.getLevelNamesMapping()[level], logging.WARNING))
     logging.getLogger("mode.timers").setLevel(logging.ERROR)  # a timer that comes late is what a busy fold looks like
+    for telling in ("httpx", "httpcore"):
+        logging.getLogger(telling).setLevel(logging.WARNING)  # their lines have addresses, which may be secrets
     for repeating in ("clickhouse_connect", "urllib3"):
         logging.getLogger(repeating).setLevel(logging.CRITICAL)  # they raise what they log
 

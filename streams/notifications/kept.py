@@ -21,7 +21,7 @@ def dumps(group: Group) -> bytes:
 def loads(data: bytes) -> Group:
     """Return the group that :func:`dumps` wrote."""
     rest, rows, pending = json.loads(zlib.decompress(data))
-    entries = {alert[0]: Entry(Alert(*alert), *others, tuple(firings)) for alert, *others, firings in rows}
+    entries = {row[0][0]: Entry._make([Alert(*row[0]), *row[1:-1], tuple(row[-1])]) for row in rows}
     plain: dict[str, Any] = dict(zip(_PLAIN, rest, strict=True))
     return Group(entries=entries, pending=None if pending is None else _notification(pending), **plain)
 

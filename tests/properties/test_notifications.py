@@ -101,9 +101,7 @@ def test_what_is_told_and_when_is_as_alertmanager_has_it(happens: list[Event], p
     run.live(happens, 200)
     ours = []
     for step, it, _ in run.told:
-        firing = frozenset(
-            (on.alert.alert_id, on.alert.escalation) for on in it.listed if on.change != "resolved"
-        )
+        firing = frozenset((on.alert.alert_id, on.alert.escalation) for on in it.listed if on.change != "resolved")
         resolved = frozenset(on.alert.alert_id for on in it.listed if on.change == "resolved")
         ours.append((START + step * STEP, firing, resolved))
     assert ours == theirs.sent

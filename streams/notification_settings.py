@@ -1,0 +1,250 @@
+"""Who is told of alerts, as ``rapport.toml`` has it: ``[[routes]]``, ``[receivers.NAME]`` and ``[[silences]]``.
+
+A secret never stands in the file: a key that ends in ``_file`` names a file that has it, and is read again for each
+notification; one that ends in ``_env`` names a variable of the environment.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from streams.business_hours import Name
+from streams.campaigns import Time
+from streams.errors import SettingsError
+from streams.metrics.calendars import Calendar
+from streams.notifications.model import Alert, Policy
+
+Text = Annotated[str, Field(pattern=r"\S")]
+Texts = tuple[Text, ...]
+Severity = Literal["warning", "critical"]
+Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
+Url = Annotated[str, Field(pattern=r"^https?://\S+$")]
+_SECOND: Final = 1_000
+_MINUTE: Final = 60 * _SECOND
+_HOUR: Final = 60 * _MINUTE
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# -- which alerts ---------------------------------------------------------------------------------------------------------
+
+
+class _Conditions(_Strict):
+    """Every condition that is named has to hold, each for one of its values."""
+
+    accounts: Texts = Field((), description="brand accounts, network:account_id")
+    networks: Texts = Field((), description="networks")
+    severities: tuple[Severity, ...] = Field((), description="warning, critical")
+    kinds: Texts = Field((), description="kinds of alerts, as unanswered")
+
+    def is_for_account(self, account: str) -> bool:
+        """Say whether it may be for alerts of an account; a shard ``account#k`` is of the account."""
+        whole = account.partition("#")[0]
+        return (not self.accounts or whole in self.accounts) and (
+            not self.networks or whole.partition(":")[0] in self.networks
+        )
+
+    def is_for(self, alert: Alert) -> bool:
+        """Say whether it is for an alert, of an account that it may be for."""
+        return (not self.severities or alert.severity in self.severities) and (
+            not self.kinds or alert.kind in self.kinds
+        )
+
+
+class SilenceSettings(_Conditions):
+    """One ``[[silences]]``: maintenance, in which nobody is told of these alerts."""
+
+    since: Time = Field(alias="from", description="when it begins")
+    until: Time = Field(alias="to", description="when it is over; that moment is no part of it")
+
+    @field_validator("until")
+    @classmethod
+    def _is_later(cls, until: datetime, info: ValidationInfo) -> datetime:
+        if "since" in info.data and until <= info.data["since"]:
+            raise PydanticCustomError("to", "it is over before it begins: give a later to, or an earlier from")
+        return until
+
+    def holds(self, alert: Alert, now: int) -> bool:
+        """Say whether nobody is to be told of the alert at an instant, ms."""
+        return self.since.timestamp() * _SECOND <= now < self.until.timestamp() * _SECOND and self.is_for(alert)
+
+
+class RouteSettings(_Conditions):
+    """One ``[[routes]]``: who is told of these alerts, and when."""
+
+    name: Name = Field(description="its own name; the state of its groups goes by it")
+    receiver: str = Field(description="one of [receivers.NAME]")
+    fallback: str | None = Field(None, description="another, told what the first does not take")
+    group_wait_seconds: float = Field(30, ge=0, le=3600, description="a new group waits so long for more")
+    group_interval_seconds: float = Field(300, ge=1, le=86_400, description="what changes is told so long after a look")
+    repeat_interval_hours: float = Field(4, gt=0, le=720, description="what does not is told again after this")
+    acknowledge_hours: float = Field(1, gt=0, le=168, description="an acknowledgement is forgotten after this")
+    flap_count: int = Field(3, ge=0, le=20, description="an alert that began to fire so often flaps; 0: none does")
+    flap_minutes: float = Field(
+        30, gt=0, le=1440, description="within this, and stays open until it has rested so long"
+    )
+    send_resolved: bool = Field(default=True, description="tell that what was told is over")
+    active_hours: str | None = Field(None, description="one of [[calendars.NAME]]; outside its hours nobody is told")
+
+    @field_validator("receiver", "fallback")
+    @classmethod
+    def _receiver_is_there(cls, name: str | None, info: ValidationInfo) -> str | None:
+        return _there(name, info, "receivers")
+
+    @field_validator("active_hours")
+    @classmethod
+    def _calendar_is_there(cls, name: str | None, info: ValidationInfo) -> str | None:
+        return _there(name, info, "calendars")
+
+    def policy(self, account: str, silences: Sequence[SilenceSettings], calendar: Calendar | None) -> Policy:
+        """Return what the groups of an account know of it; ``calendar`` is that of ``active_hours``."""
+        own = [silence for silence in silences if silence.is_for_account(account)]
+
+        def is_quiet(now: int) -> bool:
+            hours = None if calendar is None else calendar.at(now)
+            return hours is not None and not hours.between(now, now + 1)
+
+        return Policy(
+            round(self.group_wait_seconds * _SECOND),
+            round(self.group_interval_seconds * _SECOND),
+            round(self.repeat_interval_hours * _HOUR),
+            round(self.acknowledge_hours * _HOUR),
+            self.flap_count,
+            round(self.flap_minutes * _MINUTE),
+            self.send_resolved,
+            wants=self.is_for,
+            is_quiet=is_quiet,
+            is_silenced=lambda alert, now: any(silence.holds(alert, now) for silence in own),
+        )
+
+
+def _there(name: str | None, info: ValidationInfo, tables: str) -> str | None:
+    if name is not None and name not in (info.context or {}).get(tables, ()):
+        wrong = "there is no {tables}.{name} in the file: add one, or name one that is there"
+        raise PydanticCustomError("there", wrong, {"tables": tables, "name": name})
+    return name
+
+
+def _named_apart(routes: tuple[RouteSettings, ...]) -> tuple[RouteSettings, ...]:
+    names = [route.name for route in routes]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise PydanticCustomError("routes", "two are called {name}: give each its own name", {"name": twice})
+    return routes
+
+
+Routes = Annotated[tuple[RouteSettings, ...], AfterValidator(_named_apart)]
+
+
+# -- who is told ----------------------------------------------------------------------------------------------------------
+
+
+class _Receiver(_Strict):
+    give_up_minutes: float = Field(60, gt=0, le=1440, description="what is not taken after this is a dead letter")
+    timeout_seconds: float = Field(10, gt=0, le=120, description="a try takes no longer")
+
+    hidden: ClassVar[str]
+    """The field that is a secret: ``<it>_file`` or ``<it>_env`` says where it is."""
+    needs_it: ClassVar[bool] = True
+
+    @model_validator(mode="after")
+    def _says_where_its_secret_is(self) -> Self:
+        names = [f"{self.hidden}_file", f"{self.hidden}_env"]
+        given = sum(getattr(self, name) is not None for name in names)
+        if given > 1 or (self.needs_it and not given):
+            raise PydanticCustomError("secret", "give it {one} or {other}", {"one": names[0], "other": names[1]})
+        return self
+
+    def reveal(self, environment: Mapping[str, str]) -> str:
+        """Return the secret; empty where there is none. Raises :class:`SettingsError`."""
+        file: Path | None = getattr(self, f"{self.hidden}_file")
+        variable: str | None = getattr(self, f"{self.hidden}_env")
+        if variable is not None:
+            found = environment.get(variable, "").strip()
+            if not found:
+                raise SettingsError(f"{variable} is not set", "put the receiver's secret there")
+            return found
+        if file is None:
+            return ""
+        try:
+            return file.read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+            raise SettingsError(f"{file} cannot be read ({why})", "name a file that has the secret") from None
+
+
+class WebhookSettings(_Receiver):
+    """``type = "webhook"``: Standard Webhooks."""
+
+    type: Literal["webhook"]
+    url: Url = Field(description="where to post")
+    secret_file: Path | None = Field(None, description="a file with the secrets, whsec_…; one a line while they rotate")
+    secret_env: str | None = Field(None, description="the same in a variable, separated by spaces")
+    hidden = "secret"
+
+
+class SlackSettings(_Receiver):
+    """``type = "slack"``: an incoming webhook, whose address is the secret."""
+
+    type: Literal["slack"]
+    url_file: Path | None = Field(None, description="a file with the address of the incoming webhook")
+    url_env: str | None = Field(None, description="the same in a variable")
+    hidden = "url"
+
+
+class PagerDutySettings(_Receiver):
+    """``type = "pagerduty"``: Events API v2."""
+
+    type: Literal["pagerduty"]
+    url: Url = Field("https://events.pagerduty.com/v2/enqueue", description="where to post")
+    routing_key_file: Path | None = Field(None, description="a file with the integration's key")
+    routing_key_env: str | None = Field(None, description="the same in a variable")
+    hidden = "routing_key"
+
+
+class EmailSettings(_Receiver):
+    """``type = "email"``: by SMTP."""
+
+    type: Literal["email"]
+    host: Text = Field(description="the mail server")
+    port: int = Field(587, ge=1, le=65_535, description="its port")
+    security: Literal["starttls", "tls", "none"] = Field("starttls", description="how to speak to it")
+    sender: Address = Field(alias="from", description="from whom")
+    to: tuple[Address, ...] = Field(min_length=1, description="to whom")
+    username: str | None = Field(None, description="who logs in")
+    password_file: Path | None = Field(None, description="a file with the password")
+    password_env: str | None = Field(None, description="the same in a variable")
+    hidden = "password"
+    needs_it = False
+
+
+ReceiverSettings = Annotated[
+    WebhookSettings | SlackSettings | PagerDutySettings | EmailSettings, Field(discriminator="type")
+]
+
+
+class Notifications(_Strict):
+    """All that the notifier knows of ``rapport.toml``."""
+
+    routes: Routes = ()
+    receivers: Mapping[Name, ReceiverSettings] = {}
+    silences: tuple[SilenceSettings, ...] = ()
+    calendars: Mapping[str, Any] = {}
+
+    def policies(self, account: str) -> dict[str, Policy]:
+        """Return, for each route that may be for alerts of an account, what its group knows."""
+        mine = [route for route in self.routes if route.is_for_account(account)]
+        return {
+            route.name: route.policy(account, self.silences, self.calendars.get(route.active_hours or ""))
+            for route in mine
+        }
+
+    def route(self, name: str) -> RouteSettings | None:
+        """Return the route of this name; None: it is gone from the file."""
+        return next((route for route in self.routes if route.name == name), None)

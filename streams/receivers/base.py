@@ -1,0 +1,99 @@
+"""The contract of a receiver, and what those that speak HTTP have in common.
+
+A receiver takes a notification or raises. What it takes twice under the same :attr:`Notification.key` it may know as one: a
+webhook by ``webhook-id``, PagerDuty by ``dedup_key``, mail by ``Message-ID``. Slack has nothing of the kind.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any, Final, Protocol
+
+import httpx
+
+from streams.notifications.model import Notification
+
+Secret = Callable[[], str]
+"""Reads a receiver's secret, each time anew. Raises :class:`streams.errors.SettingsError`."""
+LONGEST_PAUSE: Final = 3600.0
+"""No receiver may ask for a longer pause, seconds."""
+_TRY_AGAIN: Final = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
+
+
+class Receiver(Protocol):
+    """Somebody who is told."""
+
+    async def send(self, notification: Notification) -> None:
+        """Return once it has been taken.
+
+        Raises :class:`UnavailableError` if another try may help, :class:`RefusedError` if none does; after either it may have been
+        taken all the same.
+        """
+
+    async def close(self) -> None:
+        """Give back what it holds."""
+
+
+class UnavailableError(Exception):
+    """It was not taken, or nobody knows: try again."""
+
+    def __init__(self, why: str, pause: float = 0.0) -> None:
+        super().__init__(why)
+        self.pause = pause
+        """Seconds for which the receiver asks to be left alone."""
+
+
+class RefusedError(Exception):
+    """It will not be taken however often it is sent."""
+
+
+class Poster:
+    """Posts JSON and says what an answer means. Neither addresses nor bodies are in its errors: they may hold secrets."""
+
+    def __init__(self, timeout: float) -> None:
+        self._client = httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=True)
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str] | None = None) -> None:
+        """Post ``body``; raises as :meth:`Receiver.send`."""
+        headers = {"Content-Type": "application/json", "User-Agent": "Rapport", **(headers or {})}
+        try:
+            answer = await self._client.post(url, content=body, headers=headers)
+        except httpx.InvalidURL:
+            raise RefusedError("its address is none") from None
+        except (httpx.TransportError, OSError) as error:
+            raise UnavailableError(type(error).__name__) from None
+        status = answer.status_code
+        if answer.is_success:
+            return
+        said = f"HTTP {status}"
+        if status in _TRY_AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise UnavailableError(said, _pause(answer.headers.get("Retry-After", "")))
+        raise RefusedError(said)
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self._client.aclose()
+
+
+def compact(value: Any) -> bytes:  # noqa: ANN401 - any JSON
+    """Return a value as JSON without spaces."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def iso(at: int) -> str:
+    """Return an instant, ms, as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _pause(said: str) -> float:
+    """Return what a Retry-After asks for, seconds: a number of them, or a date."""
+    try:
+        pause = float(said)
+    except ValueError:
+        try:
+            pause = (parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds()
+        except (ValueError, TypeError):
+            return 0.0
+    return min(max(pause, 0.0), LONGEST_PAUSE)

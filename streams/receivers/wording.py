@@ -1,0 +1,52 @@
+"""What a notification says in words: one title and one line for each alert, whoever is told."""
+
+from typing import Final
+
+from streams.notifications.model import Listed, Notification
+from streams.receivers.base import iso
+
+SHOWN: Final = 20
+"""A message for people shows so many alerts, and says how many more there are."""
+
+
+def title(notification: Notification) -> str:
+    """Return the message in one line."""
+    account, firing = notification.account, notification.firing
+    match notification.status:
+        case "resolved":
+            return f"[RESOLVED] {account}: {_alerts(notification.resolved)} over"
+        case "acknowledged":
+            by = f" by {notification.by}" if notification.by else ""
+            return f"[ACKNOWLEDGED{by}] {account}: {_alerts(len(notification.listed))}"
+        case _:
+            severity = worst_severity(notification).upper()
+            over = f", {notification.resolved} over" if notification.resolved else ""
+            return f"[{severity}] {account}: {_alerts(firing)} firing, {notification.new} new{over}"
+
+
+def worst_severity(notification: Notification) -> str:
+    """Return ``critical`` or ``warning``: the worst of what fires."""
+    firing = [on.alert.severity for on in notification.listed if on.change != "resolved"]
+    return "critical" if "critical" in firing or not firing else "warning"
+
+
+def lines(notification: Notification) -> list[str]:
+    """Return a line for each alert that is shown, and one for those that are not."""
+    shown = [line(on) for on in notification.listed[:SHOWN]]
+    rest = max(notification.firing + notification.resolved, len(notification.listed)) - len(shown)
+    return [*shown, f"and {rest} more"] if rest > 0 else shown
+
+
+def line(listed: Listed) -> str:
+    """Return what there is to say of one alert."""
+    alert, change = listed
+    if change == "resolved":
+        return f"resolved: {alert.subject}, {iso(alert.fired_at)}"
+    if alert.kind != "unanswered":
+        return f"{alert.severity}: {alert.kind} {alert.subject}, since {iso(alert.fired_at)} ({change})"
+    who = f"{alert.contact_id} waits" if alert.contact_id else "somebody waits"
+    return f"{alert.severity}: {who} for an answer to {alert.subject}, due {iso(alert.due_at)} ({change})"
+
+
+def _alerts(count: int) -> str:
+    return f"{count} alert" if count == 1 else f"{count} alerts"

@@ -1,0 +1,171 @@
+"""Receivers that tests can ask for: servers on loopback that speak as the real ones do, and misbehave when told."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from typing import Any, Literal
+
+from standardwebhooks import Webhook as Verifier
+
+Behaviour = Literal["well", "slow", "failing", "busy", "refusing", "resetting"]
+"""``resetting``: the message is taken, and the connection ends without an answer."""
+RETRY_AFTER = 2
+SECRETS = [f"whsec_{base64.b64encode(bytes([n]) * 32).decode()}" for n in (1, 2)]
+
+
+@dataclass
+class Station:
+    """One receiver, and what it took: the key by which it knows each message, and the message."""
+
+    kind: str
+    behaves: list[Behaviour] = field(default_factory=list)
+    """One for each request; well, when there are no more."""
+    taken: list[tuple[str, Any]] = field(default_factory=list)
+    requests: int = 0
+    port: int = 0
+    arrivals: list[float] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/services/T0/B0/5ecret"
+
+    def next_behaviour(self) -> Behaviour:
+        self.requests += 1
+        self.arrivals.append(asyncio.get_running_loop().time())
+        return self.behaves.pop(0) if self.behaves else "well"
+
+
+@asynccontextmanager
+async def station(kind: str) -> AsyncIterator[Station]:
+    it = Station(kind)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await (_mail(it, reader, writer) if kind == "email" else _http(it, reader, writer))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=1 << 24)
+    it.port = server.sockets[0].getsockname()[1]
+    try:
+        yield it
+    finally:
+        server.close()
+
+
+# -- HTTP -----------------------------------------------------------------------------------------------------------------
+
+
+async def _http(it: Station, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while True:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
+        body = await reader.readexactly(int(headers.get("content-length", 0)))
+        behaves = it.next_behaviour()
+        fault = "" if head[0].startswith("POST /") else "405 Method Not Allowed"
+        fault = fault or ("" if headers.get("content-type") == "application/json" else "415 Unsupported Media Type")
+        key, message = "", None
+        if not fault:
+            try:
+                key, message = READERS[it.kind](headers, body)
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with it
+                fault, message = "400 Bad Request", repr(error)
+        if behaves == "slow":
+            await asyncio.sleep(2)
+        answer = {"failing": "500 Internal Server Error", "busy": "429 Too Many Requests", "refusing": "403 Forbidden"}
+        status = fault or answer.get(behaves, "202 Accepted" if it.kind == "pagerduty" else "200 OK")
+        if status.startswith("2") and behaves != "slow":
+            it.taken.append((key, message))
+        if behaves == "resetting":
+            writer.transport.abort()
+            return
+        said = json.dumps({"status": "success", "dedup_key": key}) if it.kind == "pagerduty" else "ok"
+        extra = f"Retry-After: {RETRY_AFTER}\r\n" if behaves == "busy" else ""
+        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(said)}\r\n{extra}\r\n{said}".encode())
+        await writer.drain()
+
+
+def _webhook(headers: Mapping[str, str], body: bytes) -> tuple[str, Any]:
+    for secret in SECRETS:  # whichever of the two somebody has
+        found = Verifier(secret).verify(body, dict(headers))
+    return headers["webhook-id"], found
+
+
+def _slack(_: Mapping[str, str], body: bytes) -> tuple[str, Any]:
+    message = json.loads(body)
+    assert message["text"]
+    assert len(message["blocks"]) <= 50
+    for block in message["blocks"]:
+        match block["type"]:
+            case "header":
+                assert block["text"]["type"] == "plain_text"
+                assert 1 <= len(block["text"]["text"]) <= 150
+            case "section":
+                assert block["text"]["type"] == "mrkdwn"
+                assert 1 <= len(block["text"]["text"]) <= 3000
+            case "context":
+                assert 1 <= len(block["elements"]) <= 10
+            case other:
+                raise AssertionError(other)
+    return "", message
+
+
+def _pagerduty(_: Mapping[str, str], body: bytes) -> tuple[str, Any]:
+    event = json.loads(body)
+    assert event["routing_key"] == "R" * 32
+    assert event["event_action"] in ("trigger", "acknowledge", "resolve")
+    assert len(event["dedup_key"]) <= 255
+    assert len(event["payload"]["summary"]) <= 1024
+    assert event["payload"]["severity"] in ("critical", "error", "warning", "info")
+    assert event["payload"]["source"]
+    return event["dedup_key"], event
+
+
+READERS = {"webhook": _webhook, "slack": _slack, "pagerduty": _pagerduty}
+
+
+# -- SMTP -----------------------------------------------------------------------------------------------------------------
+
+
+async def _mail(it: Station, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def say(line: str) -> None:
+        writer.write(f"{line}\r\n".encode())
+
+    say("220 mail.test ESMTP")
+    behaves: Behaviour = "well"
+    while line := (await reader.readline()).decode().strip():
+        match line.split()[0].upper():
+            case "EHLO":
+                say("250-mail.test\r\n250-AUTH PLAIN\r\n250 SIZE 1000000")
+            case "AUTH":
+                right = base64.b64decode(line.split()[2]) == b"\0ann\0" + b"R" * 32
+                say("235 2.7.0 Accepted" if right else "535 5.7.8 Bad credentials")
+            case "MAIL" | "RCPT":
+                say("250 2.1.0 OK")
+            case "DATA":
+                behaves = it.next_behaviour()
+                say("354 End data with <CR><LF>.<CR><LF>")
+                data = (await reader.readuntil(b"\r\n.\r\n"))[:-5].replace(b"\r\n..", b"\r\n.")
+                if behaves == "slow":
+                    await asyncio.sleep(2)
+                if behaves in ("well", "resetting"):
+                    mail = message_from_bytes(data, policy=policy.default)
+                    it.taken.append((mail["Message-ID"], mail))
+                if behaves == "resetting":
+                    writer.transport.abort()
+                    return
+                answers = {"failing": "451 4.3.0 Try later", "busy": "421 4.7.0 Too many", "refusing": "554 5.7.1 No"}
+                say(answers.get(behaves, "250 2.0.0 Queued"))
+            case "QUIT":
+                say("221 2.0.0 Bye")
+                await writer.drain()
+                return
+            case _:
+                say("500 5.5.1 What?")
+        await writer.drain()
