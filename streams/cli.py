@@ -22,6 +22,8 @@ from sinks.clickhouse.migrate import pending
 from sinks.clickhouse.sink import Plan, run_sink
 from streams import demo as demonstration
 from streams import kafka, questions, telemetry, terminal
+from streams import embedded as plant
+from streams import explaining, kafka, notify, telemetry, terminal
 from streams.app import run_worker
 from streams.config import Settings, load_brands, load_settings
 from streams.connection import kafka_options
@@ -44,6 +46,7 @@ app = typer.Typer(
 )
 topics_app = typer.Typer(help="Create the topics, or say what is wrong with them.", no_args_is_help=True)
 app.add_typer(topics_app, name="topics")
+app.add_typer(notify.app, name="notify")
 
 
 class Format(StrEnum):

@@ -99,3 +99,5 @@ class Reason(StrEnum):
     """A number outside what its column holds."""
     REJECTED = "rejected"
     """A message that ClickHouse refuses."""
+    UNDELIVERED = "undelivered"
+    """A notification that its receiver did not take."""

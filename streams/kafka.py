@@ -172,6 +172,22 @@ async def read_checkpoints(settings: Settings, partitions: Iterable[int]) -> dic
     return loaded
 
 
+async def read_partition(
+    settings: Settings, topic: str, partition: int, since: int = 0
+) -> tuple[list[tuple[bytes, bytes | None]], int]:
+    """Return key and value of all that a partition holds now from an offset on, and where it ends."""
+    found: list[tuple[bytes, bytes | None]] = []
+    where = TopicPartition(topic, partition)
+    async with _reader(settings) as reader:
+        reader.assign([where])
+        first, end = (await reader.beginning_offsets([where]))[where], (await reader.end_offsets([where]))[where]
+        reader.seek(where, max(first, since))
+        while await reader.position(where) < end:
+            polled = (await reader.getmany(where, timeout_ms=1000)).get(where, ())
+            found += [(record.key, record.value) for record in polled]
+    return found, end
+
+
 def covered(settings: Settings) -> dict[int, int]:
     """Return, per partition, the input offset up to which every output is acknowledged; a partition without any is left out.
 

@@ -1,0 +1,1 @@
+"""``rapport notify run``: alerts from Kafka to people, by the pure rules of ``streams/notifications``."""

@@ -1,0 +1,150 @@
+"""The commands ``rapport notify …``: the notifier itself, a test of a receiver, and what people say of alerts."""
+
+import asyncio
+import os
+import signal
+import time
+from threading import Timer
+from typing import Annotated, Any, Final
+
+import typer
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from schemas.codec import encode
+from streams import kafka, telemetry
+from streams.config import Settings, load_brands, load_settings, secrets_of
+from streams.connection import explained, kafka_options
+from streams.connectors.publisher import partition_of
+from streams.errors import EXIT_RESTART, BrokerError, SettingsError, broker_refusal
+from streams.notification_settings import Notifications
+from streams.notifications.model import Alert, Listed, Notification
+from streams.notifier.running import run_notifier
+from streams.receivers.base import Receiver, RefusedError, UnavailableError
+from streams.receivers.making import receiver
+
+STOP_SECONDS: Final = 9.0
+"""A notifier that is asked to stop takes no longer."""
+_MINUTE: Final = 60_000
+
+app = typer.Typer(help="Tell people about alerts.", no_args_is_help=True)
+
+AccountArgument = Annotated[str, typer.Argument(help="The account, network:account_id.")]
+AlertArgument = Annotated[str, typer.Argument(help="The alert's alert_id; all of the account's unless given.")]
+MinutesOption = Annotated[float, typer.Option(min=0, help="For how long; 0 ends it.")]
+ByOption = Annotated[str, typer.Option(help="Who says so; the receivers are told.")]
+
+
+@app.command()
+def run() -> None:
+    """Tell the receivers of rapport.toml about alerts, as its routes say."""
+    settings = load_settings()
+    telemetry.configure_logging(settings.log_level)
+    notifications = _notifications(settings)
+    topics = settings.topics
+    needed = (topics.alerts, topics.notification_commands, topics.notification_groups, topics.dead_letters)
+    kafka.require_access(settings, needed, topics.notifier_group)
+    asyncio.run(_run(settings, notifications))
+
+
+async def _run(settings: Settings, notifications: Notifications) -> None:
+    stop, ready = asyncio.Event(), asyncio.Event()
+
+    def end() -> None:
+        stop.set()
+        give_up = Timer(STOP_SECONDS, os._exit, (EXIT_RESTART,))  # Kafka is away
+        give_up.daemon = True
+        give_up.start()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, end)
+    telemetry.serve(settings.metrics_host, settings.metrics_port, ready.is_set)
+    receivers = _receivers(notifications)
+    try:
+        await run_notifier(settings, notifications, receivers, stop, ready.set)
+    except KafkaError as error:  # what was not committed is read again after a restart
+        if refusal := broker_refusal(error):
+            raise refusal from None
+        telemetry.log("notifier").error("Kafka failed for good", error=f"{type(error).__name__}: {error}")
+        raise typer.Exit(EXIT_RESTART) from None
+    finally:
+        await asyncio.gather(*(it.close() for it in receivers.values()), return_exceptions=True)
+
+
+@app.command()
+def test(name: Annotated[str, typer.Argument(metavar="RECEIVER", help="One of [receivers.NAME].")]) -> None:
+    """Send a test notification to a receiver, and say what came of it."""
+    notifications = _notifications(load_settings())
+    if name not in notifications.receivers:
+        known = ", ".join(sorted(notifications.receivers)) or "none"
+        raise SettingsError(f"there is no receiver {name}", f"name one of rapport.toml: {known}")
+
+    async def send() -> None:
+        subject = _receivers(notifications)[name]
+        try:
+            await subject.send(_test(time.time_ns() // 1_000_000))
+        finally:
+            await subject.close()
+
+    try:
+        asyncio.run(send())
+    except (UnavailableError, RefusedError) as error:
+        raise SettingsError(f"{name} has not taken it ({error})", "check its settings and its secret") from None
+    typer.echo(f"{name} has taken it")
+
+
+def _test(now: int) -> Notification:
+    """Return a notification that nobody could mistake for another, and of which nothing stays open."""
+    alert = Alert("test", "test", "warning", False, "a test by `rapport notify test`", "", 0, now, now, 1)
+    listed = (Listed(alert, "resolved"),)
+    return Notification("rapport:test", "test", now, 1, "resolved", now, 0, 0, resolved=1, listed=listed)
+
+
+@app.command()
+def ack(account: AccountArgument, alert: AlertArgument = "", by: ByOption = "") -> None:
+    """Acknowledge an alert: somebody is at it. It fires again if it is not over after the route's acknowledge_hours."""
+    _say({"account": account, "alert_id": alert, "action": "acknowledge", "until": 0, "by": by})
+
+
+@app.command()
+def snooze(account: AccountArgument, alert: AlertArgument = "", minutes: MinutesOption = 60, by: ByOption = "") -> None:
+    """Leave an alert alone for a while."""
+    until = time.time_ns() // 1_000_000 + round(minutes * _MINUTE)
+    _say({"account": account, "alert_id": alert, "action": "snooze", "until": until, "by": by})
+
+
+@app.command()
+def silence(account: AccountArgument, minutes: MinutesOption = 60, by: ByOption = "") -> None:
+    """Tell nobody of any alert of an account for a while, those to come too."""
+    until = time.time_ns() // 1_000_000 + round(minutes * _MINUTE)
+    _say({"account": account, "alert_id": "", "action": "silence", "until": until, "by": by})
+
+
+def _say(command: dict[str, Any]) -> None:
+    settings = load_settings()
+    with explained(settings):
+        asyncio.run(publish(settings, command))
+    typer.echo(f"said: {command['action']} {command['alert_id'] or 'all'} of {command['account']}")
+
+
+async def publish(settings: Settings, command: dict[str, Any]) -> None:
+    """Put a command where the notifier of its account finds it. Raises aiokafka's ``KafkaError``."""
+    topic = settings.topics.notification_commands.name
+    async with AIOKafkaProducer(**kafka_options(settings), enable_idempotence=True) as producer:
+        number = len(await producer.partitions_for(topic))
+        if not number:
+            raise BrokerError(f"there is no topic {topic}", "run rapport topics apply")
+        message = encode("notification_command", [{**command, "at": time.time_ns() // 1_000_000}])
+        partition = partition_of(command["account"], number)
+        await producer.send_and_wait(topic, message, key=command["account"].encode(), partition=partition)
+
+
+def _notifications(settings: Settings) -> Notifications:
+    found = load_brands(settings.accounts_file).notifications
+    if not found.receivers:
+        raise SettingsError("nobody is to be told", "add [receivers.NAME] to rapport.toml (docs/alerts.md)")
+    return found
+
+
+def _receivers(notifications: Notifications) -> dict[str, Receiver]:
+    return {name: receiver(it, secrets_of(it)) for name, it in notifications.receivers.items()}
