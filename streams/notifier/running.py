@@ -73,6 +73,7 @@ async def run_notifier(
         partition_assignment_strategy=[RangePartitionAssignor],  # alerts and commands of a partition go together
         session_timeout_ms=6_000,
         heartbeat_interval_ms=2_000,
+        fetch_max_wait_ms=100,  # the in-memory broker answers no sooner, whatever comes
     )
     producer = AIOKafkaProducer(**options, enable_idempotence=True, max_request_size=LARGEST_GROUP, linger_ms=0)
     notifier = _Notifier(settings, _Clients(consumer, producer), notifications, Delivery(notifications, receivers))

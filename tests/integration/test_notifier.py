@@ -1,0 +1,371 @@
+"""`rapport notify run` on the broker in memory: who is told, how soon, and what a crash at any moment changes: nothing."""
+
+import asyncio
+import os
+import random
+import signal
+import statistics
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas.codec import Record, decode
+from streams import kafka as kafka_reading
+from streams.config import Settings
+from streams.notification_settings import Notifications
+from streams.notifications.model import Notification
+from streams.notifier import store
+from streams.notifier.running import run_notifier
+from streams.receivers.base import Receiver, RefusedError
+from streams.receivers.making import receiver
+from tests.kafka_broker import Kafka, start_embedded
+from tests.notifying import ENVIRONMENT, Alerts, alert, brands, settings, told
+from tests.processes import ROOT, Process
+from tests.receivers import SECRETS, Station, station
+
+ACCOUNTS = [f"x:acme{number}" for number in range(5)]
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[Kafka]:
+    it = start_embedded()
+    yield it
+    it.stop()
+
+
+def receivers(notifications: Notifications) -> dict[str, Receiver]:
+    return {name: receiver(it, lambda: "\n".join(SECRETS)) for name, it in notifications.receivers.items()}
+
+
+@asynccontextmanager
+async def notifier(its: Settings, notifications: Notifications, **others: Receiver) -> AsyncIterator[None]:
+    stop, ready = asyncio.Event(), asyncio.Event()
+    known = receivers(notifications) | others
+    task = asyncio.create_task(run_notifier(its, notifications, known, stop, ready.set))
+    waiting = asyncio.create_task(ready.wait())
+    await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
+        for it in known.values():
+            await it.close()
+
+
+async def until(done: Callable[[], bool], seconds: float = 30) -> None:
+    async with asyncio.timeout(seconds):
+        while not done():
+            await asyncio.sleep(0.02)
+
+
+async def dead_letters(its: Settings) -> list[Record]:
+    found = []
+    for partition in range(4):
+        rows, _ = await kafka_reading.read_partition(its, its.topics.dead_letters.name, partition)
+        found += [row for _, value in rows for row in decode("dead_letter", value or b"")]
+    return found
+
+
+def test_an_alert_is_told_within_a_second_and_its_end_is(broker: Kafka, tmp_path: Path) -> None:
+    its = settings(broker.brokers, "soon")
+
+    async def scenario(it: Station) -> list[float]:
+        loop, delays = asyncio.get_running_loop(), []
+        async with notifier(its, brands(tmp_path, it.url).notifications), Alerts(its) as alerts:
+            for number in range(40):
+                began = loop.time()
+                await alerts.publish([alert(f"x:brand{number}", f"x:{number}", 1, 1)])
+                await until(lambda number=number: len(it.taken) > number)
+                delays.append(it.arrivals[-1] - began)
+            await alerts.publish([alert("x:brand0", "x:0", 2, 1, firing=False)])
+            await until(lambda: len(it.taken) == 41)
+        assert it.taken[-1][1]["type"] == "alerts.resolved"
+        return delays
+
+    delays = run_with_station(scenario)
+    print(f"median {statistics.median(delays) * 1000:.0f} ms, worst {max(delays) * 1000:.0f} ms")  # noqa: T201
+    assert statistics.median(delays) < 0.5
+    assert max(delays) < 1
+
+
+def run_with_station(scenario: Callable[[Station], Any]) -> Any:  # noqa: ANN401 - whatever it returns
+    async def run() -> Any:  # noqa: ANN401
+        async with station("webhook") as it:
+            return await scenario(it)
+
+    return asyncio.run(run())
+
+
+def test_a_storm_and_what_people_say_to_it(broker: Kafka, tmp_path: Path) -> None:
+    its = settings(broker.brokers, "storm")
+
+    async def scenario(it: Station) -> None:
+        async with Alerts(its) as alerts:
+            rows = [alert("x:acme", f"x:{number}", 1, number % 2) for number in range(10_000)]
+            await alerts.publish([])
+            await publish_at_once(its, rows)
+            async with notifier(its, brands(tmp_path, it.url, wait=1).notifications):
+                await until(lambda: bool(it.taken))
+                data = it.taken[0][1]["data"]
+                assert (data["firing"], data["new"], len(data["alerts"])) == (10_000, 10_000, 100)
+                await alerts.command("x:acme", action="acknowledge")
+                await until(lambda: len(it.taken) == 2)
+                assert it.taken[1][1]["type"] == "alerts.acknowledged"
+                assert it.taken[1][1]["data"]["by"] == "bea"
+
+    run_with_station(scenario)
+
+
+async def publish_at_once(its: Settings, rows: list[Record]) -> None:
+    from aiokafka import AIOKafkaProducer  # noqa: PLC0415 - only here
+
+    from schemas.codec import encode  # noqa: PLC0415
+    from streams.connectors.publisher import partition_of  # noqa: PLC0415
+
+    async with AIOKafkaProducer(bootstrap_servers=its.brokers) as producer:
+        for start in range(0, len(rows), 1000):
+            message = encode("alert", rows[start : start + 1000])
+            where = partition_of(rows[0]["account"], 4)
+            await producer.send_and_wait(its.topics.alerts.name, message, partition=where)
+
+
+class Refusing:
+    async def send(self, _: Notification) -> None:
+        raise RefusedError("no")
+
+    async def close(self) -> None:
+        pass
+
+
+def test_who_is_refused_goes_to_the_fallback_or_becomes_a_dead_letter(broker: Kafka, tmp_path: Path) -> None:
+    its = settings(broker.brokers, "refused")
+    more = """
+[receivers.bad]
+type = "slack"
+url_env = "NOWHERE"
+
+[[routes]]
+name = "bad"
+receiver = "bad"
+fallback = "hook"
+networks = ["y"]
+group_wait_seconds = 0
+
+[[routes]]
+name = "worse"
+receiver = "bad"
+networks = ["y"]
+group_wait_seconds = 0
+"""
+
+    async def scenario(it: Station) -> None:
+        notifications = brands(tmp_path, it.url, more=more).notifications
+        async with Alerts(its) as alerts, notifier(its, notifications, bad=Refusing()):
+            await alerts.publish([alert("y:acme", "y:1", 1, 1)])
+            await until(lambda: len(it.taken) == 2)
+            assert sorted(message["data"]["route"] for _, message in it.taken) == ["all", "bad"]
+            await alerts.publish([alert("x:acme", "x:1", 1, 1)])
+            await until(lambda: len(it.taken) == 3)
+        (letter,) = await dead_letters(its)
+        assert (letter["source"], letter["reason"]) == ("notifier", "undelivered")
+        assert letter["place"].startswith("y:acme/worse/")
+        assert b'"alert_id":"unanswered:y:1"' in letter["payload"]
+
+    run_with_station(scenario)
+
+
+# -- crashes --------------------------------------------------------------------------------------------------------------
+
+
+class Crash(BaseException):
+    """The process is gone: it does nothing any more."""
+
+
+class Fate:
+    """Kills an incarnation of the notifier at one of the moments when it writes or sends, before that or after it."""
+
+    def __init__(self, at: int, *, after: bool) -> None:
+        self.left, self.after, self.dead = at, after, False
+
+    async def survive(self, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever it is
+        if self.dead:
+            raise Crash
+        self.left -= 1
+        if self.left == 0 and not self.after:
+            self.dead = True
+            raise Crash
+        done = await work()
+        if self.dead or self.left == 0:
+            self.dead = True
+            raise Crash
+        return done
+
+
+class Mortal:
+    def __init__(self, inner: Receiver, fate: Fate) -> None:
+        self._inner, self._fate = inner, fate
+
+    async def send(self, notification: Notification) -> None:
+        await self._fate.survive(lambda: self._inner.send(notification))
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+class MortalStore(store.Store):
+    fates: dict[str, Fate] = {}  # noqa: RUF012 - one for each plant
+
+    async def _append(self, key: bytes, value: bytes | None) -> None:
+        fate = self.fates[self._settings.topic_prefix]
+        await fate.survive(lambda: super(MortalStore, self)._append(key, value))
+
+
+def story(chance: random.Random) -> list[Record]:
+    """Return the life of some alerts in the order in which the worker tells of it."""
+    rows, version = [], 0
+    open_: dict[str, tuple[str, int]] = {}
+    for number in range(40):
+        version += 1
+        subject = chance.choice(sorted(open_)) if open_ and chance.random() < 0.5 else f"x:{number}"
+        account, escalation = open_.get(subject, (chance.choice(ACCOUNTS), -1))
+        if escalation >= 0 and chance.random() < 0.4:
+            del open_[subject]
+            rows.append(alert(account, subject, version, escalation, firing=False))
+        elif escalation < 3:
+            open_[subject] = (account, escalation + 1)
+            rows.append(alert(account, subject, version, escalation + 1))
+    return rows
+
+
+def judge(rows: list[Record], taken: list[tuple[str, Any]]) -> None:
+    """Everything was told once, and nothing is missing."""
+    said = Counter(told(taken))
+    assert [it for it, times in said.items() if times > 1] == [], "told twice"
+    last = {(row["account"], row["alert_id"]): row for row in rows}
+    published = {(row["account"], row["alert_id"], row["escalation"]) for row in rows}
+    for account, name, escalation, change in said:
+        assert change in ("new", "escalated", "resolved")
+        assert (account, name, escalation) in published
+    for (account, name), row in last.items():
+        raised = [it for it in said if it[:2] == (account, name) and it[3] != "resolved"]
+        over = [it for it in said if it[:2] == (account, name) and it[3] == "resolved"]
+        if row["state"] == "firing":
+            assert max(it[2] for it in raised) == row["escalation"], "lost"
+            assert not over
+        else:
+            assert len(over) == bool(raised), "its end is told to whoever was told of it"
+
+
+async def live_through(seed: int, brokers: str, directory: Path) -> int:
+    chance = random.Random(seed)
+    its, rows = settings(brokers, f"crash{seed}"), story(chance)
+    directory.mkdir()
+    async with station("webhook") as it, Alerts(its) as alerts:
+        it.behaves = chance.choices(["well", "failing", "resetting"], [8, 1, 1], k=100)
+        notifications = brands(directory, it.url, wait=chance.choice([0, 0.3])).notifications
+
+        async def publish() -> None:
+            for row in rows:
+                await alerts.publish([row])
+                await asyncio.sleep(chance.random() * 0.2)
+
+        publishing, crashes = asyncio.create_task(publish()), 0
+        for _ in range(chance.randint(2, 4)):
+            fate = MortalStore.fates[its.topic_prefix] = Fate(chance.randint(1, 25), after=chance.random() < 0.5)
+            mortal = {name: Mortal(its_own, fate) for name, its_own in receivers(notifications).items()}
+            try:
+                async with asyncio.timeout(chance.uniform(4, 8)):  # else it dies wherever it is then
+                    await run_notifier(its, notifications, mortal, asyncio.Event())
+            except (Crash, TimeoutError):
+                crashes += 1
+            fate.dead = True
+            for one in mortal.values():
+                await one.close()
+        await publishing
+        MortalStore.fates[its.topic_prefix] = Fate(1 << 30, after=True)
+        firing = {(row["account"], row["alert_id"]): row for row in rows}.values()
+        wanted = {(row["account"], row["alert_id"], row["escalation"]) for row in firing if row["state"] == "firing"}
+        async with notifier(its, notifications):
+            await until(lambda: wanted <= {one[:3] for one in told(it.taken)}, 60)
+            await asyncio.sleep(2.5)  # two intervals more, for what is over, and for what would be told twice
+    judge(rows, it.taken)
+    return crashes
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_crash_at_any_moment_tells_nobody_twice_and_loses_nothing(
+    broker: Kafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.notifier.running.Store", MortalStore)
+
+    async def run() -> int:
+        crashes = 0
+        for start in range(0, 50, 10):  # ten plants at a time
+            seeds = range(start, start + 10)
+            crashes += sum(await asyncio.gather(*(live_through(n, broker.brokers, tmp_path / f"{n}") for n in seeds)))
+        return crashes
+
+    assert asyncio.run(run()) >= 100
+
+
+@pytest.mark.slow
+def test_two_notifiers_that_are_killed_and_frozen(broker: Kafka, tmp_path: Path) -> None:
+    its, chance = settings(broker.brokers, "killed"), random.Random(5)
+    rows = story(chance)
+
+    async def scenario(it: Station) -> None:
+        brands(tmp_path, it.url)
+        environment = {
+            **os.environ,
+            **ENVIRONMENT,
+            "RAPPORT_BROKERS": broker.brokers,
+            "RAPPORT_TOPIC_PREFIX": "killed",
+            "RAPPORT_ACCOUNTS_FILE": str(tmp_path / "rapport.toml"),
+        }
+        async with Alerts(its) as alerts:
+            await alerts.publish([])
+            command = [sys.executable, "-m", "streams", "notify", "run"]
+            await make_topics(its)
+            both = [Process(command, tmp_path / f"{name}.log", environment, ROOT) for name in ("one", "two")]
+
+            async def publish() -> None:
+                for row in rows:
+                    await alerts.publish([row])
+                    await asyncio.sleep(0.5)
+
+            publishing = asyncio.create_task(publish())
+            try:
+                await until(lambda: bool(it.taken))
+                for turn in range(4):
+                    await asyncio.sleep(chance.uniform(0.5, 2))
+                    victim = both[turn % 2]
+                    if turn == 2:
+                        victim.popen.send_signal(signal.SIGSTOP)
+                        await asyncio.sleep(9)  # longer than its session
+                        victim.popen.send_signal(signal.SIGCONT)
+                    else:
+                        victim.kill()
+                        await asyncio.sleep(chance.uniform(0, 2))
+                        victim.start()
+                await publishing
+                last = {(row["account"], row["alert_id"]): row for row in rows}.values()
+                wanted = {(r["account"], r["alert_id"], r["escalation"]) for r in last if r["state"] == "firing"}
+                await until(lambda: wanted <= {one[:3] for one in told(it.taken)}, 60)
+                await asyncio.sleep(3)
+            finally:
+                codes = [process.stop() for process in both]
+        assert codes == [0, 0]
+        judge(rows, it.taken)
+
+    run_with_station(scenario)
+
+
+async def make_topics(its: Settings) -> None:
+    await asyncio.to_thread(kafka_reading.apply_topics, its)

@@ -1,0 +1,135 @@
+"""Routes, receivers and silences as rapport.toml has them: what is refused, who is told of what, and where secrets are."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from streams.config import Brands, load_brands, secrets_of
+from streams.errors import SettingsError
+from streams.notifications.model import Alert
+
+FILE = """\
+[[calendars.support]]
+time_zone = "Europe/Berlin"
+hours = { mon = ["09:00-17:00"] }
+
+[receivers.chat]
+type = "slack"
+url_env = "CHAT_URL"
+
+[receivers.duty]
+type = "pagerduty"
+routing_key_file = "/nowhere/key"
+
+[receivers.hook]
+type = "webhook"
+url = "https://hooks.acme.test/rapport"
+secret_env = "HOOK"
+
+[receivers.mail]
+type = "email"
+host = "mail.acme.test"
+from = "rapport@acme.test"
+to = ["ops@acme.test"]
+
+[[routes]]
+name = "chat"
+receiver = "chat"
+active_hours = "support"
+
+[[routes]]
+name = "duty"
+receiver = "duty"
+fallback = "mail"
+severities = ["critical"]
+networks = ["x"]
+kinds = ["unanswered"]
+group_wait_seconds = 0
+
+[[silences]]
+accounts = ["x:acme"]
+from = 2026-06-01
+to = 2026-06-02T12:00:00Z
+"""
+
+
+def load(text: str, directory: Path) -> Brands:
+    file = directory / "rapport.toml"
+    file.write_text(text, "utf-8")
+    return load_brands(file)
+
+
+def at(text: str) -> int:
+    return round(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
+
+
+def alert(severity: str = "critical", kind: str = "unanswered") -> Alert:
+    return Alert("a", kind, severity, firing=True, subject="", contact_id="", escalation=1, due_at=0, fired_at=0, version=1)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "says"),
+    [
+        ('receiver = "chat"', 'receiver = "talk"', "there is no receivers.talk in the file: add one"),
+        ('fallback = "mail"', 'fallback = "male"', "there is no receivers.male in the file"),
+        ('active_hours = "support"', 'active_hours = "suport"', "there is no calendars.suport in the file"),
+        ('name = "duty"', 'name = "chat"', "two are called chat: give each its own name"),
+        ('url_env = "CHAT_URL"', "", "give it url_file or url_env"),
+        ('url_env = "CHAT_URL"', 'url_env = "A"\nurl_file = "b"', "give it url_file or url_env"),
+        ('url_env = "CHAT_URL"', 'url = "https://hooks.slack.com/x"', "Extra inputs are not permitted"),
+        ('["critical"]', '["fatal"]', "routes.1.severities.0"),
+        ('type = "email"', 'type = "fax"', "receivers.mail"),
+        ("https://hooks", "hooks", "receivers.hook.webhook.url"),
+        ("group_wait_seconds = 0", "group_wait_seconds = -1", "routes.1.group_wait_seconds"),
+        ("to = 2026-06-02T12:00:00Z", "to = 2026-05-01", "it is over before it begins"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line_and_what_to_do(right: str, wrong: str, says: str, tmp_path: Path) -> None:
+    load(FILE, tmp_path)
+    assert right in FILE
+    with pytest.raises(SettingsError) as refused:
+        load(FILE.replace(right, wrong, 1), tmp_path)
+    assert says in str(refused.value)
+    assert "rapport.toml, line " in str(refused.value)
+
+
+def test_an_alert_goes_to_every_route_that_is_for_it(tmp_path: Path) -> None:
+    notifications = load(FILE, tmp_path).notifications
+    assert notifications.policies("x:acme#2").keys() == {"chat", "duty"}
+    assert notifications.policies("mastodon:acme").keys() == {"chat"}
+    duty = notifications.policies("x:acme")["duty"]
+    assert (duty.group_wait, duty.group_interval, duty.repeat_interval) == (0, 300_000, 4 * 3_600_000)
+    assert [duty.wants(it) for it in (alert(), alert("warning"), alert(kind="spike"))] == [True, False, False]
+
+
+def test_outside_the_active_hours_it_is_quiet(tmp_path: Path) -> None:
+    policies = load(FILE, tmp_path).notifications.policies("x:acme")
+    monday = [at(f"2026-06-01T{time}") for time in ("06:59:59", "07:00:00", "14:59:59", "15:00:00")]  # Berlin: UTC+2
+    assert [policies["chat"].is_quiet(now) for now in monday] == [True, False, False, True]
+    assert policies["chat"].is_quiet(at("2026-06-02T10:00:00"))
+    assert not policies["duty"].is_quiet(at("2026-06-02T10:00:00"))
+
+
+def test_maintenance_is_of_the_accounts_that_it_names_and_ends(tmp_path: Path) -> None:
+    notifications = load(FILE, tmp_path).notifications
+    times = [at("2026-05-31T23:59:59"), at("2026-06-01"), at("2026-06-02T11:59:59"), at("2026-06-02T12:00:00")]
+    own, other = (notifications.policies(account)["chat"] for account in ("x:acme", "x:other"))
+    assert [own.is_silenced(alert(), now) for now in times] == [False, True, True, False]
+    assert not any(other.is_silenced(alert(), now) for now in times)
+
+
+def test_secrets_are_read_each_time_and_a_missing_one_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = tmp_path / "key"
+    receivers = load(FILE.replace("/nowhere/key", str(key)), tmp_path).notifications.receivers
+    chat, duty = secrets_of(receivers["chat"]), secrets_of(receivers["duty"])
+    with pytest.raises(SettingsError, match="CHAT_URL is not set"):
+        chat()
+    with pytest.raises(SettingsError, match="cannot be read"):
+        duty()
+    monkeypatch.setenv("CHAT_URL", "https://hooks.slack.com/services/T/B/x")
+    assert chat().endswith("/x")
+    for secret in ("one", "two"):
+        key.write_text(f"{secret}\n")
+        assert duty() == secret
+    assert secrets_of(receivers["mail"])() == ""
