@@ -95,7 +95,18 @@ def test(name: Annotated[str, typer.Argument(metavar="RECEIVER", help="One of [r
 
 def _test(now: int) -> Notification:
     """Return a notification that nobody could mistake for another, and of which nothing stays open."""
-    alert = Alert("test", "test", "warning", False, "a test by `rapport notify test`", "", 0, now, now, 1)
+    alert = Alert(
+        "test",
+        "test",
+        "warning",
+        firing=False,
+        subject="a test by `rapport notify test`",
+        contact_id="",
+        escalation=0,
+        due_at=now,
+        fired_at=now,
+        version=1,
+    )
     listed = (Listed(alert, "resolved"),)
     return Notification("rapport:test", "test", now, 1, "resolved", now, 0, 0, resolved=1, listed=listed)
 

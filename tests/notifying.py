@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from aiokafka import AIOKafkaProducer
 
@@ -64,7 +64,7 @@ class Alerts:
         self._topics = its.topics
         self._producer = AIOKafkaProducer(bootstrap_servers=its.brokers, enable_idempotence=True)
 
-    async def __aenter__(self) -> "Alerts":
+    async def __aenter__(self) -> Self:
         await self._producer.start()
         return self
 
@@ -73,10 +73,14 @@ class Alerts:
 
     async def publish(self, rows: Iterable[Record]) -> None:
         for row in rows:
-            where = partition_of(row["account"], PARTITIONS)
-            await self._producer.send_and_wait(self._topics.alerts.name, encode("alert", [row]), partition=where)
+            await self.publish_together([row])
 
-    async def command(self, account: str, **command: Any) -> None:
+    async def publish_together(self, rows: Sequence[Record]) -> None:
+        """As one message, of one account."""
+        where = partition_of(rows[0]["account"], PARTITIONS)
+        await self._producer.send_and_wait(self._topics.alerts.name, encode("alert", rows), partition=where)
+
+    async def command(self, account: str, **command: str) -> None:
         row = {"account": account, "alert_id": "", "until": 0, "by": "bea", "at": 1, **command}
         message = encode("notification_command", [row])
         where = partition_of(account, PARTITIONS)

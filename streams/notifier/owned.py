@@ -1,7 +1,7 @@
 """One partition of alerts in the hands of one notifier: its groups in memory, and when each is due."""
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from streams.notifications.group import Group, obey, take, wake
@@ -10,6 +10,8 @@ from streams.notifier.store import GroupKey, Offsets, Store, Stored
 
 Policies = Callable[[str], Mapping[str, Policy]]
 """Of an account: by route."""
+Message = tuple[int, Sequence[dict[str, Any]]]
+"""Its offset and its rows."""
 
 
 class Owned:
@@ -35,29 +37,31 @@ class Owned:
         """Return the policy of a group; None: its route is no more, or no more for this account."""
         return self._policies(name[0]).get(name[1])
 
-    def take_alerts(self, offset: int, rows: Iterable[Mapping[str, Any]], now: int) -> None:
-        """Take in the rows of one message."""
-        accounts: dict[str, list[Alert]] = {}
-        for row in rows:
-            accounts.setdefault(row["account"], []).append(Alert.of(dict(row)))
+    def take_alerts(self, messages: Sequence[Message], now: int) -> None:
+        """Take in messages, all at once: of a storm each may have one alert, and a group is looked through for each of these."""
+        accounts: dict[str, list[tuple[int, Alert]]] = {}
+        for offset, rows in messages:
+            for row in rows:
+                accounts.setdefault(row["account"], []).append((offset, Alert.of(row)))
         for account, alerts in accounts.items():
             for route, policy in self._policies(account).items():
                 name = (account, route)
-                if offset > self._had.get(name, Offsets()).alerts:
-                    group = self.groups.get(name) or Group(account, route)
-                    self.put(take(group, alerts, now, policy))
-        self.offsets = Offsets(offset, self.offsets.commands)
+                had = self._had.get(name, Offsets()).alerts
+                group = self.groups.get(name) or Group(account, route)
+                if fresh := [alert for offset, alert in alerts if offset > had]:
+                    self.put(take(group, fresh, now, policy))
+        self.offsets = Offsets(messages[-1][0], self.offsets.commands)
 
-    def take_commands(self, offset: int, rows: Iterable[Mapping[str, Any]], now: int) -> None:
-        """Take in the commands of one message."""
-        for row in rows:
-            command = Command(row["alert_id"], row["action"], row["until"], row["by"])
-            for route, policy in self._policies(row["account"]).items():
-                name = (row["account"], route)
-                if offset > self._had.get(name, Offsets()).commands:
-                    group = self.groups.get(name) or Group(*name)
-                    self.put(obey(group, command, now, policy))
-        self.offsets = Offsets(self.offsets.alerts, offset)
+    def take_commands(self, messages: Sequence[Message], now: int) -> None:
+        """Take in messages of commands, one after the other."""
+        for offset, rows in messages:
+            for row in rows:
+                command = Command(row["alert_id"], row["action"], row["until"], row["by"])
+                for route, policy in self._policies(row["account"]).items():
+                    name = (row["account"], route)
+                    if offset > self._had.get(name, Offsets()).commands:
+                        self.put(obey(self.groups.get(name) or Group(*name), command, now, policy))
+        self.offsets = Offsets(self.offsets.alerts, messages[-1][0])
 
     def put(self, group: Group) -> None:
         """Keep a group as it is now; one that is empty and new is none."""

@@ -27,7 +27,7 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectionError
 
-from schemas.codec import DecodeError, decode, encode
+from schemas.codec import DecodeError, Record, decode, encode
 from schemas.topics import LARGEST_GROUP
 from streams.config import Settings
 from streams.connection import kafka_options
@@ -215,22 +215,23 @@ class _Notifier(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         if not self._ours or self._assigned.is_set():
             return  # it is read again
         for where, records in polled.items():
-            owned = self._owned.get(where.partition)
-            for record in records if owned is not None else ():
-                await self._take(owned, where, record)
+            messages = [(record.offset, await self._rows(where, record)) for record in records]
+            if (owned := self._owned.get(where.partition)) is not None:
+                is_alerts = where.topic == self._topics.alerts.name
+                (owned.take_alerts if is_alerts else owned.take_commands)(messages, _now())
         for where in [*self._behind]:
             if await self._consumer.position(where) >= self._behind[where]:
                 del self._behind[where]
 
-    async def _take(self, owned: Any, where: TopicPartition, record: Any) -> None:  # noqa: ANN401 - aiokafka's
-        is_alerts = where.topic == self._topics.alerts.name
+    async def _rows(self, where: TopicPartition, record: Any) -> list[Record]:  # noqa: ANN401 - aiokafka's
+        """Return what a message holds; nothing of one that cannot be read, which is set aside."""
+        name = "alert" if where.topic == self._topics.alerts.name else "notification_command"
         try:
-            rows = decode("alert" if is_alerts else "notification_command", record.value or b"")
+            return decode(name, record.value or b"")
         except DecodeError as error:
             place = f"{where.topic}/{where.partition}/{record.offset}"
             await self._set_aside(Reason(error.reason), str(error), place, record.value or b"")
-            rows = []
-        (owned.take_alerts if is_alerts else owned.take_commands)(record.offset, rows, _now())
+            return []
 
     def _look_around(self) -> None:
         """Start to send what is due, and raise what went wrong in sending."""

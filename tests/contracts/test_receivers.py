@@ -12,11 +12,22 @@ from streams.notification_settings import EmailSettings, PagerDutySettings, Slac
 from streams.notifications.model import Alert, Listed, Notification
 from streams.receivers.base import Receiver, RefusedError, UnavailableError
 from streams.receivers.making import receiver
-from tests.receivers import RETRY_AFTER, SECRETS, Station, station
+from tests.receivers import RETRY_AFTER, SECRETS, Behaviour, Station, station
 
 AT = 1_700_000_000_000
 KINDS = ["webhook", "slack", "pagerduty", "email"]
-ALERT = Alert("unanswered:x:1", "unanswered", "critical", True, "x:1 <b>&", "ann", 1, AT, AT, 7)
+ALERT = Alert(
+    "unanswered:x:1",
+    "unanswered",
+    "critical",
+    firing=True,
+    subject="x:1 <b>&",
+    contact_id="ann",
+    escalation=1,
+    due_at=AT,
+    fired_at=AT,
+    version=7,
+)
 NOTE = Notification("x:acme", "on-call", AT, 1, "firing", AT, 1, 1, 0, listed=(Listed(ALERT, "new"),))
 STORM = NOTE._replace(
     firing=10_000, listed=tuple(Listed(ALERT._replace(alert_id=f"{n}", subject="s" * 500), "new") for n in range(100))
@@ -64,7 +75,7 @@ def test_what_is_sent_is_taken_once(kind: str, note: Notification) -> None:
 
 @pytest.mark.parametrize("trouble", ["slow", "failing", "busy", "resetting"])
 def test_trouble_that_may_pass_is_told_from_a_refusal_and_the_next_try_has_the_same_key(
-    kind: str, trouble: Any
+    kind: str, trouble: Behaviour
 ) -> None:
     async def scenario(it: Station, subject: Receiver) -> None:
         it.behaves = [trouble]

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from schemas.codec import Record, decode
 from streams import kafka as kafka_reading
 from streams.config import Settings
 from streams.notification_settings import Notifications
+from streams.notifications.group import Group
 from streams.notifications.model import Notification
 from streams.notifier import store
 from streams.notifier.running import run_notifier
@@ -60,7 +62,7 @@ async def notifier(its: Settings, notifications: Notifications, **others: Receiv
 
 async def until(done: Callable[[], bool], seconds: float = 30) -> None:
     async with asyncio.timeout(seconds):
-        while not done():
+        while not done():  # noqa: ASYNC110 - servers and processes set no event
             await asyncio.sleep(0.02)
 
 
@@ -108,8 +110,8 @@ def test_a_storm_and_what_people_say_to_it(broker: Kafka, tmp_path: Path) -> Non
     async def scenario(it: Station) -> None:
         async with Alerts(its) as alerts:
             rows = [alert("x:acme", f"x:{number}", 1, number % 2) for number in range(10_000)]
-            await alerts.publish([])
-            await publish_at_once(its, rows)
+            for start in range(0, len(rows), 1000):
+                await alerts.publish_together(rows[start : start + 1000])
             async with notifier(its, brands(tmp_path, it.url, wait=1).notifications):
                 await until(lambda: bool(it.taken))
                 data = it.taken[0][1]["data"]
@@ -120,19 +122,6 @@ def test_a_storm_and_what_people_say_to_it(broker: Kafka, tmp_path: Path) -> Non
                 assert it.taken[1][1]["data"]["by"] == "bea"
 
     run_with_station(scenario)
-
-
-async def publish_at_once(its: Settings, rows: list[Record]) -> None:
-    from aiokafka import AIOKafkaProducer  # noqa: PLC0415 - only here
-
-    from schemas.codec import encode  # noqa: PLC0415
-    from streams.connectors.publisher import partition_of  # noqa: PLC0415
-
-    async with AIOKafkaProducer(bootstrap_servers=its.brokers) as producer:
-        for start in range(0, len(rows), 1000):
-            message = encode("alert", rows[start : start + 1000])
-            where = partition_of(rows[0]["account"], 4)
-            await producer.send_and_wait(its.topics.alerts.name, message, partition=where)
 
 
 class Refusing:
@@ -178,6 +167,91 @@ group_wait_seconds = 0
         assert b'"alert_id":"unanswered:y:1"' in letter["payload"]
 
     run_with_station(scenario)
+
+
+def test_the_commands(broker: Kafka, tmp_path: Path) -> None:
+    its = settings(broker.brokers, "commands")
+
+    async def rapport(*arguments: str, code: int = 0) -> str:
+        environment = {
+            **os.environ,
+            **ENVIRONMENT,
+            "RAPPORT_BROKERS": broker.brokers,
+            "RAPPORT_TOPIC_PREFIX": "commands",
+            "RAPPORT_ACCOUNTS_FILE": str(tmp_path / "rapport.toml"),
+        }
+        command = [sys.executable, "-m", "streams", "notify", *arguments]
+        out = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=out, stderr=out)
+        said, wrong = await process.communicate()
+        assert process.returncode == code, wrong
+        return (said + wrong).decode()
+
+    async def scenario(it: Station) -> None:
+        notifications = brands(tmp_path, it.url).notifications
+        assert await rapport("test", "hook") == "hook has taken it\n"
+        assert it.taken[0][1]["data"]["account"] == "rapport:test"
+        it.behaves = ["refusing"]
+        assert "hook has not taken it (HTTP 403): check" in await rapport("test", "hook", code=2)
+        assert "there is no receiver hoook: name one" in await rapport("test", "hoook", code=2)
+        async with Alerts(its) as alerts, notifier(its, notifications):
+            await alerts.publish([alert("x:acme", "x:1", 1, 1)])
+            await until(lambda: len(it.taken) == 2)
+            said = await rapport("ack", "x:acme", "unanswered:x:1", "--by", "bea")
+            assert said == "said: acknowledge unanswered:x:1 of x:acme\n"
+            await until(lambda: len(it.taken) == 3)
+            assert (it.taken[2][1]["type"], it.taken[2][1]["data"]["by"]) == ("alerts.acknowledged", "bea")
+            await rapport("silence", "x:other", "--minutes", "5")
+            await rapport("snooze", "x:acme", "unanswered:x:1", "--minutes", "5")
+            await asyncio.sleep(0.5)
+            await alerts.publish([alert("x:other", "x:2", 1, 1), alert("x:third", "x:3", 1, 1)])
+            await until(lambda: len(it.taken) == 4)
+            assert it.taken[3][1]["data"]["account"] == "x:third"
+
+    run_with_station(scenario)
+
+
+def test_what_cannot_be_read_is_set_aside(broker: Kafka, tmp_path: Path) -> None:
+    its = settings(broker.brokers, "garbage")
+
+    async def scenario(it: Station) -> None:
+        async with (
+            AIOKafkaProducer(bootstrap_servers=its.brokers) as producer,
+            Alerts(its) as alerts,
+            notifier(its, brands(tmp_path, it.url).notifications),
+        ):
+            for topic in (its.topics.alerts, its.topics.notification_commands):
+                await producer.send_and_wait(topic.name, b"garbage", partition=0)
+            await alerts.publish([alert(account, "x:1", 1, 1) for account in ACCOUNTS])
+            await until(lambda: len(it.taken) == len(ACCOUNTS))
+        letters = await dead_letters(its)
+        assert {(letter["reason"], letter["payload"]) for letter in letters} == {("undecodable", b"garbage")}
+        assert len(letters) == 2
+
+    run_with_station(scenario)
+
+
+def test_an_owner_notices_the_next_one_before_it_tells_anybody(broker: Kafka) -> None:
+    its = settings(broker.brokers, "owners")
+    kept = store.Stored(Group("x:acme", "all", silenced_until=7), store.Offsets(3, 4))
+
+    async def scenario() -> None:
+        async with AIOKafkaProducer(bootstrap_servers=its.brokers) as producer:
+            first, second, third = (store.Store(its, producer, 1) for _ in range(3))
+            assert await first.open() == {}
+            await asyncio.gather(first.write(kept), first.write(kept))
+            assert await second.open() == {("x:acme", "all"): kept}
+            stray = store.Stored(Group("x:acme", "all", silenced_until=9), store.Offsets(9, 9))
+            with pytest.raises(store.LostError):
+                await first.write(stray)
+            with pytest.raises(store.LostError):  # it cannot tell what was written
+                await second.write(kept)
+            assert await second.open() == {("x:acme", "all"): kept}, "of the newest owner, not the last that wrote"
+            await second.write(kept)
+            await second.forget(("x:acme", "all"))
+            assert await third.open() == {}
+
+    asyncio.run(scenario())
 
 
 # -- crashes --------------------------------------------------------------------------------------------------------------
@@ -228,11 +302,10 @@ class MortalStore(store.Store):
 
 def story(chance: random.Random) -> list[Record]:
     """Return the life of some alerts in the order in which the worker tells of it."""
-    rows, version = [], 0
+    rows = []
     open_: dict[str, tuple[str, int]] = {}
-    for number in range(40):
-        version += 1
-        subject = chance.choice(sorted(open_)) if open_ and chance.random() < 0.5 else f"x:{number}"
+    for version in range(1, 41):
+        subject = chance.choice(sorted(open_)) if open_ and chance.random() < 0.5 else f"x:{version}"
         account, escalation = open_.get(subject, (chance.choice(ACCOUNTS), -1))
         if escalation >= 0 and chance.random() < 0.4:
             del open_[subject]
@@ -265,7 +338,7 @@ def judge(rows: list[Record], taken: list[tuple[str, Any]]) -> None:
 async def live_through(seed: int, brokers: str, directory: Path) -> int:
     chance = random.Random(seed)
     its, rows = settings(brokers, f"crash{seed}"), story(chance)
-    directory.mkdir()
+    directory.mkdir()  # noqa: ASYNC240 - for a moment
     async with station("webhook") as it, Alerts(its) as alerts:
         it.behaves = chance.choices(["well", "failing", "resetting"], [8, 1, 1], k=100)
         notifications = brands(directory, it.url, wait=chance.choice([0, 0.3])).notifications

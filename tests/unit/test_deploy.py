@@ -107,7 +107,7 @@ def test_every_service_depends_on_services_that_are_there_and_can_fulfil_it() ->
 
 def test_worker_and_sink_wait_for_topics_and_tables() -> None:
     assert "rapport topics apply && rapport migrate" in SERVICES["setup"]["entrypoint"]
-    for name in ("worker", "sink"):
+    for name in ("worker", "sink", "notify"):
         assert SERVICES[name]["depends_on"] == {"setup": {"condition": "service_completed_successfully"}}
         assert SERVICES[name]["restart"] == "unless-stopped", "exit 75 asks for a restart"
         assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) >= 12
@@ -235,7 +235,7 @@ def test_prometheus_asks_every_process_that_stays_where_it_answers() -> None:
         (discovery,) = job["dns_sd_configs"]
         assert (discovery["type"], discovery["port"]) == ("A", port)
         (asked[job["job_name"]],) = discovery["names"]
-    assert asked == {"worker": "worker", "sink": "sink"}
+    assert asked == {"worker": "worker", "sink": "sink", "notify": "notify"}
     assert set(asked) <= set(OURS)
     for service in OURS.values():
         assert service["environment"]["RAPPORT_METRICS_PORT"] == port

@@ -65,7 +65,9 @@ def at(text: str) -> int:
 
 
 def alert(severity: str = "critical", kind: str = "unanswered") -> Alert:
-    return Alert("a", kind, severity, firing=True, subject="", contact_id="", escalation=1, due_at=0, fired_at=0, version=1)
+    return Alert(
+        "a", kind, severity, firing=True, subject="", contact_id="", escalation=1, due_at=0, fired_at=0, version=1
+    )
 
 
 @pytest.mark.parametrize(
