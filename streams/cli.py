@@ -21,9 +21,7 @@ from sinks.clickhouse.migrate import migrate as migrate_tables
 from sinks.clickhouse.migrate import pending
 from sinks.clickhouse.sink import Plan, run_sink
 from streams import demo as demonstration
-from streams import kafka, questions, telemetry, terminal
-from streams import embedded as plant
-from streams import explaining, kafka, notify, telemetry, terminal
+from streams import kafka, notify, questions, telemetry, terminal
 from streams.app import run_worker
 from streams.config import Settings, load_brands, load_settings
 from streams.connection import kafka_options

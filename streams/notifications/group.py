@@ -151,8 +151,7 @@ def wake(group: Group, now: int, policy: Policy) -> Group:
 
 def delivered(group: Group, now: int) -> Group:
     """Return the group after its pending notification was taken, or set aside for good."""
-    told_at = group.told_at if group.pending is None or group.pending.status == "acknowledged" else now
-    return replace(group, pending=None, told_at=told_at, touched_at=now)
+    return replace(group, pending=None, told_at=now, touched_at=now)
 
 
 def fall_back(group: Group) -> Group:

@@ -44,8 +44,8 @@ from streams.telemetry import DEAD_LETTERS, LAG, NOTIFICATION_GROUPS, log
 
 CYCLE_SECONDS: Final = 0.2
 """How often groups that have changed are written, and offsets committed."""
-STOP_SECONDS: Final = 3.0
-"""What is being sent has so long when the process is asked to stop."""
+FAREWELL_SECONDS: Final = 3.0
+"""What is being sent has so long when the process is asked to stop, or to hand its partitions over."""
 SWEEP_SECONDS: Final = 60.0
 """How often groups that are over are forgotten."""
 SOURCE: Final = "notifier"
@@ -118,6 +118,8 @@ class _Notifier(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         for partition in revoked:
             with suppress(KeyError):
                 LAG.remove(partition.topic, str(partition.partition))
+        if self._sending:  # Slack would show it twice
+            await asyncio.wait(self._sending, timeout=FAREWELL_SECONDS)
         await self.release()
 
     def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
@@ -201,7 +203,7 @@ class _Notifier(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
                 logger.warning("lost", why="another notifier writes to a partition of ours: it is read anew")
                 self._assigned.set()
         if self._sending:
-            await asyncio.wait(self._sending, timeout=STOP_SECONDS)
+            await asyncio.wait(self._sending, timeout=FAREWELL_SECONDS)
         if self._ours:
             with suppress(LostError):
                 await self._keep()

@@ -53,7 +53,7 @@ class Poster:
     """Posts JSON and says what an answer means. Neither addresses nor bodies are in its errors: they may hold secrets."""
 
     def __init__(self, timeout: float) -> None:
-        self._client = httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=True)
+        self._client = httpx.AsyncClient(timeout=timeout, follow_redirects=False)
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str] | None = None) -> None:
         """Post ``body``; raises as :meth:`Receiver.send`."""

@@ -373,6 +373,7 @@ async def live_through(seed: int, brokers: str, directory: Path) -> int:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # what is dead closes no connections
 def test_a_crash_at_any_moment_tells_nobody_twice_and_loses_nothing(
     broker: Kafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -85,7 +85,7 @@ class Run:
             self.group = obey(self.group, command, now, self.policy)
         elif row := self.row(event):
             self.rows.append(row)
-            self.group = take(self.group, self.rows[-4:] if again else [row], now, self.policy)
+            self.group = take(self.group, [row, *self.rows[:-1]] if again else [row], now, self.policy)
 
 
 @given(events(changes), policies)

@@ -8,6 +8,7 @@ import pytest
 import typer
 import yaml
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
+from pydantic import BaseModel
 
 from schemas.codec import newest
 from schemas.metrics import metrics as catalogue
@@ -19,6 +20,14 @@ from streams.config import AccountTargets, PageToken, load_brands
 from streams.errors import Reason
 from streams.metrics.counters import PANE_COUNTERS, WINDOW_COUNTERS
 from streams.metrics.targets import DEFAULT_TARGETS
+from streams.notification_settings import (
+    EmailSettings,
+    PagerDutySettings,
+    RouteSettings,
+    SilenceSettings,
+    SlackSettings,
+    WebhookSettings,
+)
 from streams.target_rules import TargetRule
 from tests import metrics_table
 from tests.processes import ROOT
@@ -151,6 +160,32 @@ def test_the_brands_file_of_the_docs_is_valid(tmp_path: Path) -> None:
     assert calendar is not None
     assert calendar.named("support") is not None
     assert calendar.named("support@2026-09-01") is not None
+
+
+@pytest.mark.parametrize(
+    "settings", [RouteSettings, SilenceSettings, WebhookSettings, SlackSettings, PagerDutySettings, EmailSettings]
+)
+def test_every_key_about_who_is_told_is_documented(settings: type[BaseModel]) -> None:
+    keys = [field.alias or name for name, field in settings.model_fields.items()]
+    assert [key for key in keys if f"`{key}`" not in text("docs/alerts.md")] == []
+
+
+def test_the_defaults_of_routes_are_documented() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", text("docs/alerts.md"), re.MULTILINE)
+    assert len(rows) == 4
+    for name, default in rows:
+        assert RouteSettings.model_fields[name].default == float(default), name
+
+
+def test_what_the_docs_say_of_who_is_told_is_valid(tmp_path: Path) -> None:
+    file = tmp_path / "rapport.toml"
+    file.write_text(
+        "\n".join(re.findall(r"^```toml\n(.*?)^```", text("docs/alerts.md"), re.MULTILINE | re.DOTALL)), "utf-8"
+    )
+    brands = load_brands(file)
+    assert [route.name for route in brands.routes] == ["chat", "on-call"]
+    assert len(brands.receivers) == 3
+    assert len(brands.silences) == 1
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

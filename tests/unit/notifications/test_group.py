@@ -101,6 +101,7 @@ def test_the_end_is_told_once_and_ends_the_episode() -> None:
         (20 * MINUTE + 30_000, "firing", [("c", "new")]),
     ]
     assert [one.number for one in it.told] == [1, 2, 3, 1]
+    assert [one.episode - START for one in it.told] == [0, 0, 0, 20 * MINUTE]
     assert len({one.incident for one in it.told}) == 2
     assert len({one.key for one in it.told}) == 4
 
@@ -272,8 +273,9 @@ def test_rows_that_come_again_change_nothing_even_when_their_alert_is_forgotten(
     it.group = take(it.group, [last], it.now, POLICY)
     it.run(HOUR)
     before = len(it.told)
-    it.group = take(it.group, [*rows, last, *rows], it.now, POLICY)
-    assert it.run(2 * HOUR) == []
+    it.group = take(it.group, rows, it.now, POLICY)
+    assert it.run(2 * HOUR) == [], "their end comes later than the next look"
+    it.group = take(it.group, [last], it.now, POLICY)
     assert before == 2
     assert not it.group.is_over(START + HOUR)
     assert it.group.is_over(it.now + REMEMBERED + 1)
