@@ -25,6 +25,10 @@ class Alert(NamedTuple):
     due_at: int
     fired_at: int
     version: int
+    value: float | None = None
+    """Of a spike: the most that 15 of its minutes held …"""
+    baseline: float | None = None
+    """… and how many are usual."""
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> "Alert":
@@ -40,6 +44,8 @@ class Alert(NamedTuple):
             row["due_at"],
             row["fired_at"],
             row["version"],
+            row["value"],
+            row["baseline"],
         )
 
 

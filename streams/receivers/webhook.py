@@ -76,4 +76,6 @@ def _alert(listed: Listed) -> dict[str, Any]:
         "escalation": alert.escalation,
         "due_at": iso(alert.due_at),
         "fired_at": iso(alert.fired_at),
+        "value": alert.value,
+        "baseline": alert.baseline,
     }

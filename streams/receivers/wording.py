@@ -42,6 +42,9 @@ def line(listed: Listed) -> str:
     alert, change = listed
     if change == "resolved":
         return f"resolved: {alert.subject}, {iso(alert.fired_at)}"
+    if alert.kind == "spike" and alert.value is not None and alert.baseline is not None:
+        what = f"{alert.value:.0f} {alert.subject.replace('_', ' ')} in 15 minutes, usually {alert.baseline:.0f}"
+        return f"{alert.severity}: {what}, since {iso(alert.due_at)} ({change})"
     if alert.kind != "unanswered":
         return f"{alert.severity}: {alert.kind} {alert.subject}, since {iso(alert.fired_at)} ({change})"
     who = f"{alert.contact_id} waits" if alert.contact_id else "somebody waits"

@@ -1,7 +1,9 @@
 """One group of alerts by hand: what is told, when, and what is not."""
 
 from streams.notifications.group import LISTED, REMEMBERED, Group, delivered, fall_back, obey, take, wake
-from streams.notifications.model import NEVER, Alert, Command, Notification, Policy
+from streams.notifications.model import NEVER, Alert, Command, Listed, Notification, Policy
+from streams.receivers.wording import line
+from tests.clickhouse_server import record
 
 SECOND = 1_000
 MINUTE = 60 * SECOND
@@ -279,3 +281,10 @@ def test_rows_that_come_again_change_nothing_even_when_their_alert_is_forgotten(
     assert before == 2
     assert not it.group.is_over(START + HOUR)
     assert it.group.is_over(it.now + REMEMBERED + 1)
+
+
+def test_a_spike_says_how_far_above_the_usual_it_is() -> None:
+    found = {"kind": "spike", "subject": "negative_mentions", "due_at": 0, "value": 41.0, "baseline": 6.5}
+    row = record("alert", alert_id="spike:negative_mentions:1", **found)
+    said = line(Listed(Alert.of(row), "new"))
+    assert said == ("warning: 41 negative mentions in 15 minutes, usually 6, since 1970-01-01T00:00:00.000Z (new)")
