@@ -5,7 +5,7 @@ import os
 import signal
 import time
 from threading import Timer
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from aiokafka import AIOKafkaProducer
@@ -19,9 +19,9 @@ from streams.connectors.publisher import partition_of
 from streams.errors import EXIT_RESTART, BrokerError, SettingsError, broker_refusal
 from streams.notification_settings import Notifications
 from streams.notifications.model import Alert, Listed, Notification
-from streams.notifier.running import run_notifier
-from streams.receivers.base import Receiver, RefusedError, UnavailableError
-from streams.receivers.making import receiver
+
+if TYPE_CHECKING:
+    from streams.receivers.base import Receiver
 
 STOP_SECONDS: Final = 9.0
 """A notifier that is asked to stop takes no longer."""
@@ -48,6 +48,8 @@ def run() -> None:
 
 
 async def _run(settings: Settings, notifications: Notifications) -> None:
+    from streams.notifier.running import run_notifier  # noqa: PLC0415 - a worker has no use for it, and starts often
+
     stop, ready = asyncio.Event(), asyncio.Event()
 
     def end() -> None:
@@ -74,6 +76,8 @@ async def _run(settings: Settings, notifications: Notifications) -> None:
 @app.command()
 def test(name: Annotated[str, typer.Argument(metavar="RECEIVER", help="One of [receivers.NAME].")]) -> None:
     """Send a test notification to a receiver, and say what came of it."""
+    from streams.receivers.base import RefusedError, UnavailableError  # noqa: PLC0415 - as above
+
     notifications = _notifications(load_settings())
     if name not in notifications.receivers:
         known = ", ".join(sorted(notifications.receivers)) or "none"
@@ -157,5 +161,7 @@ def _notifications(settings: Settings) -> Notifications:
     return found
 
 
-def _receivers(notifications: Notifications) -> dict[str, Receiver]:
+def _receivers(notifications: Notifications) -> dict[str, "Receiver"]:
+    from streams.receivers.making import receiver  # noqa: PLC0415 - as above
+
     return {name: receiver(it, secrets_of(it)) for name, it in notifications.receivers.items()}

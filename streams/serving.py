@@ -7,10 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-import uvicorn
-
 from sinks.dashboard.access import Token
-from sinks.dashboard.app import Served, build
 from streams.config import Brands
 from streams.errors import SettingsError
 
@@ -20,14 +17,6 @@ if TYPE_CHECKING:
 OWN_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 """Of this machine. A page without tokens answers to no other name, so that no other site can point its own name here."""
 STOP_SECONDS: Final = 3
-
-
-class _Server(uvicorn.Server):
-    """A server that leaves signals to whoever runs it."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def tokens_of(brands: Brands) -> list[Token]:
@@ -67,6 +56,17 @@ def address(listening: socket.socket) -> str:
 
 async def serve(client: "Client", listening: socket.socket, tokens: Sequence[Token], stop: asyncio.Event) -> None:
     """Serve the page until ``stop`` is set; streams that are open are cut then."""
+    import uvicorn  # noqa: PLC0415 - a worker has no use for a web server, and starts often
+
+    from sinks.dashboard.app import Served, build  # noqa: PLC0415 - nor for a page
+
+    class Server(uvicorn.Server):
+        """A server that leaves signals to whoever runs it."""
+
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
     hosts = ("*",) if tokens else OWN_NAMES
     config = uvicorn.Config(
         build(Served(client, tokens, hosts)),
@@ -75,7 +75,7 @@ async def serve(client: "Client", listening: socket.socket, tokens: Sequence[Tok
         server_header=False,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
-    server = _Server(config)
+    server = Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)

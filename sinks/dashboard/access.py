@@ -11,9 +11,10 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from starlette.requests import HTTPConnection
+if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
 
 COOKIE: Final = "rapport"
 PREFIX: Final = "rapport_"
@@ -73,7 +74,7 @@ class Gate:
         # The look-up is of a hash: what it tells by its duration is of no use to who does not know the token.
         return found if found is not None and hmac.compare_digest(found.sha256.lower(), digest(token)) else None
 
-    def who(self, connection: HTTPConnection) -> Token | None:
+    def who(self, connection: "HTTPConnection") -> Token | None:
         """Return who asks: by ``Authorization: Bearer``, or by the cookie; None: somebody unknown."""
         if self.is_open:
             return EVERYBODY
