@@ -53,6 +53,9 @@ def alert(account: str, subject: str, version: int, escalation: int = 0, *, firi
         "escalation": escalation,
         "due_at": now,
         "fired_at": now,
+        "value": None,
+        "baseline": None,
+        "spread": None,
         "version": version,
     }
 
