@@ -2,7 +2,7 @@
 
 Every function takes a group as it is and returns it as it is then; nothing else happens. Times are Alertmanager's: a new group
 waits ``group_wait`` and is then looked at every ``group_interval``. A look tells whoever listens if an alert fires that was not
-told, or worse than it was told, or if one that was told is resolved; otherwise again after ``repeat_interval``. A notification
+told, or not at this escalation, or if one that was told is resolved; otherwise again after ``repeat_interval``. A notification
 names all that fires. What an alert may be to its group:
 
 ============  ==========================================================================================================
@@ -51,7 +51,7 @@ class Entry(NamedTuple):
 
     def is_new(self) -> bool:
         """Say whether somebody is to be told of it, if it fires."""
-        return self.again or self.alert.escalation > self.told
+        return self.again or self.alert.escalation != self.told
 
     def flaps(self, now: int, policy: Policy) -> bool:
         """Say whether it has begun to fire too often of late."""
@@ -278,7 +278,7 @@ def _is_resolved(entry: Entry, now: int, policy: Policy) -> bool:
 def _told(entry: Entry, now: int, policy: Policy) -> Entry:
     """Return the entry after all was told that there was to tell of it."""
     if entry.alert.firing and entry.visible and not entry.hold:
-        return entry._replace(told=max(entry.told, entry.alert.escalation), again=False)
+        return entry._replace(told=entry.alert.escalation, again=False)
     return entry._replace(told=UNTOLD) if _is_resolved(entry, now, policy) else entry
 
 
@@ -300,6 +300,6 @@ def _worst(entries: Sequence[Entry], now_is: Change | None = None) -> list[Liste
 
 
 def _change(entry: Entry) -> Change:
-    if entry.again:
+    if entry.again or entry.alert.escalation < entry.told:  # it ended, and began anew
         return "again"
     return "new" if entry.told == UNTOLD else "escalated"

@@ -3,7 +3,7 @@
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.notifications import kept
@@ -88,7 +88,6 @@ class Run:
             self.group = take(self.group, [row, *self.rows[:-1]] if again else [row], now, self.policy)
 
 
-@settings(derandomize=True, database=None)
 @given(events(changes), policies)
 def test_what_is_told_and_when_is_as_alertmanager_has_it(happens: list[Event], policy: Policy) -> None:
     run, theirs = Run(policy), Alertmanager(policy.group_wait, policy.group_interval, policy.repeat_interval)

@@ -118,6 +118,17 @@ def test_a_critical_hides_its_own_warning() -> None:
     assert said(it.run(7 * MINUTE)) == [(330_000, "firing", [("a", "escalated")])]
 
 
+def test_a_critical_that_ends_and_begins_anew_as_a_warning_between_two_looks_is_told() -> None:
+    it = Driven()
+    it.fire("a", 1)
+    it.run(MINUTE)
+    it.resolve("a")
+    it.fire("a", 0)
+    assert said(it.run(6 * MINUTE)) == [(5 * MINUTE + 30_000, "firing", [("a", "again")])]
+    it.fire("a", 1)
+    assert said(it.run(11 * MINUTE)) == [(10 * MINUTE + 30_000, "firing", [("a", "escalated")])]
+
+
 def test_a_route_of_warnings_is_told_the_end_of_what_became_critical_and_nothing_before() -> None:
     it = Driven(POLICY._replace(wants=lambda alert: alert.severity == "warning"))
     it.fire("a")
