@@ -11,10 +11,11 @@ from typing import Annotated, Any, Final, Literal, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
 import holidays
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from streams.metrics.calendars import Hours, Span
+from streams.tables import Table
 
 Day = Annotated[date, Field(strict=True)]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -59,10 +60,8 @@ def _open_at_all(hours: Mapping[Weekday, tuple[Span, ...]]) -> Mapping[Weekday, 
 Shifts = Annotated[tuple[Annotated[Span, BeforeValidator(_shift)], ...], AfterValidator(_apart)]
 
 
-class CalendarVersion(BaseModel):
+class CalendarVersion(Table):
     """One ``[[calendars.NAME]]`` of ``rapport.toml``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     since: Day | None = Field(
         None, alias="from", description="turns that open on this date or later are measured with it"
@@ -148,5 +147,4 @@ def _in_order(versions: tuple[CalendarVersion, ...]) -> tuple[CalendarVersion, .
     return versions
 
 
-Name = Annotated[str, Field(pattern=r"^[\w.-]{1,60}$")]
 Versions = Annotated[tuple[CalendarVersion, ...], Field(min_length=1), AfterValidator(_in_order)]

@@ -1,29 +1,12 @@
 """The campaigns of ``rapport.toml``."""
 
 import re
-from datetime import UTC, date, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-
-def _time(value: Any) -> datetime:  # noqa: ANN401 - a table may hold anything
-    """Return a date as its midnight; UTC unless it says otherwise."""
-    if isinstance(value, datetime):
-        return value if value.tzinfo else value.replace(tzinfo=UTC)
-    if isinstance(value, date):
-        return datetime(value.year, value.month, value.day, tzinfo=UTC)
-    raise PydanticCustomError("time", "write a date or a time without quotes, as 2026-06-01 or 2026-06-01T09:00:00Z")
+from streams.tables import Table, Time, Until
 
 
 def _written_as(pattern: str, otherwise: str) -> AfterValidator:
@@ -37,31 +20,21 @@ def _written_as(pattern: str, otherwise: str) -> AfterValidator:
     return AfterValidator(accepted)
 
 
-Time = Annotated[datetime, BeforeValidator(_time)]
 Hashtag = Annotated[str, _written_as(r"#?[^\s#]+", 'write one word, with or without #, as "summer"')]
 Link = Annotated[str, _written_as(r"https?://\S+", 'write what it begins with, as "https://acme.com/summer"')]
 Account = Annotated[str, _written_as(r"[^\s:]+:\S+", 'write network:account_id, as "x:17919972"')]
 Author = Annotated[str, _written_as(r"\S+", "write the author_id as the network has it")]
 
 
-class CampaignSettings(BaseModel):
+class CampaignSettings(Table):
     """One ``[campaigns.NAME]`` of ``rapport.toml``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     hashtags: tuple[Hashtag, ...] = Field((), description="posts with one of them are the campaign's")
     links: tuple[Link, ...] = Field((), description="so are posts with a link that begins as one of them")
     curators: tuple[Author, ...] = Field((), description="the `author_id` of those who were asked to speak of it")
     accounts: tuple[Account, ...] = Field((), description="only what is said to these")
     since: Time = Field(alias="from", description="when it begins")
-    until: Time = Field(alias="to", description="when it is over; that moment is no part of it")
-
-    @field_validator("until")
-    @classmethod
-    def _is_later(cls, until: datetime, info: ValidationInfo) -> datetime:
-        if "since" in info.data and until <= info.data["since"]:
-            raise PydanticCustomError("to", "it is over before it begins: give a later to, or an earlier from")
-        return until
+    until: Until = Field(alias="to", description="when it is over; that moment is no part of it")
 
     @model_validator(mode="after")
     def _can_be_found(self) -> "CampaignSettings":

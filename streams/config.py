@@ -12,18 +12,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from schemas.topics import Catalogue
-from streams.business_hours import Name, Versions
+from streams.business_hours import Versions
 from streams.campaigns import CampaignSettings
 from streams.errors import SettingsError
 from streams.metrics.calendars import Calendar
 from streams.metrics.targets import DEFAULT_TARGETS, Rule, Targets
 from streams.notification_settings import Notifications, ReceiverSettings, Routes, SilenceSettings
+from streams.tables import Name, Table, unreadable
 from streams.target_rules import Rules
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
@@ -157,8 +158,9 @@ def _secret(variable: str, name: str) -> str:
     try:
         return Path(os.environ[variable]).read_text("utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise SettingsError(f"{variable} cannot be read ({why})", "name a file that has the secret") from None
+        raise SettingsError(
+            f"{variable} cannot be read ({unreadable(error)})", "name a file that has the secret"
+        ) from None
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -171,10 +173,8 @@ def environment(settings: Settings) -> dict[str, str]:
     return {**{name: value for name, value in os.environ.items() if name not in SECRETS}, **own}
 
 
-class AccountTargets(BaseModel):
+class AccountTargets(Table):
     """One table of ``rapport.toml``: ``[defaults]``, ``[networks.NAME]`` or ``[accounts."network:account_id"]``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     target_minutes: float | None = Field(None, gt=0, le=7 * 1440, description="a turn is to be answered within this")
     lateness_hours: float | None = Field(None, gt=0, le=168, description="events this late still correct the metrics")
@@ -207,10 +207,8 @@ class AccountTargets(BaseModel):
         )
 
 
-class PageToken(BaseModel):
+class PageToken(Table):
     """One ``[[tokens]]``: who may see the page, and what of it. `rapport token` makes one."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(min_length=1, description="whose it is")
     sha256: str = Field(pattern="^[0-9a-f]{64}$", description="of the token")
@@ -219,10 +217,8 @@ class PageToken(BaseModel):
     )
 
 
-class Brands(BaseModel):
+class Brands(Table):
     """``rapport.toml``: what is agreed with each brand, and who is told of alerts."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     defaults: AccountTargets = AccountTargets()
     networks: Mapping[str, AccountTargets] = {}

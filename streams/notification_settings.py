@@ -5,21 +5,17 @@ notification; one that ends in ``_env`` names a variable of the environment.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from streams.business_hours import Name
-from streams.campaigns import Time
 from streams.errors import SettingsError
 from streams.metrics.calendars import Calendar
 from streams.notifications.model import Alert, Policy
+from streams.tables import Name, NamedApart, Table, Text, Texts, Time, Until, is_among, unreadable
 
-Text = Annotated[str, Field(pattern=r"\S")]
-Texts = tuple[Text, ...]
 Severity = Literal["warning", "critical"]
 Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
 Url = Annotated[str, Field(pattern=r"^https?://\S+$")]
@@ -28,14 +24,10 @@ _MINUTE: Final = 60 * _SECOND
 _HOUR: Final = 60 * _MINUTE
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 # -- which alerts ---------------------------------------------------------------------------------------------------------
 
 
-class _Conditions(_Strict):
+class _Conditions(Table):
     """Every condition that is named has to hold, each for one of its values."""
 
     accounts: Texts = Field((), description="brand accounts, network:account_id")
@@ -44,11 +36,8 @@ class _Conditions(_Strict):
     kinds: Texts = Field((), description="kinds of alerts, as unanswered")
 
     def is_for_account(self, account: str) -> bool:
-        """Say whether it may be for alerts of an account; a shard ``account#k`` is of the account."""
-        whole = account.partition("#")[0]
-        return (not self.accounts or whole in self.accounts) and (
-            not self.networks or whole.partition(":")[0] in self.networks
-        )
+        """Say whether it may be for alerts of an account."""
+        return is_among(account, self.accounts, self.networks)
 
     def is_for(self, alert: Alert) -> bool:
         """Say whether it is for an alert, of an account that it may be for."""
@@ -61,14 +50,7 @@ class SilenceSettings(_Conditions):
     """One ``[[silences]]``: maintenance, in which nobody is told of these alerts."""
 
     since: Time = Field(alias="from", description="when it begins")
-    until: Time = Field(alias="to", description="when it is over; that moment is no part of it")
-
-    @field_validator("until")
-    @classmethod
-    def _is_later(cls, until: datetime, info: ValidationInfo) -> datetime:
-        if "since" in info.data and until <= info.data["since"]:
-            raise PydanticCustomError("to", "it is over before it begins: give a later to, or an earlier from")
-        return until
+    until: Until = Field(alias="to", description="when it is over; that moment is no part of it")
 
     def holds(self, alert: Alert, now: int) -> bool:
         """Say whether nobody is to be told of the alert at an instant, ms."""
@@ -131,21 +113,13 @@ def _there(name: str | None, info: ValidationInfo, tables: str) -> str | None:
     return name
 
 
-def _named_apart(routes: tuple[RouteSettings, ...]) -> tuple[RouteSettings, ...]:
-    names = [route.name for route in routes]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise PydanticCustomError("routes", "two are called {name}: give each its own name", {"name": twice})
-    return routes
-
-
-Routes = Annotated[tuple[RouteSettings, ...], AfterValidator(_named_apart)]
+Routes = Annotated[tuple[RouteSettings, ...], NamedApart]
 
 
 # -- who is told ----------------------------------------------------------------------------------------------------------
 
 
-class _Receiver(_Strict):
+class _Receiver(Table):
     give_up_minutes: float = Field(60, gt=0, le=1440, description="what is not taken after this is a dead letter")
     timeout_seconds: float = Field(10, gt=0, le=120, description="a try takes no longer")
 
@@ -175,8 +149,9 @@ class _Receiver(_Strict):
         try:
             return file.read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "not UTF-8"
-            raise SettingsError(f"{file} cannot be read ({why})", "name a file that has the secret") from None
+            raise SettingsError(
+                f"{file} cannot be read ({unreadable(error)})", "name a file that has the secret"
+            ) from None
 
 
 class WebhookSettings(_Receiver):
@@ -229,7 +204,7 @@ ReceiverSettings = Annotated[
 ]
 
 
-class Notifications(_Strict):
+class Notifications(Table):
     """All that the notifier knows of ``rapport.toml``."""
 
     routes: Routes = ()

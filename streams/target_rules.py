@@ -5,22 +5,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from schemas.codec import Record
-from streams.business_hours import Name
 from streams.metrics.targets import MINUTE, Rule
+from streams.tables import Name, NamedApart, Table, Texts, is_among, unreadable
 
-Text = Annotated[str, Field(pattern=r"\S")]
-Texts = tuple[Text, ...]
 _CONDITIONS: Final = ("accounts", "networks", "languages", "keywords", "contacts", "contacts_file")
 
 
-class TargetRule(BaseModel):
+class TargetRule(Table):
     """One ``[[rules]]``: every condition that it names has to hold, each for one of its values."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Name = Field(description="what the turns say that it was for")
     target_minutes: float = Field(gt=0, le=7 * 1440, description="they are to be answered within this business time")
@@ -41,9 +37,8 @@ class TargetRule(BaseModel):
         try:
             file.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "not UTF-8"
             wrong = "{file} cannot be read ({why}): name a file that has a contact's id in each line"
-            raise PydanticCustomError("contacts_file", wrong, {"file": str(file), "why": why}) from None
+            raise PydanticCustomError("contacts_file", wrong, {"file": str(file), "why": unreadable(error)}) from None
         return file
 
     @model_validator(mode="after")
@@ -55,9 +50,7 @@ class TargetRule(BaseModel):
 
     def is_for(self, account: str) -> bool:
         """Say whether it may be for mentions of a brand account, network:account_id."""
-        return (not self.accounts or account in self.accounts) and (
-            not self.networks or account.partition(":")[0] in self.networks
-        )
+        return is_among(account, self.accounts, self.networks)
 
     def rule(self) -> Rule:
         """Return what the metrics know of it."""
@@ -81,12 +74,4 @@ class TargetRule(BaseModel):
         return fits
 
 
-def _named_apart(rules: tuple[TargetRule, ...]) -> tuple[TargetRule, ...]:
-    names = [rule.name for rule in rules]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise PydanticCustomError("rules", "two are called {name}: give each its own name", {"name": twice})
-    return rules
-
-
-Rules = Annotated[tuple[TargetRule, ...], AfterValidator(_named_apart)]
+Rules = Annotated[tuple[TargetRule, ...], NamedApart]

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from streams.config import Brands, load_brands
+from streams.config import Brands
 from streams.errors import SettingsError
 from streams.metrics.calendars import FARTHEST, Calendar, Hours
+from tests.brands_file import load, mistake
 from tests.calendars import DAY, HOUR, calendar
 
 MINUTE = 60_000
@@ -31,12 +32,6 @@ holidays = [2026-03-02]
 mon = ["09:00-12:30", "13:30-17:00"]
 fri = ["22:00-06:00"]
 """
-
-
-def load(text: str, directory: Path) -> Brands:
-    file = directory / "rapport.toml"
-    file.write_text(text, "utf-8")
-    return load_brands(file)
 
 
 def at(text: str) -> int:
@@ -90,13 +85,10 @@ def agreed(brands: Brands, account: str = "net:any") -> Calendar:
 def test_a_mistake_is_named_with_its_line_and_what_to_do(
     right: str, wrong: str, line: int, says: str, tmp_path: Path
 ) -> None:
-    load(FILE, tmp_path)
-    assert right in FILE
-    with pytest.raises(SettingsError) as refused:
-        load(FILE.replace(right, wrong, 1), tmp_path)
-    assert says in str(refused.value)
+    said = mistake(FILE, right, wrong, tmp_path)
+    assert says in said
     if says != "is not TOML":
-        assert f"rapport.toml, line {line}: " in str(refused.value)
+        assert f"rapport.toml, line {line}: " in said
 
 
 @pytest.mark.parametrize("nonsense", ["calendars = 3", "calendars = []", "[[calendars]]", "[calendars]\nsupport = 3"])

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from streams.config import Brands, load_brands
 from streams.errors import SettingsError
+from tests.brands_file import load, mistake
 
 FILE = """\
 [campaigns.summer]
@@ -17,12 +17,6 @@ accounts = ["x:17919972"]
 from = 2026-06-01
 to = 2026-09-01T12:00:00+02:00
 """
-
-
-def load(text: str, directory: Path) -> Brands:
-    file = directory / "rapport.toml"
-    file.write_text(text, "utf-8")
-    return load_brands(file)
 
 
 def test_a_campaign_is_read(tmp_path: Path) -> None:
@@ -54,10 +48,9 @@ def test_a_campaign_is_read(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(line: str, instead: str, where: str, said: str, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError) as raised:
-        load(FILE.replace(line, instead, 1), tmp_path)
-    assert where in str(raised.value)
-    assert said in str(raised.value)
+    told = mistake(FILE, line, instead, tmp_path)
+    assert where in told
+    assert said in told
 
 
 def test_something_must_tell_its_posts(tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from streams.config import Brands, load_brands, secrets_of
+from streams.config import secrets_of
 from streams.errors import SettingsError
 from streams.notifications.model import Alert
+from tests.brands_file import load, mistake
 
 FILE = """\
 [[calendars.support]]
@@ -54,12 +55,6 @@ to = 2026-06-02T12:00:00Z
 """
 
 
-def load(text: str, directory: Path) -> Brands:
-    file = directory / "rapport.toml"
-    file.write_text(text, "utf-8")
-    return load_brands(file)
-
-
 def at(text: str) -> int:
     return round(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
 
@@ -88,12 +83,9 @@ def alert(severity: str = "critical", kind: str = "unanswered") -> Alert:
     ],
 )
 def test_a_mistake_is_named_with_its_line_and_what_to_do(right: str, wrong: str, says: str, tmp_path: Path) -> None:
-    load(FILE, tmp_path)
-    assert right in FILE
-    with pytest.raises(SettingsError) as refused:
-        load(FILE.replace(right, wrong, 1), tmp_path)
-    assert says in str(refused.value)
-    assert "rapport.toml, line " in str(refused.value)
+    said = mistake(FILE, right, wrong, tmp_path)
+    assert says in said
+    assert "rapport.toml, line " in said
 
 
 def test_an_alert_goes_to_every_route_that_is_for_it(tmp_path: Path) -> None:

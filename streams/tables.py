@@ -1,0 +1,71 @@
+"""What the tables of ``rapport.toml`` have in common: keys that nobody knows are refused, and what some values look like."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Protocol, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic_core import PydanticCustomError
+
+
+class Table(BaseModel):
+    """A table that refuses keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _time(value: Any) -> datetime:  # noqa: ANN401 - a table may hold anything
+    """Return a date as its midnight; UTC unless it says otherwise."""
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=UTC)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    raise PydanticCustomError("time", "write a date or a time without quotes, as 2026-06-01 or 2026-06-01T09:00:00Z")
+
+
+def _later(until: datetime, info: ValidationInfo) -> datetime:
+    if "since" in info.data and until <= info.data["since"]:
+        raise PydanticCustomError("to", "it is over before it begins: give a later to, or an earlier from")
+    return until
+
+
+Name = Annotated[str, Field(pattern=r"^[\w.-]{1,60}$")]
+Text = Annotated[str, Field(pattern=r"\S")]
+Texts = tuple[Text, ...]
+Time = Annotated[datetime, BeforeValidator(_time)]
+Until = Annotated[Time, AfterValidator(_later)]
+"""A time after that of the field ``since``, which stands before it."""
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+Tables = TypeVar("Tables", bound=Sequence[_Named])
+
+
+def _named_apart(tables: Tables) -> Tables:
+    names = [table.name for table in tables]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise PydanticCustomError("names", "two are called {name}: give each its own name", {"name": twice})
+    return tables
+
+
+NamedApart = AfterValidator(_named_apart)
+"""Of an array of tables: each has its own name."""
+
+
+def is_among(account: str, accounts: Sequence[str], networks: Sequence[str]) -> bool:
+    """Say whether an account, or that of which it is a shard (``account#k``), is one of these, on one of these networks.
+
+    None named: any.
+    """
+    whole = account.partition("#")[0]
+    return (not accounts or whole in accounts) and (not networks or whole.partition(":")[0] in networks)
+
+
+def unreadable(error: OSError | UnicodeDecodeError) -> str:
+    """Return why a file of text cannot be read, in a few words."""
+    return error.strerror or str(error) if isinstance(error, OSError) else "not UTF-8"
