@@ -2,16 +2,13 @@
 
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import Coroutine
 from enum import StrEnum
 from pathlib import Path
-from threading import Timer
 from typing import Annotated, Any
 
 import typer
-from aiokafka.errors import KafkaError
 from clickhouse_connect.driver.exceptions import Error
 
 from schemas.access import Role, commands
@@ -25,14 +22,12 @@ from streams import kafka, notify, questions, telemetry, terminal
 from streams.app import run_worker
 from streams.config import Settings, load_brands, load_settings
 from streams.connection import kafka_options
-from streams.errors import EXIT_INTERRUPTED, EXIT_RESTART, EXIT_USAGE, RapportError, SettingsError, broker_refusal
+from streams.errors import EXIT_INTERRUPTED, EXIT_USAGE, RapportError, SettingsError
 from streams.metrics.fold import Fold
 from streams.options import BrokersOption, ClickHouseOption, EmbeddedOption, client_of, console, settings_of
 from streams.replaying import Request, replay_embedded, replay_into
 from streams.revenue import revenue_embedded, revenue_into
-
-STOP_SECONDS = 9.0
-"""A sink that is asked to stop takes no longer: what is not committed then is read again by the next one."""
+from streams.service import STOP_SECONDS, restarted_after_kafka, stop_at_signals
 
 app = typer.Typer(
     name="rapport",
@@ -149,25 +144,11 @@ def sink() -> None:
 
 
 async def _sink(settings: Settings, client: Any) -> None:  # noqa: ANN401 - clickhouse_connect's
-    stop, ready = asyncio.Event(), asyncio.Event()
-
-    def end() -> None:
-        stop.set()
-        give_up = Timer(STOP_SECONDS, os._exit, (EXIT_RESTART,))  # Kafka is away, or an insert takes long
-        give_up.daemon = True
-        give_up.start()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, end)
+    stop, ready = stop_at_signals(STOP_SECONDS), asyncio.Event()
     telemetry.serve(settings.metrics_host, settings.metrics_port, ready.is_set)
     plan = Plan(settings.topics, settings.sink_rows, settings.sink_seconds)
-    try:
+    with restarted_after_kafka("sink"):
         await run_sink(kafka_options(settings), client, plan, stop, ready.set)
-    except KafkaError as error:  # what was not committed is read again after a restart
-        if refusal := broker_refusal(error):
-            raise refusal from None
-        telemetry.log("sink").error("Kafka failed for good", error=f"{type(error).__name__}: {error}")
-        raise typer.Exit(EXIT_RESTART) from None
 
 
 @topics_app.command("apply")

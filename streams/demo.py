@@ -4,7 +4,6 @@ A day of the simulation is told as fast as it goes, so that every window is full
 """
 
 import asyncio
-import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -29,6 +28,7 @@ from streams.connectors.runner import run
 from streams.connectors.simulator import SimulatorOptions, simulate
 from streams.embedded import Embedded, target
 from streams.errors import SettingsError
+from streams.service import stop_at_signals
 from streams.serving import address, listen, serve
 
 if TYPE_CHECKING:
@@ -67,9 +67,7 @@ class _Part:
 
 async def show(settings: Settings, console: Console, seed: int, seconds: float | None, directory: Path | None) -> None:
     """Run the demo until ``seconds`` have passed or Ctrl-C."""
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = stop_at_signals()
     if seconds is not None:
         asyncio.get_running_loop().call_later(seconds, stop.set)
     async with _directory(directory) as place:

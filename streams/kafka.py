@@ -176,16 +176,12 @@ async def read_partition(
     settings: Settings, topic: str, partition: int, since: int = 0
 ) -> tuple[list[tuple[bytes, bytes | None]], int]:
     """Return key and value of all that a partition holds now from an offset on, and where it ends."""
-    found: list[tuple[bytes, bytes | None]] = []
     where = TopicPartition(topic, partition)
     async with _reader(settings) as reader:
         reader.assign([where])
         first, end = (await reader.beginning_offsets([where]))[where], (await reader.end_offsets([where]))[where]
         reader.seek(where, max(first, since))
-        while await reader.position(where) < end:
-            polled = (await reader.getmany(where, timeout_ms=1000)).get(where, ())
-            found += [(record.key, record.value) for record in polled]
-    return found, end
+        return [row async for row in _upto(reader, where, end)], end
 
 
 def covered(settings: Settings) -> dict[int, int]:
@@ -222,9 +218,15 @@ async def _records(
     for partition in where:
         reader.seek(partition, firsts[partition] if tail is None else max(firsts[partition], ends[partition] - tail))
     for partition in where:
-        while await reader.position(partition) < ends[partition]:
-            for record in (await reader.getmany(partition, timeout_ms=1000)).get(partition, ()):
-                yield partition.partition, record.key, record.value
+        async for key, value in _upto(reader, partition, ends[partition]):
+            yield partition.partition, key, value
+
+
+async def _upto(reader: AIOKafkaConsumer, where: TopicPartition, end: int) -> AsyncIterator[tuple[bytes, bytes | None]]:
+    """Yield key and value of the records from the reader's position to an offset."""
+    while await reader.position(where) < end:
+        for record in (await reader.getmany(where, timeout_ms=1000)).get(where, ()):
+            yield record.key, record.value
 
 
 # -- connections ----------------------------------------------------------------------------------------------------------

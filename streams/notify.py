@@ -1,30 +1,25 @@
 """The commands ``rapport notify …``: the notifier itself, a test of a receiver, and what people say of alerts."""
 
 import asyncio
-import os
-import signal
 import time
-from threading import Timer
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 
 from schemas.codec import encode
 from streams import kafka, telemetry
 from streams.config import Settings, load_brands, load_settings, secrets_of
 from streams.connection import explained, kafka_options
 from streams.connectors.publisher import partition_of
-from streams.errors import EXIT_RESTART, BrokerError, SettingsError, broker_refusal
+from streams.errors import BrokerError, SettingsError
 from streams.notification_settings import Notifications
 from streams.notifications.model import Alert, Listed, Notification
+from streams.service import STOP_SECONDS, restarted_after_kafka, stop_at_signals
 
 if TYPE_CHECKING:
     from streams.receivers.base import Receiver
 
-STOP_SECONDS: Final = 9.0
-"""A notifier that is asked to stop takes no longer."""
 _MINUTE: Final = 60_000
 
 app = typer.Typer(help="Tell people about alerts.", no_args_is_help=True)
@@ -50,25 +45,12 @@ def run() -> None:
 async def _run(settings: Settings, notifications: Notifications) -> None:
     from streams.notifier.running import run_notifier  # noqa: PLC0415 - a worker has no use for it, and starts often
 
-    stop, ready = asyncio.Event(), asyncio.Event()
-
-    def end() -> None:
-        stop.set()
-        give_up = Timer(STOP_SECONDS, os._exit, (EXIT_RESTART,))  # Kafka is away
-        give_up.daemon = True
-        give_up.start()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, end)
+    stop, ready = stop_at_signals(STOP_SECONDS), asyncio.Event()
     telemetry.serve(settings.metrics_host, settings.metrics_port, ready.is_set)
     receivers = _receivers(notifications)
     try:
-        await run_notifier(settings, notifications, receivers, stop, ready.set)
-    except KafkaError as error:  # what was not committed is read again after a restart
-        if refusal := broker_refusal(error):
-            raise refusal from None
-        telemetry.log("notifier").error("Kafka failed for good", error=f"{type(error).__name__}: {error}")
-        raise typer.Exit(EXIT_RESTART) from None
+        with restarted_after_kafka("notifier"):
+            await run_notifier(settings, notifications, receivers, stop, ready.set)
     finally:
         await asyncio.gather(*(it.close() for it in receivers.values()), return_exceptions=True)
 

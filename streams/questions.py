@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +18,7 @@ from streams.options import ClickHouseOption, EmbeddedOption, client_of, console
 from streams.reporting import report as reporting
 from streams.reporting import written
 from streams.reporting.page import html
+from streams.service import stop_at_signals
 
 
 class ReportFormat(StrEnum):
@@ -123,10 +123,7 @@ def serve(
 
 
 async def _serve(client: Any, listening: Any, tokens: Any) -> None:  # noqa: ANN401 - clickhouse_connect's, and the two beside it
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await serving.serve(client, listening, tokens, stop)
+    await serving.serve(client, listening, tokens, stop_at_signals())
 
 
 def token(
