@@ -4,7 +4,7 @@ import base64
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
@@ -13,13 +13,15 @@ from fastapi.responses import StreamingResponse
 from schemas.metrics import metrics
 from sinks.clickhouse import explanation, queries
 from sinks.dashboard.access import Token
-from sinks.dashboard.inbox import Change, Choice, Inbox, Waiting
+from sinks.dashboard.inbox import Change, Choice, Inbox, State, Waiting, key_of
 from sinks.dashboard.people import List, people
 from streams.errors import RapportError
 
 HEARTBEAT_SECONDS: Final = 5.0
 """A stream says at least so often that it lives, and how fresh it is."""
-WINDOWS: Final = ("5m", "1h", "24h")
+Window = Literal["5m", "1h", "24h"]
+WINDOWS: Final[tuple[Window, ...]] = get_args(Window)
+Range = Literal["6h", "24h", "7d", "28d"]
 RANGES: Final[Mapping[str, timedelta]] = {
     "6h": timedelta(hours=6),
     "24h": timedelta(hours=24),
@@ -32,8 +34,6 @@ TOLD_SPIKES: Final = 5
 """The latest; finding what one was about takes a while."""
 TERMS: Final = 5
 
-Window = Literal["5m", "1h", "24h"]
-Range = Literal["6h", "24h", "7d", "28d"]
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -50,7 +50,7 @@ def choice(
     token: Reader,
     account: Annotated[str, Query(description="One account, network:account_id")] = "",
     network: Annotated[str, Query(description="One network")] = "",
-    state: Annotated[Literal["", "past target", "at risk", "in time"], Query(description="How far the turn is")] = "",
+    state: Annotated[Literal["", State], Query(description="How far the turn is")] = "",
     q: Annotated[str, Query(description="Words in the text, the name or the id of the contact", max_length=200)] = "",
 ) -> Choice:
     """Return which turns are asked for."""
@@ -87,7 +87,7 @@ def router(inbox: Inbox, client: Any) -> APIRouter:  # noqa: ANN401, C901 - clic
 
     @routes.get("/turns/{turn_id:path}", summary="One turn that waits")
     async def _turn(request: Request, token: Reader, turn_id: str, account: str) -> Response:
-        item = inbox.items.get(f"{account} {turn_id}")
+        item = inbox.items.get(key_of(account, turn_id))
         if item is None or not token.allows(account):
             raise HTTPException(404, f"nobody waits by the name of {turn_id} for {account}")
         return answer(request, item)

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 import anyio.to_thread
 import msgspec
@@ -29,11 +29,15 @@ AT_ONCE: Final = 500
 """Openers are asked for in parts of this size, since what is asked travels in the request's address."""
 REMEMBERED: Final = 600
 """Changes, for pages that come back; some minutes of them where each look finds one."""
+NEWEST_SECONDS: Final = 5.0
+"""When the newest event came is asked for so often, since that reads a day of them."""
 AGAIN_SECONDS: Final = 60.0
 """What is known of a turn's opener is asked for again after so long: it may have been edited, and ties change."""
 
 State = Literal["past target", "at risk", "in time"]
-STATES: Final[tuple[State, ...]] = ("past target", "at risk", "in time")
+STATES: Final[tuple[State, ...]] = get_args(State)
+
+_UNKNOWN: Final[tuple[float, Record]] = (0.0, {})
 
 logger = log("dashboard")
 
@@ -65,7 +69,12 @@ class Waiting(msgspec.Struct, frozen=True):
     @property
     def key(self) -> str:
         """What names it on the page."""
-        return f"{self.account} {self.turn_id}"
+        return key_of(self.account, self.turn_id)
+
+
+def key_of(account: str, turn_id: str) -> str:
+    """Return what names a turn on the page."""
+    return f"{account} {turn_id}"
 
 
 class Choice(NamedTuple):
@@ -124,6 +133,9 @@ class Inbox:
         self._changes: deque[Change] = deque(maxlen=REMEMBERED)
         self._changed = asyncio.Condition()
         self._openers: dict[str, tuple[float, Record]] = {}
+        """By key: when it was asked for, and what opened the turn."""
+        self._newest: tuple[float, float | None] = (0.0, None)
+        """When it was asked for, and when the newest event was received."""
 
     # -- looking ---------------------------------------------------------------------------------------------------------
 
@@ -159,19 +171,21 @@ class Inbox:
         now = self._now()
         turns = queries.waiting(self._client, MOST)
         self._ask_for_openers(turns, now)
-        items = (_waiting(turn, self._openers.get(_key(turn), (0.0, {}))[1], now) for turn in turns)
-        newest = queries.newest(self._client)
-        return {item.key: item for item in items}, None if newest is None else newest.timestamp()
+        items = (_waiting(turn, self._openers.get(_key(turn), _UNKNOWN)[1], now) for turn in turns)
+        if self._newest[0] < now - NEWEST_SECONDS:
+            newest = queries.newest(self._client)
+            self._newest = now, None if newest is None else newest.timestamp()
+        return {item.key: item for item in items}, self._newest[1]
 
     def _ask_for_openers(self, turns: Sequence[Record], now: float) -> None:
         known = self._openers
         self._openers = {key: known[key] for turn in turns if (key := _key(turn)) in known}
-        wanted = [turn for turn in turns if self._openers.get(_key(turn), (0.0, {}))[0] < now - AGAIN_SECONDS]
+        wanted = [turn for turn in turns if self._openers.get(_key(turn), _UNKNOWN)[0] < now - AGAIN_SECONDS]
         for start in range(0, len(wanted), AT_ONCE):
             for opener in queries.openers(self._client, wanted[start : start + AT_ONCE]):
-                key = f"{opener['account']} {opener['id']}"
+                key = key_of(opener["account"], opener["id"])
                 # Once they are back they are not lapsed any more, and yet it is they who came back.
-                opener["came_back"] |= self._openers.get(key, (0.0, {}))[1].get("came_back", False)
+                opener["came_back"] |= self._openers.get(key, _UNKNOWN)[1].get("came_back", False)
                 self._openers[key] = now, opener
 
     # -- watching --------------------------------------------------------------------------------------------------------
@@ -183,13 +197,15 @@ class Inbox:
     async def watch(self, choice: Choice, last: str, heartbeat: float) -> AsyncIterator[tuple[str, Change | None]]:
         """Yield what changes in a choice, each with its id, after the one with the id ``last``; None: nothing for a while.
 
-        The first is everything, with ``gone`` empty and number 0, unless ``last`` is one that is remembered.
+        Everything, with ``gone`` empty and number 0, comes first, unless ``last`` is one that is remembered; and again whenever
+        whoever watches is so slow that what they have not been told is remembered no more.
         """
         number = self._number(last)
-        if number is None:
-            number = self.number
-            yield self._id(number), Change(0, self.chosen(choice), ())
         while True:
+            if not self._remembers_since(number):
+                number = self.number
+                yield self._id(number), Change(0, self.chosen(choice), ())
+                continue
             missed = [change for change in self._changes if change.number > number]
             for change in missed:
                 number = change.number
@@ -211,13 +227,15 @@ class Inbox:
     def _id(self, number: int) -> str:
         return f"{self.epoch}-{number}"
 
-    def _number(self, last: str) -> int | None:
-        """Return the number of a change by its id, if all that came after it is remembered."""
+    def _number(self, last: str) -> int:
+        """Return the number of a change by its id; -1: it is none of ours."""
         epoch, _, number = last.partition("-")
-        if epoch != self.epoch or not number.isdecimal() or int(number) > self.number:
-            return None
+        return int(number) if epoch == self.epoch and number.isdecimal() else -1
+
+    def _remembers_since(self, number: int) -> bool:
+        """Say whether all that came after a change is remembered."""
         oldest = self._changes[0].number if self._changes else self.number + 1
-        return int(number) if int(number) >= oldest - 1 else None
+        return oldest - 1 <= number <= self.number
 
 
 def _of(choice: Choice, change: Change) -> Change:
@@ -229,7 +247,7 @@ def _of(choice: Choice, change: Change) -> Change:
 
 
 def _key(turn: Mapping[str, Any]) -> str:
-    return f"{turn['account']} {turn['turn_id']}"
+    return key_of(turn["account"], turn["turn_id"])
 
 
 def _waiting(turn: Record, opener: Record, now: float) -> Waiting:
@@ -260,16 +278,12 @@ def _waiting(turn: Record, opener: Record, now: float) -> Waiting:
     )
 
 
-NEGATIVE: Final = -0.05
-"""A post whose sentiment is below is negative, as in the metrics."""
-
-
 def _reasons(turn: Record, opener: Record) -> Iterator[str]:
     if opener.get("advocate"):
         yield "advocate"
     if opener.get("came_back"):
         yield "came back"
-    if opener.get("sentiment", 0) < NEGATIVE:
+    if opener.get("negative"):
         yield "negative"
     if turn["ordinal"] > 1:
         yield f"turn {turn['ordinal']}"

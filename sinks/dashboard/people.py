@@ -1,11 +1,11 @@
 """The lists of the relationships page, each a view of ClickHouse."""
 
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from clickhouse_connect.driver.client import Client
 
 List = Literal["advocates", "lapsed", "follow_ups", "bridges", "opt_outs", "cohorts"]
-LISTS: Final[tuple[List, ...]] = ("advocates", "lapsed", "follow_ups", "bridges", "opt_outs", "cohorts")
+LISTS: Final[tuple[List, ...]] = get_args(List)
 _ORDER: Final = {
     "advocates": "messages DESC, last_at DESC",
     "lapsed": "tie_strength DESC",

@@ -117,6 +117,24 @@ def test_whoever_watches_is_told_what_changes(clickhouse: Client, inbox: Inbox) 
     asyncio.run(story())
 
 
+def test_whoever_is_too_slow_is_told_everything_again(clickhouse: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sinks.dashboard.inbox.REMEMBERED", 1)
+    inbox = Inbox(clickhouse)
+
+    async def story() -> None:
+        watching = inbox.watch(Choice(everybody), "", heartbeat=0.05)
+        await anext(watching)
+        for number in (1, 2):
+            put(clickhouse, "turn", [turn(number)])
+            await inbox.look()
+        _, everything = await anext(watching)
+        assert everything is not None
+        assert (everything.number, names([*everything.put])) == (0, ["n:1", "n:2"])
+        assert (await anext(watching))[1] is None
+
+    asyncio.run(story())
+
+
 def test_who_comes_to_match_no_longer_is_gone(clickhouse: Client, inbox: Inbox) -> None:
     async def story() -> None:
         choice = Choice(everybody, state="in time")

@@ -10,7 +10,9 @@ WITH places AS
     ),
     posts AS
     (
-        SELECT account, id, network, author_id, author_name, author_followers, text, lang, sentiment, url
+        SELECT
+            account, id, network, author_id, author_name, author_followers, text, lang, url,
+            sentiment < toFloat32(-0.05) AS negative -- as in the metrics
         FROM interactions_versions FINAL
         WHERE kind = 'mention' AND (account, published_at, id) IN (SELECT account, published_at, id FROM places)
     ),
@@ -23,7 +25,7 @@ SELECT
     author_followers,
     text,
     lang,
-    sentiment,
+    negative,
     url,
     contact.tie_strength AS tie_strength,
     ifNull(contact.came_back_now, false) AS came_back,
