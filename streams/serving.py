@@ -55,7 +55,7 @@ def address(listening: socket.socket) -> str:
 
 
 async def serve(client: "Client", listening: socket.socket, tokens: Sequence[Token], stop: asyncio.Event) -> None:
-    """Serve the page until ``stop`` is set; streams that are open are cut then."""
+    """Serve the page until ``stop`` is set; whoever watches is sent away then."""
     import uvicorn  # noqa: PLC0415 - a worker has no use for a web server, and starts often
 
     from sinks.dashboard.app import Served, build  # noqa: PLC0415 - nor for a page
@@ -68,8 +68,9 @@ async def serve(client: "Client", listening: socket.socket, tokens: Sequence[Tok
             yield
 
     hosts = ("*",) if tokens else OWN_NAMES
+    page = build(Served(client, tokens, hosts))
     config = uvicorn.Config(
-        build(Served(client, tokens, hosts)),
+        page,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -80,5 +81,6 @@ async def serve(client: "Client", listening: socket.socket, tokens: Sequence[Tok
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
+    await page.state.inbox.close()
     server.should_exit = True
     await serving

@@ -63,6 +63,7 @@ def build(served: Served) -> FastAPI:
         redoc_url=None,
         openapi_url="/api/v1/openapi.json",
     )
+    app.state.inbox = inbox
     app.add_middleware(Doors, gate=gate, now=time.monotonic)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(served.hosts), www_redirect=False)
     app.include_router(api.router(inbox, served.client))

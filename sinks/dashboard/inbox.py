@@ -132,6 +132,7 @@ class Inbox:
         self.number = 0
         self._changes: deque[Change] = deque(maxlen=REMEMBERED)
         self._changed = asyncio.Condition()
+        self._closed = False
         self._openers: dict[str, tuple[float, Record]] = {}
         """By key: when it was asked for, and what opened the turn."""
         self._newest: tuple[float, float | None] = (0.0, None)
@@ -201,7 +202,7 @@ class Inbox:
         whoever watches is so slow that what they have not been told is remembered no more.
         """
         number = self._number(last)
-        while True:
+        while not self._closed:
             if not self._remembers_since(number):
                 number = self.number
                 yield self._id(number), Change(0, self.chosen(choice), ())
@@ -217,12 +218,18 @@ class Inbox:
             async with self._changed:
                 try:
                     async with asyncio.timeout(heartbeat):
-                        await self._changed.wait_for(lambda: self.number > number)  # noqa: B023 - awaited here
+                        await self._changed.wait_for(lambda: self.number > number or self._closed)  # noqa: B023 - awaited here
                 except TimeoutError:
                     pass
                 else:
                     continue
             yield self._id(number), None
+
+    async def close(self) -> None:
+        """Send whoever watches away."""
+        async with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
     def _id(self, number: int) -> str:
         return f"{self.epoch}-{number}"

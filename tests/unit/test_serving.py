@@ -1,0 +1,74 @@
+"""Where the page may be served, to whom, and how it ends."""
+
+import asyncio
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from sinks.dashboard.access import Gate, Token
+from streams.cli import app
+from streams.errors import SettingsError
+from streams.serving import STOP_SECONDS, address, is_own, listen, serve, tokens_of
+from tests.brands_file import load
+from tests.clickhouse_server import embedded
+
+TOKENS = (Token("ann", "0" * 64),)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
+def test_without_tokens_the_page_is_for_its_own_machine(host: str) -> None:
+    assert not is_own(host)
+    with pytest.raises(SettingsError, match="make one with `rapport token NAME`"):
+        listen(host, 0, ())
+
+
+def test_with_tokens_it_may_be_for_others() -> None:
+    with listen("0.0.0.0", 0, TOKENS) as listening:
+        assert address(listening).startswith("http://0.0.0.0:")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_this_machine_is_served_without(host: str) -> None:
+    assert is_own(host)
+    with listen(host, 0, ()) as listening:
+        port = listening.getsockname()[1]
+        assert address(listening) == f"http://127.0.0.1:{port}"
+        with pytest.raises(SettingsError, match=rf"127.0.0.1:{port} cannot be listened on \(.+\): give another --port"):
+            listen("127.0.0.1", port, ())
+
+
+def test_the_lines_for_the_file_let_in_whoever_has_the_token(tmp_path: Path) -> None:
+    said = CliRunner().invoke(app, ["token", 'ann "a"', "--accounts", "x:*, y:1"]).output
+    token = said.splitlines()[0].rpartition(" ")[2]
+    tokens = tokens_of(load(said.partition("For rapport.toml:\n\n")[2], tmp_path))
+    found = Gate(tokens).known(token)
+    assert found is not None
+    assert (found.name, found.accounts, len(tokens)) == ('ann "a"', ("x:*", "y:1"), 1)
+    assert Gate(tokens).known(token[:-1]) is None
+
+
+def test_it_answers_until_it_is_stopped_also_while_somebody_watches(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        stop, listening = asyncio.Event(), listen("127.0.0.1", 0, ())
+        where, port = address(listening), listening.getsockname()
+        with embedded(tmp_path / "clickhouse") as client:
+            serving = asyncio.create_task(serve(client, listening, (), stop))
+            async with httpx.AsyncClient() as browser:
+                assert (await browser.get(f"{where}/api/v1/catalogue")).status_code == 200
+                async with browser.stream("GET", f"{where}/api/v1/inbox/events") as watched:
+                    assert watched.headers["content-type"].startswith("text/event-stream")
+                    stop.set()
+                    said = [line async for line in watched.aiter_lines()]
+                    assert said[0] == "retry: 1000"
+                    async with asyncio.timeout(STOP_SECONDS):
+                        await serving
+        with pytest.raises(OSError, match="refused"), socket.create_connection(port, timeout=1):
+            pass
+
+    asyncio.run(story())
+    assert [it.message for it in caplog.records if it.levelname in ("WARNING", "ERROR")] == []
