@@ -9,6 +9,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
 from schemas.codec import Record
+from schemas.wording import duration
 from streams.interactions import interaction
 from tests.browser.conftest import Live, living
 
@@ -41,6 +42,15 @@ async def check_inbox(live: Live) -> None:
     taken = [await seen_after(live, page, number) for number in range(TRIES)]
     assert min(taken) <= QUICK_SECONDS, taken
     await expect(page.locator("#empty")).to_be_visible()
+    await page.close()
+
+
+async def check_words(live: Live) -> None:
+    """The scripts say a time as the server does, on whose page they go on."""
+    page = await live.open()
+    seconds = [0, 0.04, 9.94, 9.96, 59, 99.4, 99.6, 3_569, 3_571, 7_199, 35_999, 36_001, 172_799, 172_801, 864_000, 9e7]
+    said = await page.evaluate("seconds => import('/static/shared.js').then(it => seconds.map(it.duration))", seconds)
+    assert said == [duration(it) for it in seconds]
     await page.close()
 
 
@@ -130,7 +140,14 @@ async def check_charts(live: Live) -> None:
 def test_the_page(tmp_path: Path) -> None:
     async def story() -> None:
         async with living(tmp_path / "data") as live:
-            for check in (check_inbox, check_keys, check_reading, check_charts, check_everybody_can_use_it):
+            for check in (
+                check_inbox,
+                check_words,
+                check_keys,
+                check_reading,
+                check_charts,
+                check_everybody_can_use_it,
+            ):
                 await live.plant.watched(check(live))
                 assert [line for line in live.said if "404" not in line] == [], check.__name__
 
