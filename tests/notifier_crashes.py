@@ -1,0 +1,179 @@
+"""Notifiers that crash at any moment of their work, and whether everybody was told all the same, and once."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from schemas.codec import Record
+from streams.config import Settings
+from streams.notification_settings import Notifications
+from streams.notifications.model import Notification
+from streams.notifier import running, store
+from streams.notifier.running import run_notifier
+from streams.receivers.base import Receiver
+from streams.receivers.making import receiver
+from tests.notifying import Alerts, alert, brands, settings, told
+from tests.receivers import SECRETS, station
+
+ACCOUNTS = [f"x:acme{number}" for number in range(5)]
+SEEDS = 50
+AT_ONCE = 25
+"""So many plants live at a time: most of it is waiting."""
+
+
+def receivers(notifications: Notifications) -> dict[str, Receiver]:
+    return {name: receiver(it, lambda: "\n".join(SECRETS)) for name, it in notifications.receivers.items()}
+
+
+@asynccontextmanager
+async def notifier(its: Settings, notifications: Notifications, **others: Receiver) -> AsyncIterator[None]:
+    stop, ready = asyncio.Event(), asyncio.Event()
+    known = receivers(notifications) | others
+    task = asyncio.create_task(run_notifier(its, notifications, known, stop, ready.set))
+    waiting = asyncio.create_task(ready.wait())
+    await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
+        for it in known.values():
+            await it.close()
+
+
+async def until(done: Callable[[], bool], seconds: float = 30) -> None:
+    async with asyncio.timeout(seconds):
+        while not done():  # noqa: ASYNC110 - servers and processes set no event
+            await asyncio.sleep(0.02)
+
+
+class Crash(BaseException):
+    """The process is gone: it does nothing any more."""
+
+
+class Fate:
+    """Kills an incarnation of the notifier at one of the moments when it writes or sends, before that or after it."""
+
+    def __init__(self, at: int, *, after: bool) -> None:
+        self.left, self.after, self.dead = at, after, False
+
+    async def survive(self, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever it is
+        if self.dead:
+            raise Crash
+        self.left -= 1
+        if self.left == 0 and not self.after:
+            self.dead = True
+            raise Crash
+        done = await work()
+        if self.dead or self.left == 0:
+            self.dead = True
+            raise Crash
+        return done
+
+
+class Mortal:
+    def __init__(self, inner: Receiver, fate: Fate) -> None:
+        self._inner, self._fate = inner, fate
+
+    async def send(self, notification: Notification) -> None:
+        await self._fate.survive(lambda: self._inner.send(notification))
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+class MortalStore(store.Store):
+    fates: dict[str, Fate] = {}  # noqa: RUF012 - one for each plant
+
+    async def _append(self, key: bytes, value: bytes | None) -> None:
+        fate = self.fates[self._settings.topic_prefix]
+        await fate.survive(lambda: super(MortalStore, self)._append(key, value))
+
+
+def story(chance: random.Random) -> list[Record]:
+    """Return the life of some alerts in the order in which the worker tells of it."""
+    rows = []
+    open_: dict[str, tuple[str, int]] = {}
+    for version in range(1, 41):
+        subject = chance.choice(sorted(open_)) if open_ and chance.random() < 0.5 else f"x:{version}"
+        account, escalation = open_.get(subject, (chance.choice(ACCOUNTS), -1))
+        if escalation >= 0 and chance.random() < 0.4:
+            del open_[subject]
+            rows.append(alert(account, subject, version, escalation, firing=False))
+        elif escalation < 3:
+            open_[subject] = (account, escalation + 1)
+            rows.append(alert(account, subject, version, escalation + 1))
+    return rows
+
+
+def judge(rows: list[Record], taken: list[tuple[str, Any]]) -> None:
+    """Everything was told once, and nothing is missing."""
+    said = Counter(told(taken))
+    assert [it for it, times in said.items() if times > 1] == [], "told twice"
+    last = {(row["account"], row["alert_id"]): row for row in rows}
+    published = {(row["account"], row["alert_id"], row["escalation"]) for row in rows}
+    for account, name, escalation, change in said:
+        assert change in ("new", "escalated", "resolved")
+        assert (account, name, escalation) in published
+    for (account, name), row in last.items():
+        raised = [it for it in said if it[:2] == (account, name) and it[3] != "resolved"]
+        over = [it for it in said if it[:2] == (account, name) and it[3] == "resolved"]
+        if row["state"] == "firing":
+            assert max(it[2] for it in raised) == row["escalation"], "lost"
+            assert not over
+        else:
+            assert len(over) == bool(raised), "its end is told to whoever was told of it"
+
+
+async def live_through(seed: int, brokers: str, directory: Path) -> int:
+    chance = random.Random(seed)
+    its, rows = settings(brokers, f"crash{seed}"), story(chance)
+    directory.mkdir()  # noqa: ASYNC240 - for a moment
+    async with station("webhook") as it, Alerts(its) as alerts:
+        it.behaves = chance.choices(["well", "failing", "resetting"], [8, 1, 1], k=100)
+        notifications = brands(directory, it.url, wait=chance.choice([0, 0.3])).notifications
+
+        async def publish() -> None:
+            for row in rows:
+                await alerts.publish([row])
+                await asyncio.sleep(chance.random() * 0.2)
+
+        publishing, crashes = asyncio.create_task(publish()), 0
+        for _ in range(chance.randint(2, 4)):
+            fate = MortalStore.fates[its.topic_prefix] = Fate(chance.randint(1, 25), after=chance.random() < 0.5)
+            mortal = {name: Mortal(its_own, fate) for name, its_own in receivers(notifications).items()}
+            try:
+                async with asyncio.timeout(chance.uniform(4, 8)):  # else it dies wherever it is then
+                    await run_notifier(its, notifications, mortal, asyncio.Event())
+            except (Crash, TimeoutError):
+                crashes += 1
+            fate.dead = True
+            for one in mortal.values():
+                await one.close()
+        await publishing
+        MortalStore.fates[its.topic_prefix] = Fate(1 << 30, after=True)
+        firing = {(row["account"], row["alert_id"]): row for row in rows}.values()
+        wanted = {(row["account"], row["alert_id"], row["escalation"]) for row in firing if row["state"] == "firing"}
+        async with notifier(its, notifications):
+            await until(lambda: wanted <= {one[:3] for one in told(it.taken)}, 60)
+            await asyncio.sleep(2.5)  # two intervals more, for what is over, and for what would be told twice
+    judge(rows, it.taken)
+    return crashes
+
+
+def crashes(brokers: str, directory: Path) -> int:
+    """Live through as many seeds as there are, and return how often a notifier crashed; raises AssertionError if that was seen."""
+    running.Store = MortalStore  # type: ignore[misc]
+
+    async def run() -> int:
+        found = 0
+        for start in range(0, SEEDS, AT_ONCE):
+            seeds = range(start, start + AT_ONCE)
+            found += sum(await asyncio.gather(*(live_through(n, brokers, directory / f"{n}") for n in seeds)))
+        return found
+
+    return asyncio.run(run())
