@@ -15,7 +15,7 @@ from streams.errors import EXIT_RESTART, broker_refusal
 from streams.faust_repairs import App, Worker
 from streams.metrics.model import Model, State
 
-GARBAGE_THRESHOLDS = (200_000, 1_000_000, 1_000_000)
+GARBAGE_THRESHOLDS = (10_000, 1_000_000, 1_000_000)
 """Only young objects are looked at. Python's own (700, 10, 10) look for cycles among millions of long-lived messages all the time:
 about a tenth of the worker's. Nothing of an account's state is in a cycle; what is (tracebacks, tasks) is few and dies young."""
 

@@ -267,9 +267,12 @@ class Partition(Generic[State]):
 
     def _rested(self, now: float) -> list[str]:
         """Return the dirty accounts with rows held back, whose rows have not gone out for :data:`SETTLE_SECONDS`."""
-        for account, at in list(self._settled.items()):
+        rested: list[str] = []  # few of all accounts: they are not copied to be looked through
+        for account, at in self._settled.items():
             if at > now - SETTLE_SECONDS:
                 break
+            rested.append(account)
+        for account in rested:
             del self._settled[account]
         return [account for account in self._held if account not in self._settled]
 

@@ -410,9 +410,7 @@ class Account:
         """Append the rolling rows as of the clock's minute, those of empty windows if asked for."""
         self.panes.merge()
         _, followers = self.followers
-        gauges = self.waiting.columns()
-        gauges["followers"] = followers if followers != UNKNOWN else None
-        gauges["version"] = version
+        gauges = (*self.waiting.gauges(), followers if followers != UNKNOWN else None, version)
         facts.rolling += [
             rolling_row(self.name, name, self.panes.now, window, gauges)
             for (name, _), window in zip(WINDOWS, self.panes.windows, strict=True)

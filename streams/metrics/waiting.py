@@ -19,8 +19,6 @@ from streams.metrics.threads import NOBODY, Turn
 if TYPE_CHECKING:
     from mypy_extensions import i64
 
-    from schemas.codec import Record
-
 
 @mypyc_attr(acyclic=True)
 class Wait:
@@ -118,13 +116,8 @@ class Waiting:
             found.append(turn_id)
         return found
 
-    def columns(self) -> Record:
-        """Return what every rolling row says of those who wait."""
+    def gauges(self) -> tuple[int, int, int, int | None]:
+        """Return how many wait, how many of them are at risk, how many past target, and when the oldest was opened."""
         if self._oldest is None:
             self._oldest = min([wait.opened_at for wait in self._waits.values()], default=None)
-        return {
-            "unanswered": len(self._waits),
-            "at_risk": self._at_risk,
-            "breached": self._breached,
-            "oldest_opened_at": self._oldest,
-        }
+        return len(self._waits), self._at_risk, self._breached, self._oldest
