@@ -17,7 +17,9 @@ TWINS: Final = (
     *("equal_treatment", "written_replies", "agents", "templated", "self_promotion"),
     *("mentioned_terms", "spike_terms"),
 )
-"""The views that have a twin. That of ``account_activity`` is written out in a migration, for panes know of no campaign."""
+"""The views that have a twin made of their text."""
+WRITTEN_TWINS: Final = ("account_activity", "account_messages")
+"""Those whose twin is written out in a migration, for panes know of no campaign."""
 CAMPAIGNS: Final = """
 CREATE OR REPLACE VIEW campaigns AS
 SELECT
@@ -37,7 +39,7 @@ FROM
 """
 _VIEW: Final = re.compile(r"CREATE OR REPLACE VIEW (\w+) AS\s+(.*)", re.DOTALL)
 _FACTS: Final = re.compile(r"\b(FROM|JOIN) (turns|interactions)\b")
-_VIEWS: Final = re.compile(rf"\b(FROM|JOIN) ({'|'.join((*TWINS, 'account_activity'))})\(")
+_VIEWS: Final = re.compile(rf"\b(FROM|JOIN) ({'|'.join((*TWINS, *WRITTEN_TWINS))})\(")
 _FROM: Final = re.compile(r"\b(other_)?from = \{(other_)?from:")
 
 

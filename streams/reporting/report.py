@@ -122,11 +122,12 @@ def _checked(period: Period) -> Period:
 
 def report(client: Client, period: Period) -> Report:
     """Ask ClickHouse for everything that a report says."""
-    other = {row["account"]: row for row in queries.period(client, period.other)}
-    figures = queries.period(client, period)
+    figures, others = queries.period(client, period)
+    other = {row["account"]: row for row in others}
     reached = queries.reach(client, period) if period.campaign else {}
     busiest = [now["account"] for now in figures[:CURVES]]
-    drawn, drawn_other = (queries.curves(client, busiest, time, STEPS) for time in (period, period.other))
+    drawn, drawn_other = queries.curves(client, busiest, period, STEPS)
+    compared = queries.compared(client, busiest, period)
     rows: list[Row] = []
     changes: list[Change] = []
     for now in figures:
@@ -135,7 +136,7 @@ def report(client: Client, period: Period) -> Report:
         row = Row(account, both, other.get(account, {}), drawn.get(account, ()), drawn_other.get(account, ()))
         if row.other:
             changes += [change for name in COMPARED if (change := _change(row, name, period)) is not None]
-            changes += [_sooner(client, row, period)] if row.curve and row.curve_other else []
+            changes += [_sooner(row, compared[account])] if row.curve and row.curve_other else []
         rows.append(row)
     least = NormalDist().inv_cdf(1 - CHANCE / 2 / len(changes)) if changes else 0.0
     remarkable = [change for change in changes if abs(change.deviations) >= least]
@@ -159,9 +160,8 @@ def _change(row: Row, name: str, period: Period) -> Change | None:
     return Change(row.account, metric, now, other, (now - other) / spread if spread else 0.0)
 
 
-def _sooner(client: Client, row: Row, period: Period) -> Change:
-    """Return how the time to answer has changed, by the log-rank test."""
-    found = queries.compared(client, row.account, period)
+def _sooner(row: Row, found: Figures) -> Change:
+    """Return how the time to answer has changed, by the log-rank test: a row of ``time_to_answer_compared``."""
     statistic, metric = found["statistic"] or 0.0, metrics()["half_within"]
     sign = found["expected"] - found["answered"]  # more answers than expected: sooner, so the figure falls
     return Change(

@@ -128,7 +128,7 @@ def questions(client: Client) -> dict[str, Callable[[], object]]:
         "of a campaign with a mention in fifty, 28 days": lambda: html(
             report(client, replace(month, campaign="summer"))
         ),
-        "its figures alone, 28 days": lambda: queries.period(client, month),
+        "its figures alone, of both periods, 28 days": lambda: queries.period(client, month),
         "the page: a look at who waits": lambda: queries.waiting(client, MOST),
         "the page: what 500 of them say": lambda: queries.openers(client, queries.waiting(client, AT_ONCE)),
         "the page: all accounts": lambda: queries.overview(client),

@@ -9,7 +9,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from schemas.codec import Record
-from sinks.clickhouse.campaigns import TWINS, Campaign, name_campaigns, of_campaign
+from sinks.clickhouse.campaigns import TWINS, WRITTEN_TWINS, Campaign, name_campaigns, of_campaign
 from sinks.clickhouse.migrate import migrations
 from streams.connectors.simulator import SimulatorOptions, simulate
 from streams.interactions import tick
@@ -24,7 +24,7 @@ DAYS = 3
 POSTS = ("mention", "reply", "peer", "broadcast")
 OTHERS = {
     "time_to_answer": ", account = 'twitter:northwind'",
-    "time_to_answer_compared": ", account = 'twitter:northwind', other_account = 'bluesky:harbour_air',"
+    "time_to_answer_compared": ", accounts = ['twitter:northwind'], other_accounts = ['bluesky:harbour_air'],"
     " other_campaign = {other_campaign:String},"
     " other_from = {a:DateTime64(3)}, other_to = {b:DateTime64(3)}",
     "mentioned_terms": ", account = 'twitter:northwind'",
@@ -114,7 +114,8 @@ def test_a_campaign_of_everything_has_the_figures_of_everything(clickhouse: Clie
     start, end = NOON + 12 * HOUR, NOON + 2 * DAY
     for view in TWINS:
         same(of(clickhouse, f"campaign_{view}", start, end, campaign="summer"), of(clickhouse, view, start, end))
-        assert all(not row.get("account") for row in of(clickhouse, f"campaign_{view}", start, end, campaign="!summer"))
+        nothing = of(clickhouse, f"campaign_{view}", start, end, campaign="!summer")
+        assert all(not row.get("account") or row.get("answered") == 0 for row in nothing), view
     panes = {row["account"]: row for row in of(clickhouse, "account_activity", start, end)}
     counted = {
         row["account"]: row for row in of(clickhouse, "campaign_account_activity", start, end, campaign="summer")
@@ -170,6 +171,17 @@ def test_what_belongs_to_a_campaign_equals_the_oracle(clickhouse: Client, seed: 
     expected = members(events, turns, {**named, "start": start, "end": end})
     shown = {(row["account"], row["id"]) for row in rows(clickhouse, "SELECT account, id FROM campaign_members")}
     assert shown == expected
+    for view in (
+        "account_messages",
+        "account_responsiveness",
+        "account_waits",
+    ):  # both at once are the one and the other
+        one, all_else = (
+            of(clickhouse, f"campaign_{view}", start, end, campaign=which) for which in ("summer", "!summer")
+        )
+        both = of(clickhouse, f"campaign_{view}", start, end, campaign="summer|!summer")
+        named_apart = [{**row, "account": f"!{row['account']}"} for row in all_else]
+        same(sorted(both, key=lambda row: row["account"]), sorted([*one, *named_apart], key=lambda row: row["account"]))
     of_turns = {(account, name) for account, those in turns.items() for name in those}
     inside, outside = (
         {
@@ -297,7 +309,7 @@ def test_every_view_of_a_period_has_a_twin() -> None:
     views = re.findall(r"CREATE OR REPLACE VIEW (\w+) AS(.*?);$", text, re.DOTALL | re.MULTILINE)
     of_a_period = {name for name, body in views if "{from:" in body and not name.startswith("campaign_")}
     value = {"relationship_value", "contacts_answered", "answering_value"}  # an order belongs to no campaign
-    assert of_a_period == {*TWINS, "account_activity"} | value
+    assert of_a_period == {*TWINS, *WRITTEN_TWINS} | value
 
 
 def test_a_twin_reads_twins() -> None:

@@ -93,8 +93,8 @@ def test_two_accounts_are_compared_as_lifelines_compares_them(clickhouse: Client
     )
     (found,) = rows(
         clickhouse,
-        "SELECT * FROM time_to_answer_compared(account = 'n:a', from = {a:DateTime64(3)}, to = {b:DateTime64(3)}, "
-        "other_account = 'n:b', other_from = {a:DateTime64(3)}, other_to = {b:DateTime64(3)})",
+        "SELECT * FROM time_to_answer_compared(accounts = ['n:a'], from = {a:DateTime64(3)}, to = {b:DateTime64(3)}, "
+        "other_accounts = ['n:b'], other_from = {a:DateTime64(3)}, other_to = {b:DateTime64(3)})",
         a=at(NOON),
         b=at(NOON + DAY),
     )

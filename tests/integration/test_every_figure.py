@@ -217,7 +217,8 @@ def check_report(world: Figures, period: Period, activity: dict[str, dict[str, A
         lambda post: post["account"],
     )
     nothing = {"within_15m": None, "within_1h": None, "sla": None, "response_rate": None}
-    for row in queries.period(world.client, queries.Period(at(period.start), at(period.end))):
+    figures, _ = queries.period(world.client, queries.Period(at(period.start), at(period.end)))
+    for row in figures:
         account = row["account"]
         if account not in activity:
             continue
@@ -273,7 +274,7 @@ def check_waits(world: Figures, period: Period) -> None:
         )
     if len(busiest) > 1:
         (one, other), other_times = busiest[:2], times.replace("from", "other_from", 1).replace(", to", ", other_to")
-        query = f"time_to_answer_compared(account = '{one}', {times}, other_account = '{other}', {other_times})"
+        query = f"time_to_answer_compared(accounts = ['{one}'], {times}, other_accounts = ['{other}'], {other_times})"
         (found_difference,) = rows(world.client, f"SELECT * FROM {query}")
         (left, left_closed), (right, right_closed) = (zip(*waited[name], strict=True) for name in (one, other))
         truth = logrank_test(left, right, left_closed, right_closed)

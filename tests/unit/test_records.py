@@ -47,5 +47,11 @@ def test_each_count_of_a_window_is_under_its_name() -> None:
         "followers": None,
         "version": 9,
     }
-    assert list(quantiles) == ["response_p50", "response_p90", "response_p99", "first_response_p50", "next_response_p50"]
+    assert list(quantiles) == [
+        "response_p50",
+        "response_p90",
+        "response_p99",
+        "first_response_p50",
+        "next_response_p50",
+    ]
     assert 0 < quantiles["first_response_p50"] < quantiles["response_p50"] < quantiles["response_p90"]

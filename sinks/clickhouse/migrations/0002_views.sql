@@ -176,3 +176,23 @@ FROM
     WHERE minute >= {from:DateTime64(3, 'UTC')} AND minute < least({to:DateTime64(3, 'UTC')}, now64(3, 'UTC'))
 ) AS pane
 GROUP BY pane.account;
+
+-- What was said in any period, and by how many: from the panes, and the contacts from the facts, for panes do not know who wrote.
+CREATE OR REPLACE VIEW account_messages AS
+SELECT
+    activity.account AS account,
+    activity.mentions AS mentions,
+    activity.replies AS replies,
+    activity.broadcasts AS broadcasts,
+    activity.reply_share AS reply_share,
+    contacts.contacts AS contacts
+FROM account_activity(from = {from:DateTime64(3, 'UTC')}, to = {to:DateTime64(3, 'UTC')}) AS activity
+LEFT JOIN
+(
+    SELECT account, uniqExact(author_id) AS contacts
+    FROM interactions
+    WHERE kind = 'mention'
+        AND published_at >= {from:DateTime64(3, 'UTC')} AND published_at < {to:DateTime64(3, 'UTC')}
+    GROUP BY account
+) AS contacts
+ON activity.account = contacts.account;

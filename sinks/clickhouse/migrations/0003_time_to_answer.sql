@@ -67,33 +67,38 @@ SELECT
     milliseconds[nullIf(arrayFirstIndex(it -> it <= log(0.1) + 1e-12, logarithms), 0)] / 1000 AS ninety_within
 FROM wait_curves(from = {from:DateTime64(3, 'UTC')}, to = {to:DateTime64(3, 'UTC')});
 
--- Whether two accounts, or two periods of one, keep people waiting differently: the log-rank test. `expected` is how many of
--- the first would have been answered if there were no difference; more answers than that are sooner answers. `p_value` is
--- the chance of a difference as large as this by accident (chi-squared, one degree of freedom).
+-- Whether pairs of accounts, or two periods of accounts, keep people waiting differently: the log-rank test of the first of `accounts`
+-- against the first of `other_accounts`, and so on. `expected` is how many of the first would have been answered if there were no
+-- difference; more answers than that are sooner answers. `p_value` is the chance of a difference as large as this by accident
+-- (chi-squared, one degree of freedom).
 CREATE OR REPLACE VIEW time_to_answer_compared AS
 WITH
     both AS
     (
-        SELECT 1 AS first, closed, seconds
+        SELECT 1 AS first, closed, seconds, {accounts:Array(String)} AS named, account
         FROM waits(from = {from:DateTime64(3, 'UTC')}, to = {to:DateTime64(3, 'UTC')})
-        WHERE account = {account:String}
+        WHERE account IN {accounts:Array(String)}
         UNION ALL
-        SELECT 0 AS first, closed, seconds
+        SELECT 0 AS first, closed, seconds, {other_accounts:Array(String)} AS named, account
         FROM waits(from = {other_from:DateTime64(3, 'UTC')}, to = {other_to:DateTime64(3, 'UTC')})
-        WHERE account = {other_account:String}
+        WHERE account IN {other_accounts:Array(String)}
     ),
     moments AS
     (
         SELECT
+            pair,
             countIf(closed) AS answers,
             countIf(closed AND first) AS answers_first,
-            sum(count()) OVER (ORDER BY seconds DESC) AS at_risk,
-            sum(countIf(first)) OVER (ORDER BY seconds DESC) AS at_risk_first,
+            sum(count()) OVER (PARTITION BY pair ORDER BY seconds DESC) AS at_risk,
+            sum(countIf(first)) OVER (PARTITION BY pair ORDER BY seconds DESC) AS at_risk_first,
             answers * at_risk_first / at_risk AS expected_first
         FROM both
-        GROUP BY seconds
+        ARRAY JOIN arrayFilter((place, name) -> name = account, arrayEnumerate(named), named) AS pair
+        GROUP BY pair, seconds
     )
 SELECT
+    {accounts:Array(String)}[pair] AS account,
+    {other_accounts:Array(String)}[pair] AS other_account,
     sum(answers_first) AS answered,
     sum(expected_first) AS expected,
     sum(answers) - answered AS other_answered,
@@ -101,4 +106,6 @@ SELECT
     pow(answered - expected, 2)
         / nullIf(sum(expected_first * (1 - at_risk_first / at_risk) * (at_risk - answers) / nullIf(at_risk - 1, 0)), 0) AS statistic,
     erfc(sqrt(statistic / 2)) AS p_value
-FROM moments;
+FROM moments
+GROUP BY pair
+ORDER BY pair;

@@ -1,7 +1,7 @@
 """Questions to ClickHouse, each a file of SQL beside this one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from importlib import resources
@@ -10,6 +10,9 @@ from typing import Any
 from clickhouse_connect.driver.client import Client
 
 from sinks.clickhouse.campaigns import of_campaign
+
+Row = dict[str, Any]
+Curves = dict[str, list[tuple[float, float]]]
 
 
 @dataclass(frozen=True)
@@ -43,15 +46,18 @@ def report(client: Client) -> list[dict[str, Any]]:
     return list(client.query(_sql("report")).named_results())
 
 
-def period(client: Client, asked: Period) -> list[dict[str, Any]]:
-    """Return one row per account that had anything in a period, busiest first, with the columns of ``period.sql``."""
-    return _ask(client, _sql("period"), asked)
+def period(client: Client, asked: Period) -> tuple[list[Row], list[Row]]:
+    """Return one row per account that had anything in a period, busiest first, with the columns of ``period.sql``.
+
+    And the same of what the period is compared with.
+    """
+    return _both(client, _sql("period"), asked)
 
 
-def curves(client: Client, accounts: Sequence[str], asked: Period, steps: int) -> dict[str, list[tuple[float, float]]]:
+def curves(client: Client, accounts: Sequence[str], asked: Period, steps: int) -> tuple[Curves, Curves]:
     """Return accounts' time to answer of the turns opened in a period: (seconds, share still unanswered).
 
-    About ``steps`` points of each, the last one among them.
+    About ``steps`` points of each, the last one among them. And the same of what the period is compared with.
     """
     query = """
         WITH arrayFilter((place, now, next) -> now != next, arrayEnumerate(milliseconds), milliseconds,
@@ -60,20 +66,21 @@ def curves(client: Client, accounts: Sequence[str], asked: Period, steps: int) -
             (place, number) -> number % greatest(intDiv(length(moments), {steps:UInt32}), 1) = 0 OR number = length(moments),
             moments, arrayEnumerate(moments))) AS points
         FROM wait_curves(from = {from:DateTime64(3, 'UTC')}, to = {to:DateTime64(3, 'UTC')})
-        WHERE account IN {accounts:Array(String)}"""
-    found = _ask(client, query, asked, accounts=list(accounts), steps=steps)
-    return {str(row["account"]): list(row["points"]) for row in found}
+        WHERE trim(LEADING '!' FROM account) IN {accounts:Array(String)}"""
+    both = _both(client, query, asked, accounts=list(accounts), steps=steps)
+    now, other = ({str(row["account"]): list(row["points"]) for row in rows} for rows in both)
+    return now, other
 
 
-def compared(client: Client, account: str, asked: Period) -> dict[str, Any]:
-    """Return how an account's time to answer differs from that of what a period is compared with: ``time_to_answer_compared``."""
+def compared(client: Client, accounts: Sequence[str], asked: Period) -> dict[str, Row]:
+    """Return how accounts' time to answer differs from that of what a period is compared with: ``time_to_answer_compared``."""
     query = """SELECT * FROM time_to_answer_compared(
-        account = {account:String}, from = {from:DateTime64(3, 'UTC')}, to = {to:DateTime64(3, 'UTC')},
-        other_account = {account:String},
+        accounts = {accounts:Array(String)}, from = {from:DateTime64(3, 'UTC')}, to = {to:DateTime64(3, 'UTC')},
+        other_accounts = {accounts:Array(String)},
         other_from = {other_from:DateTime64(3, 'UTC')}, other_to = {other_to:DateTime64(3, 'UTC')})"""
     other = asked.other
-    given = {"account": account, "other_from": other.start, "other_to": other.end, "other_campaign": other.campaign}
-    return _ask(client, query, asked, **given)[0]
+    given = {"other_from": other.start, "other_to": other.end, "other_campaign": other.campaign}
+    return {row["account"]: row for row in _ask(client, query, asked, accounts=list(accounts), **given)}
 
 
 def campaigns(client: Client) -> dict[str, Period]:
@@ -89,7 +96,18 @@ def reach(client: Client, asked: Period) -> dict[str, dict[str, Any]]:
     return {row["account"]: row for row in client.query(query, _given(asked)).named_results()}
 
 
-def _ask(client: Client, query: str, asked: Period, **given: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - of any type
+def _both(client: Client, query: str, asked: Period, **given: Any) -> tuple[list[Row], list[Row]]:  # noqa: ANN401 - of any type
+    """Ask about a period, and about what it is compared with; of a campaign, both at once."""
+    if not asked.campaign:
+        return _ask(client, query, asked, **given), _ask(client, query, asked.other, **given)
+    sides: tuple[list[Row], list[Row]] = [], []
+    for row in _ask(client, query, replace(asked, campaign=f"{asked.campaign}|{asked.other.campaign}"), **given):
+        account = row["account"].removeprefix("!")
+        sides[account != row["account"]].append({**row, "account": account})
+    return sides
+
+
+def _ask(client: Client, query: str, asked: Period, **given: Any) -> list[Row]:  # noqa: ANN401 - of any type
     """Ask about a period; about a campaign in it, by the twins of the views."""
     query = of_campaign(query) if asked.campaign else query
     return list(client.query(query, {**_given(asked), **given}).named_results())

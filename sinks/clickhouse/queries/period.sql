@@ -1,19 +1,11 @@
 -- One row per account that had anything in a period: every figure that a report shows, and what its shares are of.
-WITH contacts AS
-    (
-        SELECT account, uniqExact(author_id) AS contacts
-        FROM interactions
-        WHERE kind = 'mention'
-            AND published_at >= {from:DateTime64(3, 'UTC')} AND published_at < {to:DateTime64(3, 'UTC')}
-        GROUP BY account
-    )
 SELECT
-    activity.account AS account,
-    activity.mentions AS mentions,
-    contacts.contacts AS contacts,
-    activity.replies AS replies,
-    activity.broadcasts AS broadcasts,
-    activity.reply_share AS reply_share,
+    messages.account AS account,
+    messages.mentions AS mentions,
+    messages.contacts AS contacts,
+    messages.replies AS replies,
+    messages.broadcasts AS broadcasts,
+    messages.reply_share AS reply_share,
     responses.turns AS turns,
     responses.response_rate AS response_rate,
     responses.open AS open,
@@ -28,10 +20,9 @@ SELECT
     responses.sla AS sla,
     waits.half_within AS half_within,
     waits.ninety_within AS ninety_within
-FROM account_activity(from = {from:DateTime64(3, 'UTC')}, to = {to:DateTime64(3, 'UTC')}) AS activity
+FROM account_messages(from = {from:DateTime64(3, 'UTC')}, to = {to:DateTime64(3, 'UTC')}) AS messages
 LEFT JOIN account_responsiveness(from = {from:DateTime64(3, 'UTC')}, to = {to:DateTime64(3, 'UTC')}) AS responses
-    ON activity.account = responses.account
+    ON messages.account = responses.account
 LEFT JOIN account_waits(from = {from:DateTime64(3, 'UTC')}, to = {to:DateTime64(3, 'UTC')}) AS waits
-    ON activity.account = waits.account
-LEFT JOIN contacts ON activity.account = contacts.account
+    ON messages.account = waits.account
 ORDER BY turns DESC, account
