@@ -22,7 +22,7 @@ from schemas.codec import Record
 from sinks.clickhouse.connection import connect
 from sinks.clickhouse.queries import report
 from streams import terminal
-from streams.config import Settings
+from streams.config import Brands, Settings
 from streams.connectors.base import Counts
 from streams.connectors.runner import run
 from streams.connectors.simulator import SimulatorOptions, simulate
@@ -74,7 +74,7 @@ async def show(settings: Settings, console: Console, seed: int, seconds: float |
         with console.status("starting broker, worker, sink and ClickHouse on this machine"):
             plant = await Embedded(place, settings, "simulator").__aenter__()
         try:
-            async with _page(place) as page:
+            async with _page(place, plant.settings) as page:
                 await plant.watched(_tell(plant, console, seed, stop, page))
         finally:
             with console.status("stopping"):
@@ -82,7 +82,7 @@ async def show(settings: Settings, console: Console, seed: int, seconds: float |
 
 
 @asynccontextmanager
-async def _page(place: Path) -> AsyncIterator[str]:
+async def _page(place: Path, settings: Settings) -> AsyncIterator[str]:
     """Serve the live page meanwhile; yield its address. It has its own connection, so that nobody waits for its questions."""
     client = connect(target(place))
     try:
@@ -90,7 +90,7 @@ async def _page(place: Path) -> AsyncIterator[str]:
     except SettingsError:  # somebody else has the port
         listening = listen("127.0.0.1", 0, ())
     ended = asyncio.Event()
-    serving = asyncio.create_task(serve(client, listening, (), ended))
+    serving = asyncio.create_task(serve(client, listening, Brands(), ended, settings))
     try:
         yield address(listening)
     finally:

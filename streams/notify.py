@@ -5,14 +5,12 @@ import time
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from aiokafka import AIOKafkaProducer
 
-from schemas.codec import encode
 from streams import kafka, telemetry
 from streams.config import Settings, load_brands, load_settings, secrets_of
-from streams.connection import explained, kafka_options
-from streams.connectors.publisher import partition_of
-from streams.errors import BrokerError, SettingsError
+from streams.connection import explained
+from streams.errors import SettingsError
+from streams.notification_commands import Commands
 from streams.notification_settings import Notifications
 from streams.notifications.model import Alert, Listed, Notification
 from streams.service import STOP_SECONDS, restarted_after_kafka, stop_at_signals
@@ -120,20 +118,13 @@ def silence(account: AccountArgument, minutes: MinutesOption = 60, by: ByOption 
 def _say(command: dict[str, Any]) -> None:
     settings = load_settings()
     with explained(settings):
-        asyncio.run(publish(settings, command))
+        asyncio.run(_publish(settings, command))
     typer.echo(f"said: {command['action']} {command['alert_id'] or 'all'} of {command['account']}")
 
 
-async def publish(settings: Settings, command: dict[str, Any]) -> None:
-    """Put a command where the notifier of its account finds it. Raises aiokafka's ``KafkaError``."""
-    topic = settings.topics.notification_commands.name
-    async with AIOKafkaProducer(**kafka_options(settings), enable_idempotence=True) as producer:
-        number = len(await producer.partitions_for(topic))
-        if not number:
-            raise BrokerError(f"there is no topic {topic}", "run rapport topics apply")
-        message = encode("notification_command", [{**command, "at": time.time_ns() // 1_000_000}])
-        partition = partition_of(command["account"], number)
-        await producer.send_and_wait(topic, message, key=command["account"].encode(), partition=partition)
+async def _publish(settings: Settings, command: dict[str, Any]) -> None:
+    async with Commands(settings) as commands:
+        await commands.tell(command)
 
 
 def _notifications(settings: Settings) -> Notifications:

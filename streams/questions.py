@@ -5,7 +5,7 @@ import json
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -114,16 +114,18 @@ def serve(
     """Serve the live page: who is waiting now, how every account does, who its people are; and the same as JSON."""
     settings = settings_of(None, clickhouse)
     telemetry.configure_logging(settings.log_level)
-    tokens = serving.tokens_of(load_brands(settings.accounts_file))
-    listening = serving.listen(host, port, tokens)
+    brands = load_brands(settings.accounts_file)
+    listening = serving.listen(host, port, serving.tokens_of(brands))
     client = client_of(embedded, clickhouse)
     console.print(f"The page is at {serving.address(listening)}; Ctrl-C ends it.", highlight=False, soft_wrap=True)
-    asyncio.run(_serve(client, listening, tokens))
+    # a notifier is somewhere else than here: without the address of Kafka there is none
+    kafka = settings if "brokers" in settings.model_fields_set and embedded is None else None
+
+    async def run() -> None:
+        await serving.serve(client, listening, brands, stop_at_signals(), kafka)
+
+    asyncio.run(run())
     client.close()
-
-
-async def _serve(client: Any, listening: Any, tokens: Any) -> None:  # noqa: ANN401 - clickhouse_connect's, and the two beside it
-    await serving.serve(client, listening, tokens, stop_at_signals())
 
 
 def token(

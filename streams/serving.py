@@ -3,16 +3,19 @@
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from sinks.dashboard.access import Token
-from streams.config import Brands
+from streams.config import Brands, Settings
 from streams.errors import SettingsError
+from streams.notification_commands import Commands
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
+
+    from sinks.dashboard.app import Tell
 
 OWN_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 """Of this machine. A page without tokens answers to no other name, so that no other site can point its own name here."""
@@ -54,8 +57,17 @@ def address(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-async def serve(client: "Client", listening: socket.socket, tokens: Sequence[Token], stop: asyncio.Event) -> None:
-    """Serve the page until ``stop`` is set; whoever watches is sent away then."""
+async def serve(
+    client: "Client",
+    listening: socket.socket,
+    brands: Brands,
+    stop: asyncio.Event,
+    kafka: Settings | None = None,
+) -> None:
+    """Serve the page until ``stop`` is set; whoever watches is sent away then.
+
+    ``kafka``: where a notifier finds what people say to alerts; without it they can say nothing.
+    """
     import uvicorn  # noqa: PLC0415 - a worker has no use for a web server, and starts often
 
     from sinks.dashboard.app import Served, build  # noqa: PLC0415 - nor for a page
@@ -67,20 +79,32 @@ async def serve(client: "Client", listening: socket.socket, tokens: Sequence[Tok
         def capture_signals(self) -> Iterator[None]:
             yield
 
+    tokens = tokens_of(brands)
     hosts = ("*",) if tokens else OWN_NAMES
-    page = build(Served(client, tokens, hosts))
-    config = uvicorn.Config(
-        page,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=STOP_SECONDS,
-    )
-    server = Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listening]))
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    await page.state.inbox.close()
-    server.should_exit = True
-    await serving
+    async with _telling(kafka) as tell:
+        page = build(Served(client, tokens, hosts, tell))
+        config = uvicorn.Config(
+            page,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=STOP_SECONDS,
+        )
+        server = Server(config)
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        await page.state.inbox.close()
+        server.should_exit = True
+        await serving
+
+
+@asynccontextmanager
+async def _telling(kafka: Settings | None) -> AsyncIterator["Tell | None"]:
+    """Yield what takes a command to the notifier, over one connection for as long as the page is served."""
+    if kafka is None:
+        yield None
+        return
+    async with Commands(kafka) as commands:
+        yield commands.tell

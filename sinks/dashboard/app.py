@@ -5,11 +5,11 @@ No script runs on the page but its own, and nothing is fetched from elsewhere: t
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
@@ -28,6 +28,10 @@ from sinks.dashboard.pages import Pages
 
 STATIC: Final = Path(__file__).parent / "static"
 
+Tell = Callable[[Mapping[str, Any]], Awaitable[None]]
+"""Puts what somebody says of an alert (``account``, ``alert_id``, ``action``, ``until`` in ms, ``by``) where the notifier finds it.
+Raises :class:`streams.errors.BrokerError`."""
+
 
 @dataclass(frozen=True)
 class Served:
@@ -37,6 +41,8 @@ class Served:
     tokens: Sequence[Token] = ()
     hosts: Sequence[str] = ("*",)
     """Names by which the page may be asked for; * for any."""
+    tell: Tell | None = None
+    """None: there is no notifier to be told, and the page is for looking only."""
 
 
 def build(served: Served) -> FastAPI:

@@ -13,7 +13,7 @@ import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
 from sinks.clickhouse.connection import connect
-from streams.config import load_settings
+from streams.config import Brands, load_settings
 from streams.embedded import Embedded, target
 from streams.interactions import interaction
 from streams.serving import address, listen, serve
@@ -73,7 +73,7 @@ async def living(directory: Path) -> AsyncIterator[Live]:
     path = browser()
     async with Embedded(directory, load_settings(), "test") as plant:
         client, listening, ended = connect(target(directory)), listen("127.0.0.1", 0, ()), asyncio.Event()
-        serving = asyncio.create_task(serve(client, listening, (), ended))
+        serving = asyncio.create_task(serve(client, listening, Brands(), ended, plant.settings))
         clock = asyncio.create_task(_tick(plant))
         try:
             async with async_playwright() as playwright:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from sinks.dashboard.access import Gate, Token
 from streams.cli import app
+from streams.config import Brands
 from streams.errors import SettingsError
 from streams.serving import STOP_SECONDS, address, is_own, listen, serve, tokens_of
 from tests.brands_file import load
@@ -57,7 +58,7 @@ def test_it_answers_until_it_is_stopped_also_while_somebody_watches(
         stop, listening = asyncio.Event(), listen("127.0.0.1", 0, ())
         where, port = address(listening), listening.getsockname()
         with embedded(tmp_path / "clickhouse") as client:
-            serving = asyncio.create_task(serve(client, listening, (), stop))
+            serving = asyncio.create_task(serve(client, listening, Brands(), stop))
             async with httpx.AsyncClient() as browser:
                 assert (await browser.get(f"{where}/api/v1/catalogue")).status_code == 200
                 async with browser.stream("GET", f"{where}/api/v1/inbox/events") as watched:
