@@ -12,7 +12,7 @@ from schemas.codec import encode
 from streams.config import Settings
 from streams.connection import kafka_options
 from streams.connectors.publisher import partition_of
-from streams.errors import BrokerError, broker_refusal
+from streams.errors import BrokerError
 
 SECONDS: Final = 10.0
 """Kafka that has not acknowledged a command for so long is away; whoever said it waits no longer."""
@@ -35,15 +35,15 @@ class Commands:
     async def tell(self, command: Mapping[str, Any]) -> None:
         """Put a command where the notifier of its account finds it: ``account``, ``alert_id``, ``action``, ``until``, ``by``.
 
-        Once it returns, Kafka has it. Raises :class:`BrokerError`; it may have it then all the same.
+        Once it returns, Kafka has it. Raises aiokafka's ``KafkaError``, :class:`TimeoutError` and :class:`BrokerError`; Kafka may
+        have it then all the same.
         """
         try:
             async with asyncio.timeout(SECONDS):
                 await self._send(command)
-        except (KafkaError, TimeoutError) as error:
-            await self._disconnect()
-            wrong = f"Kafka has not taken it ({type(error).__name__})"
-            raise broker_refusal(error) or BrokerError(wrong, "say it again once Kafka answers") from None
+        except (KafkaError, TimeoutError):
+            await self._disconnect()  # the next one begins with a connection of its own
+            raise
 
     async def _send(self, command: Mapping[str, Any]) -> None:
         topic, producer = self._settings.topics.notification_commands.name, await self._connected()

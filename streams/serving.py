@@ -3,13 +3,15 @@
 import asyncio
 import ipaddress
 import socket
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from aiokafka.errors import KafkaError
 
 from sinks.dashboard.access import Token
 from streams.config import Brands, Settings
-from streams.errors import SettingsError
+from streams.errors import BrokerError, SettingsError, broker_refusal
 from streams.notification_commands import Commands
 
 if TYPE_CHECKING:
@@ -107,4 +109,12 @@ async def _telling(kafka: Settings | None) -> AsyncIterator["Tell | None"]:
         yield None
         return
     async with Commands(kafka) as commands:
-        yield commands.tell
+
+        async def tell(command: Mapping[str, Any]) -> None:
+            try:
+                await commands.tell(command)
+            except (KafkaError, TimeoutError) as error:
+                wrong = f"Kafka has not taken it ({type(error).__name__})"
+                raise broker_refusal(error) or BrokerError(wrong, "say it again once Kafka answers") from None
+
+        yield tell
