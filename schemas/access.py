@@ -27,6 +27,8 @@ class Role(StrEnum):
     SINK = "sink"
     NOTIFIER = "notifier"
     """`rapport notify`: tells people about alerts, and takes what they say to that."""
+    PAGE = "page"
+    """`rapport serve`: hands on what people say to alerts."""
     ADMINISTRATOR = "administrator"
     """`rapport topics apply`, `rapport topics check`, `rapport check`."""
 
@@ -49,8 +51,9 @@ def _grants(role: Role, topics: Catalogue) -> Iterator[Grant]:
     match role:
         case Role.CONNECTOR:
             yield from _on("Write", topics.interactions, topics.dead_letters)
-            for group in (topics.worker_group, topics.sink_group):  # it waits for readers that are far behind
-                yield Grant("Describe", "group", group)
+            # it waits for readers that are far behind
+            yield Grant("Describe", "group", topics.worker_group)
+            yield Grant("Describe", "group", topics.sink_group)
         case Role.REPLAY:
             yield from _grants(Role.CONNECTOR, topics)
             yield from _on("Describe", *facts)
@@ -71,6 +74,8 @@ def _grants(role: Role, topics: Catalogue) -> Iterator[Grant]:
             yield from _on("Read", topics.alerts, topics.notification_commands, topics.notification_groups)
             yield from _on("Write", topics.notification_commands, topics.notification_groups, topics.dead_letters)
             yield Grant("Read", "group", topics.notifier_group)
+        case Role.PAGE:
+            yield from _on("Write", topics.notification_commands)
         case Role.ADMINISTRATOR:
             for operation in ("Create", "Describe", "DescribeConfigs"):
                 yield from _on(operation, *topics.all)

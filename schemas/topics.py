@@ -117,13 +117,12 @@ class Catalogue:
     @property
     def facts(self) -> tuple[Topic, ...]:
         """The topics that the sink carries to ClickHouse."""
-        return (*self.measured[:-1], self.revenue, self.dead_letters)
+        return (*self.measured[:-1], self.revenue, self.notification_commands, self.dead_letters)
 
     @property
     def all(self) -> tuple[Topic, ...]:
         """Every topic, in the order the data takes."""
-        notifier = (self.notification_commands, self.notification_groups)
-        return (*self.facts[:-1], self.checkpoints, *notifier, self.dead_letters)
+        return (*self.facts[:-1], self.checkpoints, self.notification_groups, self.dead_letters)
 
     @property
     def worker_group(self) -> str:

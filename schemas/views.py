@@ -18,6 +18,7 @@ RECORDS: Final = {
     "alerts": "alert",
     "dead_letters": "dead_letter",
     "revenue": "revenue",
+    "notification_commands": "notification_command",
 }
 """The views that show a record, whose schema says what its fields are."""
 

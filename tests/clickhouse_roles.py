@@ -34,7 +34,17 @@ CONFIGURATION = """\
   <profiles><default/></profiles><quotas><default/></quotas>
 </clickhouse>
 """
-VIEWS = ("interactions", "turns", "panes", "rolling", "alerts", "revenue", "dead_letters", "message_responses")
+VIEWS = (
+    "interactions",
+    "turns",
+    "panes",
+    "rolling",
+    "alerts",
+    "revenue",
+    "notification_commands",
+    "dead_letters",
+    "message_responses",
+)
 RELATIONSHIPS = (
     "relationships",
     "lapsed",

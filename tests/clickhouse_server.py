@@ -56,6 +56,7 @@ _DEFAULTS: dict[str, Record] = {
         "currency": "EUR",
         "version": 1,
     },
+    "notification_command": {"account": "n:brand", "alert_id": "unanswered:n:1", "action": "acknowledge", "at": NOON},
     "dead_letter": {"source": "sink", "reason": "undecodable", "place": "t/0/1", "payload": b"", "at": NOON},
 }
 _tokens = count()

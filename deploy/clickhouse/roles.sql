@@ -25,6 +25,7 @@ GRANT INSERT ON rapport.panes_versions TO rapport_writer;
 GRANT INSERT ON rapport.rolling_versions TO rapport_writer;
 GRANT INSERT ON rapport.alerts_versions TO rapport_writer;
 GRANT INSERT ON rapport.revenue_versions TO rapport_writer;
+GRANT INSERT ON rapport.notification_commands_versions TO rapport_writer;
 GRANT INSERT ON rapport.dead_letters_versions TO rapport_writer;
 GRANT SELECT(name, checksum) ON rapport.migrations TO rapport_writer;
 

@@ -28,6 +28,7 @@ TABLES: Final[Mapping[str, str]] = {
     "rolling": "rolling_versions",
     "alert": "alerts_versions",
     "revenue": "revenue_versions",
+    "notification_command": "notification_commands_versions",
     "dead_letter": "dead_letters_versions",
 }
 """The table that takes the records of each type."""

@@ -13,7 +13,17 @@ from sinks.clickhouse.queries import report
 from tests.clickhouse_server import DAY, HOUR, MINUTE, NOON, answered, put, record, rows
 from tests.figures import data_file
 
-VIEWS = ("interactions", "turns", "panes", "rolling", "alerts", "revenue", "dead_letters", "message_responses")
+VIEWS = (
+    "interactions",
+    "turns",
+    "panes",
+    "rolling",
+    "alerts",
+    "revenue",
+    "notification_commands",
+    "dead_letters",
+    "message_responses",
+)
 
 
 def at(milliseconds: int) -> datetime:
@@ -57,6 +67,7 @@ def test_a_rerun_changes_no_row_of_any_view(clickhouse: Client) -> None:
         "rolling": [record("rolling", turns=2, turns_answered=1)],
         "alert": [record("alert")],
         "revenue": [record("revenue")],
+        "notification_command": [record("notification_command")],
         "dead_letter": [record("dead_letter")],
     }
 

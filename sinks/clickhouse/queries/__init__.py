@@ -132,6 +132,25 @@ def openers(client: Client, turns: Sequence[Mapping[str, Any]]) -> list[dict[str
     return list(client.query(_sql("openers"), parameters=given).named_results())
 
 
+def firing(client: Client, limit: int) -> list[dict[str, Any]]:
+    """Return the alerts that fire now, the worst first and of these the oldest: rows of ``alerts``."""
+    query = """
+        SELECT * FROM alerts WHERE state = 'firing'
+        ORDER BY severity != 'critical', escalation DESC, fired_at, account, alert_id LIMIT {limit:UInt32}"""
+    return list(client.query(query, parameters={"limit": limit}).named_results())
+
+
+def commands(client: Client) -> list[dict[str, Any]]:
+    """Return the newest of what was said to each alert, to all of an account (``alert_id`` empty), and of its silences.
+
+    Rows of ``notification_commands``; none older than an alert can be.
+    """
+    query = """
+        SELECT * FROM notification_commands_versions WHERE at > now64(3, 'UTC') - INTERVAL 100 DAY
+        ORDER BY at DESC LIMIT 1 BY account, alert_id, action = 'silence' AND alert_id = ''"""
+    return list(client.query(query).named_results())
+
+
 def overview(client: Client) -> list[dict[str, Any]]:
     """Return one row per account: its newest ``rolling`` row of 24 h, and ``mentions_by_hour``, 24 of them, oldest first."""
     return list(client.query(_sql("overview")).named_results())

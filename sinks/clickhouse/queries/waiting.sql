@@ -1,4 +1,5 @@
--- The turns that wait now, the most overdue first. `escalation`: how far the alert of each has gone, -1 if it is silent.
+-- The turns that wait now, the most overdue first. `escalation`: how far the alert of each has gone, -1 if it is silent;
+-- `fired_at`: since when (NULL: it is silent).
 WITH waiting AS
     (
         SELECT account, turn_id, contact_id, ordinal, opened_at, messages, due_at, rule
@@ -16,11 +17,12 @@ SELECT
     messages,
     due_at,
     rule,
-    ifNull(alert.escalation, -1) AS escalation
+    ifNull(alert.escalation, -1) AS escalation,
+    alert.fired_at AS fired_at
 FROM waiting
 LEFT JOIN
 (
-    SELECT account, subject, toNullable(escalation) AS escalation
+    SELECT account, subject, toNullable(escalation) AS escalation, toNullable(fired_at) AS fired_at
     FROM alerts_versions FINAL
     WHERE kind = 'unanswered' AND state = 'firing'
         AND (account, alert_id) IN (SELECT account, 'unanswered:' || turn_id FROM waiting)
