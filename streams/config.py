@@ -24,6 +24,7 @@ from streams.errors import SettingsError
 from streams.metrics.calendars import Calendar
 from streams.metrics.targets import DEFAULT_TARGETS, Rule, Targets
 from streams.notification_settings import Notifications, ReceiverSettings, Routes, SilenceSettings
+from streams.page_settings import PageProxy, PageToken
 from streams.tables import Name, Table, unreadable
 from streams.target_rules import Rules
 
@@ -207,16 +208,6 @@ class AccountTargets(Table):
         )
 
 
-class PageToken(Table):
-    """One ``[[tokens]]``: who may see the page, and what of it. `rapport token` makes one."""
-
-    name: str = Field(min_length=1, description="whose it is")
-    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="of the token")
-    accounts: tuple[str, ...] = Field(
-        ("*",), min_length=1, description="the accounts that may be seen; * stands for anything"
-    )
-
-
 class Brands(Table):
     """``rapport.toml``: what is agreed with each brand, and who is told of alerts."""
 
@@ -227,6 +218,7 @@ class Brands(Table):
     rules: Rules = ()
     campaigns: Mapping[Name, CampaignSettings] = {}
     tokens: tuple[PageToken, ...] = ()
+    proxy: PageProxy | None = None
     routes: Routes = ()
     receivers: Mapping[Name, ReceiverSettings] = {}
     silences: tuple[SilenceSettings, ...] = ()

@@ -86,9 +86,9 @@ async def _page(place: Path, settings: Settings) -> AsyncIterator[str]:
     """Serve the live page meanwhile; yield its address. It has its own connection, so that nobody waits for its questions."""
     client = connect(target(place))
     try:
-        listening = listen("127.0.0.1", PAGE_PORT, ())
+        listening = listen("127.0.0.1", PAGE_PORT)
     except SettingsError:  # somebody else has the port
-        listening = listen("127.0.0.1", 0, ())
+        listening = listen("127.0.0.1", 0)
     ended = asyncio.Event()
     serving = asyncio.create_task(serve(client, listening, Brands(), ended, settings))
     try:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from sinks.clickhouse import explanation
-from sinks.dashboard.access import new_token
+from sinks.dashboard.access import Role, new_token
 from streams import explaining, serving, telemetry, terminal
 from streams.config import load_brands
 from streams.errors import SettingsError
@@ -115,7 +115,7 @@ def serve(
     settings = settings_of(None, clickhouse)
     telemetry.configure_logging(settings.log_level)
     brands = load_brands(settings.accounts_file)
-    listening = serving.listen(host, port, serving.tokens_of(brands))
+    listening = serving.listen(host, port, guarded=serving.is_guarded(brands))
     client = client_of(embedded, clickhouse)
     console.print(f"The page is at {serving.address(listening)}; Ctrl-C ends it.", highlight=False, soft_wrap=True)
     # a notifier is somewhere else than here: without the address of Kafka there is none
@@ -133,12 +133,16 @@ def token(
     accounts: Annotated[
         str, typer.Option(metavar="ACCOUNT,…", help="The accounts that may be seen with it; * stands for anything.")
     ] = "*",
+    role: Annotated[
+        Role,
+        typer.Option(help="A reader sees; an agent acknowledges and snoozes alerts; an admin also silences accounts."),
+    ] = "reader",
 ) -> None:
     """Make a token for the page and its API, and say what to write into rapport.toml."""
     made, hashed = new_token()
     patterns = json.dumps([pattern.strip() for pattern in accounts.split(",") if pattern.strip()])
     console.print("The token, shown this once:", made, highlight=False, soft_wrap=True)
-    lines = f'[[tokens]]\nname = {json.dumps(name)}\nsha256 = "{hashed}"\naccounts = {patterns}'
+    lines = f'[[tokens]]\nname = {json.dumps(name)}\nsha256 = "{hashed}"\nrole = "{role}"\naccounts = {patterns}'
     console.print(f"\nFor rapport.toml:\n\n{lines}", highlight=False, soft_wrap=True, markup=False)
 
 

@@ -1,15 +1,15 @@
 """``rapport serve``: the live page and its API, over HTTP."""
 
 import asyncio
-import ipaddress
 import socket
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka.errors import KafkaError
 
-from sinks.dashboard.access import Token
+from sinks.dashboard.access import Group, Proxy, Token
 from streams.config import Brands, Settings
 from streams.errors import BrokerError, SettingsError, broker_refusal
 from streams.notification_commands import Commands
@@ -17,7 +17,7 @@ from streams.notification_commands import Commands
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-    from sinks.dashboard.app import Tell
+    from sinks.dashboard.acting import Tell
 
 OWN_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 """Of this machine. A page without tokens answers to no other name, so that no other site can point its own name here."""
@@ -26,12 +26,25 @@ STOP_SECONDS: Final = 3
 
 def tokens_of(brands: Brands) -> list[Token]:
     """Return who may see the page."""
-    return [Token(token.name, token.sha256, token.accounts) for token in brands.tokens]
+    return [Token(token.name, token.sha256, token.accounts, token.role) for token in brands.tokens]
 
 
-def listen(host: str, port: int, tokens: Sequence[Token]) -> socket.socket:
-    """Return a socket to serve on; port 0: any that is free. Raises :class:`SettingsError`."""
-    if not tokens and not is_own(host):
+def proxy_of(brands: Brands) -> Proxy | None:
+    """Return whose word is taken for who somebody is; None: nobody's."""
+    if (proxy := brands.proxy) is None:
+        return None
+    groups = [Group(group.name, group.role, group.accounts) for group in proxy.groups]
+    return Proxy([ip_network(it) for it in proxy.addresses], proxy.user_header, proxy.groups_header, groups)
+
+
+def is_guarded(brands: Brands) -> bool:
+    """Say whether the page asks who somebody is."""
+    return bool(brands.tokens) or brands.proxy is not None
+
+
+def listen(host: str, port: int, *, guarded: bool = False) -> socket.socket:
+    """Return a socket to serve on; port 0: any that is free. ``guarded``: for others too. Raises :class:`SettingsError`."""
+    if not guarded and not is_own(host):
         raise SettingsError(
             f"without tokens the page is for this machine alone, and {host} is for others as well",
             "make one with `rapport token NAME`, put it into rapport.toml, and set RAPPORT_ACCOUNTS_FILE",
@@ -48,7 +61,7 @@ def listen(host: str, port: int, tokens: Sequence[Token]) -> socket.socket:
 def is_own(host: str) -> bool:
     """Say whether an address can be reached from this machine alone."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
 
@@ -81,15 +94,16 @@ async def serve(
         def capture_signals(self) -> Iterator[None]:
             yield
 
-    tokens = tokens_of(brands)
-    hosts = ("*",) if tokens else OWN_NAMES
+    tokens, proxy, hosts = tokens_of(brands), proxy_of(brands), ("*",) if is_guarded(brands) else OWN_NAMES
     async with _telling(kafka) as tell:
-        page = build(Served(client, tokens, hosts, tell))
+        page = build(Served(client, tokens, hosts, tell, proxy))
         config = uvicorn.Config(
             page,
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=proxy
+            is None,  # otherwise the address from which a request comes would be what its sender says
             timeout_graceful_shutdown=STOP_SECONDS,
         )
         server = Server(config)

@@ -2,9 +2,9 @@
 
 import base64
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
 import msgspec
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
@@ -34,6 +34,7 @@ TOLD_SPIKES: Final = 5
 """The latest; finding what one was about takes a while."""
 TERMS: Final = 5
 
+Item = TypeVar("Item")
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -71,7 +72,7 @@ def router(inbox: Inbox, client: Any) -> APIRouter:  # noqa: ANN401, C901 - clic
         cursor: Annotated[str, Query(description="`next` of the page before")] = "",
         limit: Annotated[int, Query(ge=1, le=10_000)] = 200,
     ) -> Response:
-        items, following = page(inbox.chosen(chosen), cursor, limit)
+        items, following = page(inbox.chosen(chosen), cursor, limit, place)
         body = {"items": items, "next": following, "fresh": freshness(inbox)}
         return answer(request, body, of={"items": items, "next": following})
 
@@ -179,26 +180,29 @@ def freshness(inbox: Inbox) -> dict[str, float | None]:
     return {"looked_at": inbox.fresh.looked_at, "newest": inbox.fresh.newest}
 
 
-def page(items: Sequence[Waiting], cursor: str, limit: int) -> tuple[list[Waiting], str]:
-    """Return the items after a cursor, and the cursor that follows; empty at the end.
+def place(item: Waiting) -> tuple[int, str, str]:
+    """Return where a turn stands among others: the most overdue first."""
+    return item.due_at, item.account, item.turn_id
 
-    A cursor says behind which turn to go on, so that who leaves or comes meanwhile moves nobody.
+
+def page(
+    items: Sequence[Item], cursor: str, limit: int, placed: Callable[[Item], tuple[Any, ...]]
+) -> tuple[list[Item], str]:
+    """Return the items after a cursor, and the cursor that follows; empty at the end. ``placed``: what they are in order of.
+
+    A cursor says behind which place to go on, so that who leaves or comes meanwhile moves nobody.
     """
-    start = (0, "", "")
+    rest = list(items)
     if cursor:
         try:
-            due_at, account, turn_id = msgspec.msgpack.decode(
-                base64.urlsafe_b64decode(cursor), type=tuple[int, str, str]
-            )
-        except (ValueError, msgspec.MsgspecError):
+            start = tuple(msgspec.msgpack.decode(base64.urlsafe_b64decode(cursor), type=list))
+            rest = [item for item in items if placed(item) > start]
+        except (TypeError, ValueError, msgspec.MsgspecError):
             raise HTTPException(400, "the cursor is none: use `next` as it was given") from None
-        start = (due_at, account, turn_id)
-    rest = [item for item in items if (item.due_at, item.account, item.turn_id) > start]
     shown = rest[:limit]
     if len(rest) <= limit:
         return shown, ""
-    last = shown[-1]
-    return shown, base64.urlsafe_b64encode(msgspec.msgpack.encode((last.due_at, last.account, last.turn_id))).decode()
+    return shown, base64.urlsafe_b64encode(msgspec.msgpack.encode(placed(shown[-1]))).decode()
 
 
 async def events(inbox: Inbox, chosen: Choice, last: str) -> AsyncIterator[bytes]:

@@ -5,11 +5,11 @@ No script runs on the page but its own, and nothing is fetched from elsewhere: t
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
@@ -20,17 +20,16 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 
-from sinks.dashboard import api
-from sinks.dashboard.access import Gate, Token
+from sinks.dashboard import acting, alerts, api, inbox
+from sinks.dashboard.access import Gate, Proxy, Token
+from sinks.dashboard.acting import Tell
+from sinks.dashboard.alerts import Alerts
 from sinks.dashboard.doors import Doors
-from sinks.dashboard.inbox import Inbox
+from sinks.dashboard.inbox import Inbox, keep_looking
 from sinks.dashboard.pages import Pages
+from streams.errors import BrokerError
 
 STATIC: Final = Path(__file__).parent / "static"
-
-Tell = Callable[[Mapping[str, Any]], Awaitable[None]]
-"""Puts what somebody says of an alert (``account``, ``alert_id``, ``action``, ``until`` in ms, ``by``) where the notifier finds it.
-Raises :class:`streams.errors.BrokerError`."""
 
 
 @dataclass(frozen=True)
@@ -43,22 +42,26 @@ class Served:
     """Names by which the page may be asked for; * for any."""
     tell: Tell | None = None
     """None: there is no notifier to be told, and the page is for looking only."""
+    proxy: Proxy | None = None
+    """Whose word is taken for who asks."""
 
 
 def build(served: Served) -> FastAPI:
     """Return the application: pages, API and the look at ClickHouse that keeps them up to date."""
-    gate, inbox = Gate(served.tokens), Inbox(served.client)
-    pages = Pages(inbox, served.client, gate)
+    gate, waiting = Gate(served.tokens, served.proxy), Inbox(served.client)
+    firing = Alerts(served.client, lambda: waiting.said)
+    pages = Pages(waiting, firing, served.client, gate, served.tell)
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
-        looking = asyncio.create_task(inbox.run())
+        looks = ((waiting.look, inbox.EVERY_SECONDS), (firing.look, alerts.EVERY_SECONDS))
+        looking = [asyncio.create_task(keep_looking(look, every)) for look, every in looks]
         try:
             yield
         finally:
-            looking.cancel()
-            with suppress(asyncio.CancelledError):
-                await looking
+            for task in looking:
+                task.cancel()
+            await asyncio.gather(*looking, return_exceptions=True)
 
     app = FastAPI(
         title="Rapport",
@@ -69,10 +72,11 @@ def build(served: Served) -> FastAPI:
         redoc_url=None,
         openapi_url="/api/v1/openapi.json",
     )
-    app.state.inbox = inbox
+    app.state.inbox, app.state.alerts = waiting, firing
     app.add_middleware(Doors, gate=gate, now=time.monotonic)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(served.hosts), www_redirect=False)
-    app.include_router(api.router(inbox, served.client))
+    app.include_router(api.router(waiting, served.client))
+    app.include_router(acting.router(firing, waiting, served.tell))
     app.include_router(pages.router())
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     _say_errors(app, pages)
@@ -97,6 +101,10 @@ def _say_errors(app: FastAPI, pages: Pages) -> None:
     async def _wrong(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         return say(request, 422, f"{first['loc'][-1]}: {first['msg']}")
+
+    @app.exception_handler(BrokerError)
+    async def _untold(request: Request, error: BrokerError) -> Response:
+        return say(request, 503, str(error))
 
     @app.exception_handler(Error)
     @app.exception_handler(OSError)

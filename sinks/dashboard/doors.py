@@ -17,7 +17,7 @@ HEADERS: Final[Mapping[str, str]] = {
         "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with no-referrer, browsers say of our own forms that they come from "null"
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
@@ -25,7 +25,7 @@ OPEN: Final = ("/login", "/static/")
 """For whoever comes."""
 BURST: Final = 200
 PER_SECOND: Final = 50
-"""Requests of one token or address."""
+"""Requests of one token, person or address."""
 GUESSES: Final = 10
 GUESSES_PER_SECOND: Final = 0.2
 """Tokens that one address may try."""
@@ -59,11 +59,14 @@ class Doors:
 
     def _refusal(self, request: Request) -> Response | None:
         """Return why a request goes no further; None: it does."""
+        if self._gate.is_behind_proxy(request) and request.headers.get("x-forwarded-proto") == "https":
+            request.scope["scheme"] = "https"  # as the browser speaks it: its cookie is for https alone
         token, path = self._gate.who(request), request.url.path
         request.scope.setdefault("state", {})["token"] = token
         address = request.client.host if request.client else ""
         guessing = request.method == "POST" and path == "/login"
-        wait = self._guesses.wait(address) if guessing else self._requests.wait(token.sha256 if token else address)
+        asking = (token.sha256 or token.name) if token else ""
+        wait = self._guesses.wait(address) if guessing else self._requests.wait(asking or address)
         if wait:
             return JSONResponse({"error": "too many requests"}, 429, {"Retry-After": str(round(wait + 0.5))})
         if request.method not in ("GET", "HEAD") and not _from_here(request):

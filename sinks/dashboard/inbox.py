@@ -8,8 +8,10 @@ import asyncio
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 import anyio.to_thread
@@ -18,6 +20,7 @@ from clickhouse_connect.driver.client import Client
 
 from schemas.codec import Record
 from sinks.clickhouse import queries
+from sinks.dashboard.alerts import Held, Key, Said, began_at, held, ms, said_by
 from streams.telemetry import log
 
 EVERY_SECONDS: Final = 0.25
@@ -65,6 +68,10 @@ class Waiting(msgspec.Struct, frozen=True):
     """None: nothing is known of them yet."""
     reasons: tuple[str, ...] = ()
     """Why it matters beyond its age: advocate, came back, negative, and its ordinal if they have asked before."""
+    alert_id: str = ""
+    """Of the alert that fires for it; empty: none does."""
+    held: Held | None = None
+    """Why nobody is told of that alert."""
 
     @property
     def key(self) -> str:
@@ -118,6 +125,22 @@ class Freshness:
     """When the newest event that is in ClickHouse was received; None: none in the last day."""
 
 
+async def keep_looking(look: Callable[[], Awaitable[None]], every: float) -> None:
+    """Look again and again. Where a look fails, as without ClickHouse, what is known stays, and is seen to grow stale."""
+    trouble = ""
+    while True:
+        started = time.monotonic()
+        try:
+            await look()
+            trouble = ""
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next look may find better
+            said = f"{type(error).__name__}: {error}"
+            if said != trouble:
+                logger.warning("looking_failed", error=" ".join(said.split())[:300])
+            trouble = said
+        await asyncio.sleep(max(every, IDLE * (time.monotonic() - started)))
+
+
 class Inbox:
     """The turns that wait, kept as ClickHouse has them."""
 
@@ -126,6 +149,8 @@ class Inbox:
         self._now = now
         self.items: dict[str, Waiting] = {}
         """By key, the most overdue first."""
+        self.said: Mapping[Key, Said] = {}
+        """What people have said to alerts."""
         self.fresh = Freshness(0.0, None)
         self.epoch = secrets.token_hex(4)
         """Numbers of changes mean something within it only: another process counts anew."""
@@ -140,24 +165,9 @@ class Inbox:
 
     # -- looking ---------------------------------------------------------------------------------------------------------
 
-    async def run(self) -> None:
-        """Look again and again. Where a look fails, as without ClickHouse, what is known stays, and is seen to grow stale."""
-        trouble = ""
-        while True:
-            started = time.monotonic()
-            try:
-                await self.look()
-                trouble = ""
-            except Exception as error:  # noqa: BLE001 - whatever it is, the next look may find better
-                said = f"{type(error).__name__}: {error}"
-                if said != trouble:
-                    logger.warning("looking_failed", error=" ".join(said.split())[:300])
-                trouble = said
-            await asyncio.sleep(max(EVERY_SECONDS, IDLE * (time.monotonic() - started)))
-
     async def look(self) -> None:
         """Ask ClickHouse once, and tell whoever watches what has changed."""
-        items, newest = await anyio.to_thread.run_sync(self._ask)
+        items, newest, self.said = await anyio.to_thread.run_sync(self._ask)
         put = [item for key, item in items.items() if self.items.get(key) != item]
         gone = [item for key, item in self.items.items() if key not in items]
         self.items = items
@@ -168,15 +178,16 @@ class Inbox:
                 self._changes.append(Change(self.number, put, gone))
             self._changed.notify_all()
 
-    def _ask(self) -> tuple[dict[str, Waiting], float | None]:
+    def _ask(self) -> tuple[dict[str, Waiting], float | None, dict[Key, Said]]:
         now = self._now()
-        turns = queries.waiting(self._client, MOST)
+        turns, said = queries.waiting(self._client, MOST), said_by(queries.commands(self._client))
         self._ask_for_openers(turns, now)
-        items = (_waiting(turn, self._openers.get(_key(turn), _UNKNOWN)[1], now) for turn in turns)
+        found = (_waiting(turn, self._openers.get(_key(turn), _UNKNOWN)[1], now) for turn in turns)
+        items = [_alerted(item, turn["fired_at"], said, now) for item, turn in zip(found, turns, strict=True)]
         if self._newest[0] < now - NEWEST_SECONDS:
             newest = queries.newest(self._client)
             self._newest = now, None if newest is None else newest.timestamp()
-        return {item.key: item for item in items}, self._newest[1]
+        return {item.key: item for item in items}, self._newest[1], said
 
     def _ask_for_openers(self, turns: Sequence[Record], now: float) -> None:
         known = self._openers
@@ -224,6 +235,13 @@ class Inbox:
                 else:
                     continue
             yield self._id(number), None
+
+    async def heard(self, before: Mapping[Key, Said], seconds: float) -> None:
+        """Return once something has been said beside ``before``, or after so many seconds."""
+        async with self._changed:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._changed.wait_for(lambda: self.said != before or self._closed)
 
     async def close(self) -> None:
         """Send whoever watches away."""
@@ -283,6 +301,15 @@ def _waiting(turn: Record, opener: Record, now: float) -> Waiting:
         tie_strength=opener.get("tie_strength"),
         reasons=tuple(_reasons(turn, opener)),
     )
+
+
+def _alerted(item: Waiting, fired_at: datetime | None, said: Mapping[Key, Said], now: float) -> Waiting:
+    """Return a turn with the alert that fires for it, and what people have said to that."""
+    if fired_at is None:
+        return item
+    alert_id = f"unanswered:{item.turn_id}"
+    taken_on = held(item.account, alert_id, began_at(ms(fired_at), item.due_at), said, round(now * 1000))
+    return msgspec.structs.replace(item, alert_id=alert_id, held=taken_on)
 
 
 def _reasons(turn: Record, opener: Record) -> Iterator[str]:

@@ -6,7 +6,7 @@ Text from networks is text wherever it stands: Jinja escapes it, and the scripts
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from clickhouse_connect.driver.client import Client
 from fastapi import APIRouter, Form, HTTPException, Query, Request, Response
@@ -17,9 +17,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from schemas.metrics import metrics
 from schemas.wording import duration, figure
 from sinks.clickhouse import explanation, queries
-from sinks.dashboard.access import COOKIE, Gate
+from sinks.dashboard.access import COOKIE, Gate, Token
+from sinks.dashboard.acting import NO_NOTIFIER, Tell, allowed
+from sinks.dashboard.alerts import AlertChoice, Alerts, Severity
 from sinks.dashboard.api import RANGES, WINDOWS, Chosen, Range, Reader, Window, see
-from sinks.dashboard.inbox import STATES, Choice, Inbox
+from sinks.dashboard.inbox import STATES, Choice, Inbox, key_of
 from sinks.dashboard.people import LISTS, people
 from streams.errors import RapportError
 
@@ -57,10 +59,12 @@ COOKIE_SECONDS: Final = 30 * 86_400
 class Pages:
     """What a browser asks for."""
 
-    def __init__(self, inbox: Inbox, client: Client, gate: Gate) -> None:
+    def __init__(self, inbox: Inbox, alerts: Alerts, client: Client, gate: Gate, tell: Tell | None) -> None:
         self._inbox = inbox
+        self._alerts = alerts
         self._client = client
         self._gate = gate
+        self._tell = tell
         self._templates = _templates()
 
     def router(self) -> APIRouter:
@@ -68,6 +72,7 @@ class Pages:
         routes = APIRouter(include_in_schema=False)
         pages: dict[str, Callable[..., Any]] = {
             "/": self.inbox,
+            "/alerts": self.alerts,
             "/overview": self.overview,
             "/accounts/{account}": self.account,
             "/relationships": self.relationships,
@@ -84,12 +89,15 @@ class Pages:
         """Return a page, made from its template and what all pages show."""
         token = request.state.token
         waiting = self._inbox.chosen(Choice(token.allows)) if token else []
+        firing = self._alerts.chosen(AlertChoice(token.allows)) if token else []
         shared = {
             "waiting": len(waiting),
             "accounts": sorted({item.account for item in waiting}),
             "fresh": self._inbox.fresh,
             "now": time.time(),
-            "can_leave": not self._gate.is_open and token is not None,
+            "alerting": sum(alert.held is None for alert in firing),
+            "can": allowed(token, self._tell),
+            "can_leave": not self._gate.is_open and token is not None and COOKIE in request.cookies,
         }
         return self._templates.TemplateResponse(request, f"{name}.html", {**shared, **given})
 
@@ -106,6 +114,29 @@ class Pages:
             everything=len(everything),
             oldest=min((item.opened_at for item in everything), default=None),
             networks=sorted({item.network for item in everything}),
+        )
+
+    async def alerts(
+        self,
+        request: Request,
+        token: Reader,
+        account: str = "",
+        severity: Literal["", Severity] = "",
+        kind: str = "",
+    ) -> HTMLResponse:
+        """Alerts that fire, and who has taken them on."""
+        everything = self._alerts.chosen(AlertChoice(token.allows))
+        choice = AlertChoice(token.allows, account, "", severity, kind)
+        items = [alert for alert in everything if choice.takes(alert)]
+        return self.show(
+            request,
+            "alerts",
+            items=items[:FIRST_ROWS],
+            rest=max(0, len(items) - FIRST_ROWS),
+            everything=everything,
+            chosen=choice,
+            turns=self._inbox.items,
+            why_not=_why_not(token, self._tell),
         )
 
     def overview(self, request: Request, token: Reader) -> HTMLResponse:
@@ -182,6 +213,17 @@ class Pages:
         return left
 
 
+def _why_not(token: Token, tell: Tell | None) -> str:
+    """Say why somebody can do nothing about alerts here; empty: they can."""
+    if tell is None:
+        return NO_NOTIFIER
+    return (
+        ""
+        if token.may("acknowledge")
+        else f"this token's role is {token.role}: it sees alerts, and does not act on them"
+    )
+
+
 def _templates() -> Jinja2Templates:
     environment = Environment(
         loader=PackageLoader("sinks.dashboard"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -193,6 +235,7 @@ def _templates() -> Jinja2Templates:
         "spark": _spark,
         "safe_url": _safe,
     }
+    environment.globals["key_of"] = key_of
     environment.globals["age"] = lambda ms: time.time() - ms / 1000
     return Jinja2Templates(env=environment)
 

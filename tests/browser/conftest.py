@@ -72,7 +72,7 @@ async def living(directory: Path) -> AsyncIterator[Live]:
     """Start a plant, a page and a browser."""
     path = browser()
     async with Embedded(directory, load_settings(), "test") as plant:
-        client, listening, ended = connect(target(directory)), listen("127.0.0.1", 0, ()), asyncio.Event()
+        client, listening, ended = connect(target(directory)), listen("127.0.0.1", 0), asyncio.Event()
         serving = asyncio.create_task(serve(client, listening, Brands(), ended, plant.settings))
         clock = asyncio.create_task(_tick(plant))
         try:

@@ -11,11 +11,13 @@ from playwright.async_api import Page, expect
 from schemas.codec import Record
 from schemas.wording import duration
 from streams.interactions import interaction
-from tests.browser.conftest import Live, living
+from tests.browser.conftest import Live, living, now
 
 pytestmark = pytest.mark.slow
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+HEARD_SECONDS = 1.5
+"""From what somebody says to an alert until all others see it."""
 QUICK_SECONDS = 1.0
 """From a post's publication until people see it."""
 TRIES = 5
@@ -94,6 +96,74 @@ async def check_reading(live: Live) -> None:
     await page.close()
 
 
+async def check_alerts(live: Live) -> None:
+    """An alert is taken on by a key or a button, and everybody who watches sees it within a second or so."""
+    early = {"published_at": now() - 50 * 60_000, "received_at": now() - 50 * 60_000}
+    for number in range(3):
+        await live.write(f"net:alert{number}", f"Nobody answers {number}", **early)
+    page, other = await live.open("/?q=nobody"), await live.open("/?q=nobody")
+    row, seen = (it.locator('tr[data-key="net:acme net:alert0"]') for it in (page, other))
+    await row.get_by_role("button", name="Acknowledge").wait_for(timeout=20_000)
+    await page.keyboard.press("j")
+    await expect(row).to_have_attribute("aria-selected", "true")
+    started = time.monotonic()
+    await page.keyboard.press("a")
+    await expect(seen.get_by_text("acknowledged", exact=True)).to_be_visible(timeout=20_000)
+    taken = [time.monotonic() - started]
+    await expect(page.locator("#said")).to_have_text("The alert of Ann is acknowledged.")
+    await expect(row.get_by_role("button")).to_have_count(0)
+    await page.keyboard.press("j")
+    started = time.monotonic()
+    await page.keyboard.press("s")
+    await expect(other.locator('tr[data-key="net:acme net:alert1"]')).to_contain_text("snoozed until", timeout=20_000)
+    taken.append(time.monotonic() - started)
+    button = page.locator('tr[data-key="net:acme net:alert2"] button').nth(1)
+    await button.focus()
+    await page.wait_for_timeout(1200)  # the rows have been drawn anew
+    await expect(button).to_be_focused()
+    started = time.monotonic()
+    await button.click()
+    await expect(other.locator('tr[data-key="net:acme net:alert2"]')).to_contain_text("snoozed until", timeout=20_000)
+    taken.append(time.monotonic() - started)
+    assert min(taken) <= HEARD_SECONDS, taken
+    await page.keyboard.press("/")
+    await page.keyboard.type("as")
+    await expect(page.locator("#said")).to_have_text("The alert of Ann is snoozed.")
+    await other.close()
+    await page.goto(live.address + "/alerts")
+    await expect(page.locator("#headline")).to_have_text("3 alerts fire · 0 critical · 3 taken on", timeout=20_000)
+    await page.locator('tr[data-key="net:acme unanswered:net:alert0"]').get_by_role("button", name="Take back").click()
+    await expect(page.locator("#headline")).to_have_text("3 alerts fire · 0 critical · 2 taken on", timeout=20_000)
+    await expect(page.locator("#alerts-count")).to_have_text("1")
+    await live.answer("net:alert0")
+    await expect(page.locator("#headline")).to_have_text("2 alerts fire · 0 critical · 2 taken on", timeout=20_000)
+    await page.close()
+    for number in (1, 2):
+        await live.answer(f"net:alert{number}")
+
+
+async def check_alerts_without_scripts(live: Live) -> None:
+    """What can be done with scripts can be done without."""
+    early = {"published_at": now() - 50 * 60_000, "received_at": now() - 50 * 60_000}
+    await live.write("net:plain", "No scripts here", **early)
+    for path in ("/", "/alerts"):
+        context = await live.browser.new_context(java_script_enabled=False)
+        page = await context.new_page()
+        button = page.locator("tr", has_text="No scripts here").get_by_role("button", name="Snooze 1 h")
+        for _ in range(100):
+            await page.goto(live.address + path)
+            if await button.count():
+                break
+            await page.wait_for_timeout(100)
+        await button.click()
+        await expect(page).to_have_url(live.address + path)
+        await expect(page.locator("tr", has_text="No scripts here")).to_contain_text("snoozed until")
+        await page.goto(live.address + "/alerts")
+        await page.get_by_role("button", name="Take back").click()
+        await context.close()
+    await live.answer("net:plain")
+
+
 def _mention(number: int) -> Record:
     at = round(time.time() * 1000)
     return interaction(
@@ -104,8 +174,12 @@ def _mention(number: int) -> Record:
 
 async def check_everybody_can_use_it(live: Live) -> None:
     """No page breaks a rule of WCAG 2.2 AA that can be checked, in the light and in the dark, on a desk and on a phone."""
+    early = {"published_at": now() - 50 * 60_000, "received_at": now() - 50 * 60_000}
+    await live.write("net:late", "An alert fires", **early)
+    await live.write("net:held", "And somebody has it", **early)
     paths = (
         "/",
+        "/alerts",
         "/overview",
         "/accounts/net:acme",
         "/relationships",
@@ -143,6 +217,8 @@ def test_the_page(tmp_path: Path) -> None:
             for check in (
                 check_inbox,
                 check_words,
+                check_alerts,
+                check_alerts_without_scripts,
                 check_keys,
                 check_reading,
                 check_charts,

@@ -114,7 +114,16 @@ class Well(HTMLParser):
 
 def test_every_page_can_be_read_without_a_script(page: TestClient) -> None:
     account = accounts(page)[0]
-    paths = ["/", "/?state=past+target&q=order", "/overview", f"/accounts/{account}", "/relationships", "/login"]
+    paths = [
+        "/",
+        "/?state=past+target&q=order",
+        "/alerts",
+        "/alerts?account=n:evil&severity=warning",
+        "/overview",
+        f"/accounts/{account}",
+        "/relationships",
+        "/login",
+    ]
     paths += [f"/accounts/{account}?window=24h&range=7d", f"/relationships?account={account}"]
     paths += [f"/explain?account={account}&metric={metric}" for metric in ("within_1h", "mentions", "response_p50")]
     for path in paths:
@@ -223,6 +232,10 @@ def test_the_api_says_what_it_is(page: TestClient) -> None:
         "/api/v1/accounts",
         "/api/v1/accounts/{account}/metrics",
         "/api/v1/accounts/{account}/spikes",
+        "/api/v1/alerts",
+        "/api/v1/alerts/acknowledge",
+        "/api/v1/alerts/snooze",
+        "/api/v1/alerts/silence",
         "/api/v1/inbox",
         "/api/v1/inbox/events",
         "/api/v1/turns/{turn_id}",

@@ -16,7 +16,7 @@ from streams import telemetry
 from streams.business_hours import CalendarVersion
 from streams.campaigns import CampaignSettings
 from streams.cli import app
-from streams.config import AccountTargets, PageToken, load_brands
+from streams.config import AccountTargets, load_brands
 from streams.errors import Reason
 from streams.metrics.counters import PANE_COUNTERS, WINDOW_COUNTERS
 from streams.metrics.targets import DEFAULT_TARGETS
@@ -28,6 +28,7 @@ from streams.notification_settings import (
     SlackSettings,
     WebhookSettings,
 )
+from streams.page_settings import PageProxy, PageToken
 from streams.target_rules import TargetRule
 from tests import metrics_table
 from tests.processes import ROOT
@@ -131,6 +132,20 @@ def test_every_key_of_a_rule_is_documented() -> None:
 
 def test_every_key_of_a_token_is_documented() -> None:
     assert keys_of("Tokens of the page") == list(PageToken.model_fields)
+
+
+def test_every_key_of_a_proxy_is_documented() -> None:
+    assert keys_of("A proxy that has people log in") == list(PageProxy.model_fields)
+
+
+def test_what_the_docs_say_of_a_proxy_is_valid(tmp_path: Path) -> None:
+    file = tmp_path / "rapport.toml"
+    file.write_text(
+        "\n".join(re.findall(r"^```toml\n(.*?)^```", text("docs/page.md"), re.MULTILINE | re.DOTALL)), "utf-8"
+    )
+    proxy = load_brands(file).proxy
+    assert proxy is not None
+    assert [group.role for group in proxy.groups] == ["admin", "agent"]
 
 
 def test_every_key_of_a_campaign_is_documented() -> None:

@@ -8,37 +8,35 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from sinks.dashboard.access import Gate, Token
+from sinks.dashboard.access import Gate
 from streams.cli import app
-from streams.config import Brands
+from streams.config import Brands, Settings
 from streams.errors import SettingsError
 from streams.serving import STOP_SECONDS, address, is_own, listen, serve, tokens_of
 from tests.brands_file import load
 from tests.clickhouse_server import embedded
-
-TOKENS = (Token("ann", "0" * 64),)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
 def test_without_tokens_the_page_is_for_its_own_machine(host: str) -> None:
     assert not is_own(host)
     with pytest.raises(SettingsError, match="make one with `rapport token NAME`"):
-        listen(host, 0, ())
+        listen(host, 0)
 
 
 def test_with_tokens_it_may_be_for_others() -> None:
-    with listen("0.0.0.0", 0, TOKENS) as listening:
+    with listen("0.0.0.0", 0, guarded=True) as listening:
         assert address(listening).startswith("http://0.0.0.0:")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_this_machine_is_served_without(host: str) -> None:
     assert is_own(host)
-    with listen(host, 0, ()) as listening:
+    with listen(host, 0) as listening:
         port = listening.getsockname()[1]
         assert address(listening) == f"http://127.0.0.1:{port}"
         with pytest.raises(SettingsError, match=rf"127.0.0.1:{port} cannot be listened on \(.+\): give another --port"):
-            listen("127.0.0.1", port, ())
+            listen("127.0.0.1", port)
 
 
 def test_the_lines_for_the_file_let_in_whoever_has_the_token(tmp_path: Path) -> None:
@@ -55,7 +53,7 @@ def test_it_answers_until_it_is_stopped_also_while_somebody_watches(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def story() -> None:
-        stop, listening = asyncio.Event(), listen("127.0.0.1", 0, ())
+        stop, listening = asyncio.Event(), listen("127.0.0.1", 0)
         where, port = address(listening), listening.getsockname()
         with embedded(tmp_path / "clickhouse") as client:
             serving = asyncio.create_task(serve(client, listening, Brands(), stop))
@@ -73,3 +71,22 @@ def test_it_answers_until_it_is_stopped_also_while_somebody_watches(
 
     asyncio.run(story())
     assert [it.message for it in caplog.records if it.levelname in ("WARNING", "ERROR")] == []
+
+
+def test_without_kafka_what_is_said_is_refused_and_the_page_goes_on(tmp_path: Path) -> None:
+    async def story() -> None:
+        stop, listening = asyncio.Event(), listen("127.0.0.1", 0)
+        with socket.create_server(("127.0.0.1", 0)) as nobody:
+            kafka = Settings(brokers=f"127.0.0.1:{nobody.getsockname()[1]}")
+        with embedded(tmp_path / "clickhouse") as client:
+            serving = asyncio.create_task(serve(client, listening, Brands(), stop, kafka))
+            async with httpx.AsyncClient(base_url=address(listening)) as browser:
+                for _ in range(2):
+                    answer = await browser.post("/api/v1/alerts/acknowledge", json={"account": "n:a"}, timeout=15)
+                    assert answer.status_code == 503
+                    assert "Kafka has not taken it (" in answer.json()["error"]
+                assert (await browser.get("/alerts")).status_code == 200
+            stop.set()
+            await serving
+
+    asyncio.run(story())

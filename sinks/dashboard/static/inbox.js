@@ -8,6 +8,9 @@ const body = box.querySelector("tbody");
 const filters = document.getElementById("filters");
 const news = document.getElementById("news");
 const words = filters.elements.q;
+const told = document.getElementById("said");
+const can = box.dataset.can.split(" ");
+let pressed = false; // a button that is replaced between its press and its release hears of neither
 
 const items = new Map(); // by key
 let order = []; // as it is shown
@@ -96,9 +99,35 @@ function row(item) {
   line.append(element("td", over > 0 ? `${duration(over / 1000)} over` : `${duration(-over / 1000)} left`, { title: `due ${moment(item.due_at)}` }));
   const reasons = element("td", item.reasons.join(", "));
   if (item.rule) reasons.append(" ", element("span", item.rule, { class: "rule" }));
-  line.append(reasons);
+  line.append(reasons, acts(item));
   if (key(item) === selected) line.setAttribute("aria-selected", "true");
   return line;
+}
+
+/** What has been said to the alert that fires for a row, or the buttons that say something. */
+function acts(item) {
+  const cell = element("td", "", { class: "acts" });
+  if (item.held) cell.append(element("span", item.held.says, { class: "held", title: `said ${moment(item.held.at)}` }));
+  else if (item.alert_id && can.includes("acknowledge")) cell.append(
+    element("button", "Acknowledge", { type: "button", "data-action": "acknowledge" }), " ",
+    element("button", "Snooze 1 h", { type: "button", "data-action": "snooze" }));
+  return cell;
+}
+
+/** Say something to the alert of a row; what comes of it is shown to everybody who watches. */
+async function act(action, item) {
+  if (!can.includes(action)) return;
+  const who = item.name || item.contact_id;
+  if (!item.alert_id) { told.textContent = `No alert fires for ${who} yet.`; return; }
+  told.textContent = `${action === "snooze" ? "Snoozing" : "Acknowledging"} the alert of ${who} …`;
+  try {
+    const answer = await fetch(`/api/v1/alerts/${action}`, {
+      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ account: item.account, alert_id: item.alert_id }),
+    });
+    told.textContent = answer.ok ? `The alert of ${who} is ${action === "snooze" ? "snoozed" : "acknowledged"}.` : (await answer.json()).error;
+  } catch {
+    told.textContent = "The page does not answer: nothing was said.";
+  }
 }
 
 function gap(rows) {
@@ -108,14 +137,16 @@ function gap(rows) {
 }
 
 function draw() {
+  if (pressed) return;
   const first = Math.max(0, Math.floor(box.scrollTop / ROW) - BEYOND);
   const last = Math.min(order.length, Math.ceil((box.scrollTop + box.clientHeight) / ROW) + BEYOND);
-  const focused = document.activeElement?.closest?.("tr")?.dataset.key;
+  const focused = document.activeElement?.closest?.("tr")?.dataset.key, action = document.activeElement?.dataset.action;
   const rows = order.slice(first, last).map(row);
   if (first) rows.unshift(gap(first));
   if (last < order.length) rows.push(gap(order.length - last));
   body.replaceChildren(...rows);
-  if (focused) body.querySelector(`tr[data-key="${CSS.escape(focused)}"] a`)?.focus();
+  const again = focused && body.querySelector(`tr[data-key="${CSS.escape(focused)}"]`);
+  if (again) (again.querySelector(action ? `[data-action=${action}]` : "a") ?? again.querySelector("a"))?.focus();
 }
 
 function move(by) {
@@ -136,9 +167,19 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "j") move(1);
   else if (event.key === "k") move(-1);
   else if (event.key === "o" && item && safe(item.url)) window.open(item.url, "_blank", "noreferrer,noopener");
-  else if (event.key === "Enter" && item && event.target.tagName !== "A") location.href = `/accounts/${encodeURIComponent(item.account)}`;
+  else if (event.key === "Enter" && item && !/^(A|BUTTON)$/.test(event.target.tagName)) location.href = `/accounts/${encodeURIComponent(item.account)}`;
+  else if (event.key === "a" && item) act("acknowledge", item);
+  else if (event.key === "s" && item) act("snooze", item);
   else if (event.key === "/") { event.preventDefault(); words.focus(); words.select(); }
 });
+body.addEventListener("click", (event) => {
+  const button = event.target.closest("button"), item = items.get(button?.closest("tr").dataset.key);
+  if (!item) return;
+  event.preventDefault();
+  act(button.dataset.action, item);
+});
+addEventListener("pointerdown", () => { pressed = true; });
+for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => { pressed = false; });
 filters.addEventListener("submit", (event) => { event.preventDefault(); connect(); });
 filters.addEventListener("change", connect);
 let typing;

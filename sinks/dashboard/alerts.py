@@ -1,0 +1,184 @@
+"""What fires, and who has taken it on: alerts as ClickHouse has them, beside what people have said to them.
+
+What was said comes by way of the notifier's topic, so every page knows it, and still does after a restart.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, NamedTuple
+
+import anyio.to_thread
+import msgspec
+from clickhouse_connect.driver.client import Client
+
+from schemas.codec import Record
+from sinks.clickhouse import queries
+
+EVERY_SECONDS: Final = 1.0
+MOST: Final = 10_000
+"""So many alerts are shown."""
+_NEAR: Final = 12 * 3_600_000
+"""A time that is nearer is said without its date, ms."""
+
+Severity = Literal["warning", "critical"]
+Key = tuple[str, str, bool]
+"""Account, alert (empty: all of them), and whether it is a silence of the account."""
+
+
+class Said(NamedTuple):
+    """What somebody said last: a row of ``schemas/notification_command``. Times in ms since 1970."""
+
+    action: str
+    until: int
+    by: str
+    at: int
+
+
+class Held(msgspec.Struct, frozen=True):
+    """Why nobody is told of an alert that fires. Times in ms since 1970."""
+
+    state: Literal["acknowledged", "snoozed", "silenced"]
+    by: str
+    at: int
+    """When somebody said so."""
+    until: int
+    """0: for as long as the route says."""
+    says: str
+    """The same in words, UTC."""
+
+
+class Firing(msgspec.Struct, frozen=True):
+    """One alert that fires, as the page and the API show it. Times in ms since 1970."""
+
+    account: str
+    alert_id: str
+    kind: str
+    severity: Severity
+    escalation: int
+    subject: str
+    contact_id: str
+    due_at: int
+    fired_at: int
+    """Since when it is as bad as it is."""
+    value: float | None
+    baseline: float | None
+    held: Held | None = None
+
+    @property
+    def place(self) -> tuple[bool, int, int, str, str]:
+        """Where it stands among others: the worst first, and of these the oldest."""
+        return self.severity != "critical", -self.escalation, self.fired_at, self.account, self.alert_id
+
+
+class AlertChoice(NamedTuple):
+    """Which of them somebody wants to see, and may."""
+
+    allowed: Callable[[str], bool]
+    account: str = ""
+    network: str = ""
+    severity: str = ""
+    kind: str = ""
+
+    def takes(self, alert: Firing) -> bool:
+        """Say whether an alert is among them. What is empty asks for nothing."""
+        return (
+            self.allowed(alert.account)
+            and self.account in ("", alert.account)
+            and self.network in ("", alert.account.partition(":")[0])
+            and self.severity in ("", alert.severity)
+            and self.kind in ("", alert.kind)
+        )
+
+
+def said_by(rows: Iterable[Record]) -> dict[Key, Said]:
+    """Return what was said last, from rows of ``notification_commands``."""
+    found: dict[Key, Said] = {}
+    for row in rows:
+        key = row["account"], row["alert_id"], row["action"] == "silence" and not row["alert_id"]
+        said = Said(row["action"], ms(row["until"]), row["by"], ms(row["at"]))
+        if key not in found or found[key].at < said.at:
+            found[key] = said
+    return found
+
+
+def held(account: str, alert_id: str, began_at: int, said: Mapping[Key, Said], now: int) -> Held | None:
+    """Return why nobody is told of an alert; None: people are told. Times in ms.
+
+    As the notifier has it (``streams/notifications/group.py``): of what was said to the alert, and to all of its account once it
+    had begun, the newest stands; a silence of the account stands beside.
+    """
+    own, everything = said.get((account, alert_id, False)), said.get((account, "", False))
+    if everything is not None and everything.at < began_at:
+        everything = None
+    last = max((it for it in (own, everything) if it is not None), key=lambda it: it.at, default=None)
+    if last is not None and last.action == "acknowledge" and (not last.until or last.until > now):
+        return Held("acknowledged", last.by, last.at, last.until, f"acknowledged{_by(last)}")
+    if last is not None and last.action in ("snooze", "silence") and last.until > now:
+        return Held("snoozed", last.by, last.at, last.until, f"snoozed until {_clock(last.until, now)}{_by(last)}")
+    silence = said.get((account, "", True))
+    if silence is not None and silence.until > now:
+        until = _clock(silence.until, now)
+        return Held("silenced", silence.by, silence.at, silence.until, f"silenced until {until}{_by(silence)}")
+    return None
+
+
+def ms(time: datetime) -> int:
+    """Return a time in ms since 1970."""
+    return round(time.timestamp() * 1000)
+
+
+class Alerts:
+    """The alerts that fire, kept as ClickHouse has them."""
+
+    def __init__(
+        self, client: Client, said: Callable[[], Mapping[Key, Said]], now: Callable[[], float] = time.time
+    ) -> None:
+        self._client, self._said, self._now = client, said, now
+        self._firing: Sequence[Firing] = ()
+
+    async def look(self) -> None:
+        """Ask ClickHouse once."""
+        rows = await anyio.to_thread.run_sync(queries.firing, self._client, MOST)
+        self._firing = [_firing(row) for row in rows]
+
+    def chosen(self, choice: AlertChoice) -> list[Firing]:
+        """Return the alerts of a choice, the worst first, each with what was said to it."""
+        now, said = round(self._now() * 1000), self._said()
+        return [
+            msgspec.structs.replace(
+                alert, held=held(alert.account, alert.alert_id, began_at(alert.fired_at, alert.due_at), said, now)
+            )
+            for alert in self._firing
+            if choice.takes(alert)
+        ]
+
+
+def began_at(fired_at: int, due_at: int) -> int:
+    """Return when an alert had begun to fire, ms: its row says since when it is as bad as it is, and it warned earlier."""
+    return min(fired_at, due_at)
+
+
+def _firing(row: Mapping[str, Any]) -> Firing:
+    return Firing(
+        row["account"],
+        row["alert_id"],
+        row["kind"],
+        row["severity"],
+        row["escalation"],
+        row["subject"],
+        row["contact_id"],
+        ms(row["due_at"]),
+        ms(row["fired_at"]),
+        row["value"],
+        row["baseline"],
+    )
+
+
+def _by(said: Said) -> str:
+    return f" by {said.by}" if said.by else ""
+
+
+def _clock(at: int, now: int) -> str:
+    then = datetime.fromtimestamp(at / 1000, UTC)
+    return f"{then:%H:%M}" if at - now < _NEAR else f"{then:%Y-%m-%d %H:%M}"
