@@ -8,7 +8,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -256,9 +256,9 @@ class Brands(Table):
         return {name: Calendar(own, known) for name, own in ({"": [], **versions} if versions else {}).items()}
 
 
-def secrets_of(receiver: ReceiverSettings) -> Callable[[], str]:
-    """Return what reads a receiver's secret, each time anew. It raises :class:`SettingsError`."""
-    return lambda: receiver.reveal(os.environ)
+def secrets_of(receiver: ReceiverSettings) -> dict[str, Callable[[], str]]:
+    """Return what reads each secret of a receiver, each time anew. It raises :class:`SettingsError`."""
+    return {secret: partial(receiver.reveal, secret, os.environ) for secret in (*receiver.needs, *receiver.may_have)}
 
 
 def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - as the fields are

@@ -84,6 +84,11 @@ class RouteSettings(_Conditions):
     def _calendar_is_there(cls, name: str | None, info: ValidationInfo) -> str | None:
         return _there(name, info, "calendars")
 
+    def longest_pause(self) -> int:
+        """Return how long it may tell nothing of what goes on, or is acknowledged, in ms; quiet hours are not in it."""
+        hours = max(self.repeat_interval_hours, self.acknowledge_hours)
+        return round(hours * _HOUR + self.group_interval_seconds * _SECOND)
+
     def policy(self, account: str, silences: Sequence[SilenceSettings], calendar: Calendar | None) -> Policy:
         """Return what the groups of an account know of it; ``calendar`` is that of ``active_hours``."""
         own = [silence for silence in silences if silence.is_for_account(account)]
@@ -123,22 +128,28 @@ class _Receiver(Table):
     give_up_minutes: float = Field(60, gt=0, le=1440, description="what is not taken after this is a dead letter")
     timeout_seconds: float = Field(10, gt=0, le=120, description="a try takes no longer")
 
-    hidden: ClassVar[str]
-    """The field that is a secret: ``<it>_file`` or ``<it>_env`` says where it is."""
-    needs_it: ClassVar[bool] = True
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Its secrets: ``<it>_file`` or ``<it>_env`` says where one is …"""
+    may_have: ClassVar[tuple[str, ...]] = ()
+    """… and those that it does without."""
 
     @model_validator(mode="after")
-    def _says_where_its_secret_is(self) -> Self:
-        names = [f"{self.hidden}_file", f"{self.hidden}_env"]
-        given = sum(getattr(self, name) is not None for name in names)
-        if given > 1 or (self.needs_it and not given):
-            raise PydanticCustomError("secret", "give it {one} or {other}", {"one": names[0], "other": names[1]})
+    def _says_where_its_secrets_are(self) -> Self:
+        for secret in (*self.needs, *self.may_have):
+            names = [f"{secret}_file", f"{secret}_env"]
+            given = sum(getattr(self, name) is not None for name in names)
+            if given > 1 or (secret in self.needs and not given):
+                raise PydanticCustomError("secret", "give it {one} or {other}", {"one": names[0], "other": names[1]})
         return self
 
-    def reveal(self, environment: Mapping[str, str]) -> str:
-        """Return the secret; empty where there is none. Raises :class:`SettingsError`."""
-        file: Path | None = getattr(self, f"{self.hidden}_file")
-        variable: str | None = getattr(self, f"{self.hidden}_env")
+    def has(self, secret: str) -> bool:
+        """Say whether it has such a secret, and where that is."""
+        return any(getattr(self, f"{secret}_{kind}", None) is not None for kind in ("file", "env"))
+
+    def reveal(self, secret: str, environment: Mapping[str, str]) -> str:
+        """Return a secret; empty where there is none. Raises :class:`SettingsError`."""
+        file: Path | None = getattr(self, f"{secret}_file")
+        variable: str | None = getattr(self, f"{secret}_env")
         if variable is not None:
             found = environment.get(variable, "").strip()
             if not found:
@@ -161,7 +172,7 @@ class WebhookSettings(_Receiver):
     url: Url = Field(description="where to post")
     secret_file: Path | None = Field(None, description="a file with the secrets, whsec_…; one a line while they rotate")
     secret_env: str | None = Field(None, description="the same in a variable, separated by spaces")
-    hidden = "secret"
+    needs = ("secret",)
 
 
 class SlackSettings(_Receiver):
@@ -170,7 +181,21 @@ class SlackSettings(_Receiver):
     type: Literal["slack"]
     url_file: Path | None = Field(None, description="a file with the address of the incoming webhook")
     url_env: str | None = Field(None, description="the same in a variable")
-    hidden = "url"
+    signing_secret_file: Path | None = Field(
+        None, description="a file with the app's signing secret: messages have buttons"
+    )
+    signing_secret_env: str | None = Field(None, description="the same in a variable")
+    needs = ("url",)
+    may_have = ("signing_secret",)
+
+
+class TeamsSettings(_Receiver):
+    """``type = "teams"``: Microsoft Teams, a webhook of its Workflows, whose address is the secret."""
+
+    type: Literal["teams"]
+    url_file: Path | None = Field(None, description="a file with the address of the workflow")
+    url_env: str | None = Field(None, description="the same in a variable")
+    needs = ("url",)
 
 
 class PagerDutySettings(_Receiver):
@@ -180,7 +205,36 @@ class PagerDutySettings(_Receiver):
     url: Url = Field("https://events.pagerduty.com/v2/enqueue", description="where to post")
     routing_key_file: Path | None = Field(None, description="a file with the integration's key")
     routing_key_env: str | None = Field(None, description="the same in a variable")
-    hidden = "routing_key"
+    needs = ("routing_key",)
+
+
+class OpsgenieSettings(_Receiver):
+    """``type = "opsgenie"``: Alert API v2."""
+
+    type: Literal["opsgenie"]
+    url: Url = Field("https://api.opsgenie.com/v2/alerts", description="where to post")
+    api_key_file: Path | None = Field(None, description="a file with the key of the API integration")
+    api_key_env: str | None = Field(None, description="the same in a variable")
+    needs = ("api_key",)
+
+
+class AlertmanagerSettings(_Receiver):
+    """``type = "alertmanager"``: its API v2."""
+
+    type: Literal["alertmanager"]
+    urls: tuple[Url, ...] = Field(min_length=1, description="where it is, each member of its cluster")
+    authorization_file: Path | None = Field(None, description="a file with what Authorization says, as Bearer …")
+    authorization_env: str | None = Field(None, description="the same in a variable")
+    may_have = ("authorization",)
+
+
+class AppriseSettings(_Receiver):
+    """``type = "apprise"``: whoever the library of this name can tell."""
+
+    type: Literal["apprise"]
+    url_file: Path | None = Field(None, description="a file with one of Apprise's addresses")
+    url_env: str | None = Field(None, description="the same in a variable")
+    needs = ("url",)
 
 
 class EmailSettings(_Receiver):
@@ -195,12 +249,30 @@ class EmailSettings(_Receiver):
     username: str | None = Field(None, description="who logs in")
     password_file: Path | None = Field(None, description="a file with the password")
     password_env: str | None = Field(None, description="the same in a variable")
-    hidden = "password"
-    needs_it = False
+    page: Url | None = Field(None, description="the public address of the page, where the mail's links lead")
+    link_secret_file: Path | None = Field(
+        None, description="a file with what signs these; one a line while they rotate"
+    )
+    link_secret_env: str | None = Field(None, description="the same in a variable, separated by spaces")
+    may_have = ("password", "link_secret")
+
+    @model_validator(mode="after")
+    def _signs_its_links(self) -> Self:
+        if (self.page is not None) != self.has("link_secret"):
+            raise PydanticCustomError("links", "links take both: page, and link_secret_file or link_secret_env")
+        return self
 
 
 ReceiverSettings = Annotated[
-    WebhookSettings | SlackSettings | PagerDutySettings | EmailSettings, Field(discriminator="type")
+    WebhookSettings
+    | SlackSettings
+    | TeamsSettings
+    | PagerDutySettings
+    | OpsgenieSettings
+    | AlertmanagerSettings
+    | EmailSettings
+    | AppriseSettings,
+    Field(discriminator="type"),
 ]
 
 
@@ -219,6 +291,11 @@ class Notifications(Table):
             route.name: route.policy(account, self.silences, self.calendars.get(route.active_hours or ""))
             for route in mine
         }
+
+    def longest_pause(self, name: str) -> int:
+        """Return :meth:`RouteSettings.longest_pause` of the route of this name, ms; 0 if there is none."""
+        route = self.route(name)
+        return 0 if route is None else route.longest_pause()
 
     def route(self, name: str) -> RouteSettings | None:
         """Return the route of this name; None: it is gone from the file."""

@@ -45,7 +45,7 @@ async def _run(settings: Settings, notifications: Notifications) -> None:
 
     stop, ready = stop_at_signals(STOP_SECONDS), asyncio.Event()
     telemetry.serve(settings.metrics_host, settings.metrics_port, ready.is_set)
-    receivers = _receivers(notifications)
+    receivers = {name: _receiver(notifications, name) for name in notifications.receivers}
     try:
         with restarted_after_kafka("notifier"):
             await run_notifier(settings, notifications, receivers, stop, ready.set)
@@ -64,7 +64,7 @@ def test(name: Annotated[str, typer.Argument(metavar="RECEIVER", help="One of [r
         raise SettingsError(f"there is no receiver {name}", f"name one of rapport.toml: {known}")
 
     async def send() -> None:
-        subject = _receivers(notifications)[name]
+        subject = _receiver(notifications, name)
         try:
             await subject.send(_test(time.time_ns() // 1_000_000))
         finally:
@@ -134,7 +134,8 @@ def _notifications(settings: Settings) -> Notifications:
     return found
 
 
-def _receivers(notifications: Notifications) -> dict[str, "Receiver"]:
+def _receiver(notifications: Notifications, name: str) -> "Receiver":
     from streams.receivers.making import receiver  # noqa: PLC0415 - as above
 
-    return {name: receiver(it, secrets_of(it)) for name, it in notifications.receivers.items()}
+    settings = notifications.receivers[name]
+    return receiver(settings, secrets_of(settings), notifications)

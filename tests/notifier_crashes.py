@@ -2,9 +2,10 @@
 
 import asyncio
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ AT_ONCE = 25
 
 
 def receivers(notifications: Notifications) -> dict[str, Receiver]:
-    return {name: receiver(it, lambda: "\n".join(SECRETS)) for name, it in notifications.receivers.items()}
+    secrets = defaultdict(lambda: partial("\n".join, SECRETS))
+    return {name: receiver(it, secrets, notifications) for name, it in notifications.receivers.items()}
 
 
 @asynccontextmanager

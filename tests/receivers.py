@@ -3,9 +3,11 @@
 import asyncio
 import base64
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from email import message_from_bytes, policy
 from typing import Any, Literal
 
@@ -66,9 +68,11 @@ async def _http(it: Station, reader: asyncio.StreamReader, writer: asyncio.Strea
     while True:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
+        headers[":method"], headers[":path"] = head[0].split()[:2]
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         behaves = it.next_behaviour()
-        fault = "" if head[0].startswith("POST /") else "405 Method Not Allowed"
+        method = "PUT" if it.kind == "opsgenie" and "/priority?" in headers[":path"] else "POST"
+        fault = "" if headers[":method"] == method else "405 Method Not Allowed"
         fault = fault or ("" if headers.get("content-type") == "application/json" else "415 Unsupported Media Type")
         key, message = "", None
         if not fault:
@@ -79,7 +83,7 @@ async def _http(it: Station, reader: asyncio.StreamReader, writer: asyncio.Strea
         if behaves == "slow":
             await asyncio.sleep(2)
         answer = {"failing": "500 Internal Server Error", "busy": "429 Too Many Requests", "refusing": "403 Forbidden"}
-        status = fault or answer.get(behaves, "202 Accepted" if it.kind == "pagerduty" else "200 OK")
+        status = fault or answer.get(behaves, "202 Accepted" if it.kind in ACCEPT else "200 OK")
         if status.startswith("2") and behaves != "slow":
             it.taken.append((key, message))
         if behaves == "resetting":
@@ -111,6 +115,14 @@ def _slack(_: Mapping[str, str], body: bytes) -> tuple[str, Any]:
                 assert 1 <= len(block["text"]["text"]) <= 3000
             case "context":
                 assert 1 <= len(block["elements"]) <= 10
+            case "actions":
+                assert 1 <= len(block["elements"]) <= 25
+                assert len({button["action_id"] for button in block["elements"]}) == len(block["elements"])
+                for button in block["elements"]:
+                    assert button["type"] == "button"
+                    assert button["text"]["type"] == "plain_text"
+                    assert len(button["text"]["text"]) <= 75
+                    assert len(button["value"]) <= 2000
             case other:
                 raise AssertionError(other)
     return "", message
@@ -127,7 +139,85 @@ def _pagerduty(_: Mapping[str, str], body: bytes) -> tuple[str, Any]:
     return event["dedup_key"], event
 
 
-READERS = {"webhook": _webhook, "slack": _slack, "pagerduty": _pagerduty}
+def _teams(_: Mapping[str, str], body: bytes) -> tuple[str, Any]:
+    assert len(body) <= 28 * 1024
+    message = json.loads(body)
+    assert message["type"] == "message"
+    (attachment,) = message["attachments"]
+    assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
+    card = attachment["content"]
+    assert (card["type"], card["version"]) == ("AdaptiveCard", "1.4")
+    for block in card["body"]:
+        assert block["type"] == "RichTextBlock"
+        for run in block["inlines"]:
+            assert run["type"] == "TextRun"
+            assert run["text"]
+            assert run.get("color", "default") in ("default", "dark", "light", "accent", "good", "warning", "attention")
+            assert run.get("size", "default") in ("default", "small", "medium", "large", "extraLarge")
+    return "", message
+
+
+def _opsgenie(headers: Mapping[str, str], body: bytes) -> tuple[str, Any]:
+    """The alias, and what was asked: an action with its body."""
+    assert headers["authorization"] == f"GenieKey {'R' * 32}"
+    asked, path = json.loads(body), headers[":path"].removeprefix("/services/T0/B0/5ecret")
+    assert len(asked.get("source", "")) <= 100
+    assert len(asked.get("user", "")) <= 100
+    if not path:
+        assert 1 <= len(asked["message"]) <= 130
+        assert 1 <= len(asked["alias"]) <= 512
+        assert len(asked["description"]) <= 15_000
+        assert len(asked["entity"]) <= 512
+        assert asked["priority"] in ("P1", "P2", "P3", "P4", "P5")
+        assert len(asked["tags"]) <= 20
+        assert all(len(tag) <= 50 for tag in asked["tags"])
+        assert all(isinstance(value, str) for value in asked["details"].values())
+        return asked["alias"], ("create", asked)
+    path, _, query = path.partition("?")
+    assert query == "identifierType=alias"
+    _, alias, action = path.split("/")
+    assert action in ("acknowledge", "unacknowledge", "close", "priority")
+    assert ("priority" in asked) == (action == "priority")
+    return alias, (action, asked)
+
+
+def _alertmanager(headers: Mapping[str, str], body: bytes) -> tuple[str, Any]:
+    """The labels of what was posted, and that."""
+    assert headers[":path"] == "/services/T0/B0/5ecret/api/v2/alerts"
+    assert headers["authorization"] == f"Bearer {'R' * 32}"
+    posted = json.loads(body)
+    for alert in posted:
+        assert alert["labels"]["alertname"]
+        for texts in (alert["labels"], alert["annotations"]):
+            assert all(re.fullmatch("[a-zA-Z_][a-zA-Z0-9_]*", name) for name in texts)
+            assert all(isinstance(text, str) for text in texts.values())
+        ends = datetime.fromisoformat(alert["endsAt"])
+        assert datetime.fromisoformat(alert.get("startsAt", alert["endsAt"])) <= ends
+    known = [sorted(alert["labels"].items()) for alert in posted]
+    assert len(known) == len({str(labels) for labels in known})
+    return json.dumps(known), posted
+
+
+def _apprise(_: Mapping[str, str], body: bytes) -> tuple[str, Any]:
+    """What Apprise posts for an address ``json://``."""
+    message = json.loads(body)
+    assert message["message"]
+    assert message["title"]
+    assert message["type"] in ("info", "success", "warning", "failure")
+    return "", message
+
+
+READERS = {
+    "webhook": _webhook,
+    "slack": _slack,
+    "teams": _teams,
+    "pagerduty": _pagerduty,
+    "opsgenie": _opsgenie,
+    "alertmanager": _alertmanager,
+    "apprise": _apprise,
+}
+ACCEPT = ("teams", "pagerduty", "opsgenie")
+"""They answer 202."""
 
 
 # -- SMTP -----------------------------------------------------------------------------------------------------------------

@@ -1,1 +1,1 @@
-"""Who is told: webhooks, Slack, PagerDuty and e-mail, each behind the contract of ``base.py``."""
+"""Who is told: webhooks, chats, incident managers and e-mail, each behind the contract of ``base.py``."""

@@ -1,7 +1,8 @@
 """The contract of a receiver, and what those that speak HTTP have in common.
 
 A receiver takes a notification or raises. What it takes twice under the same :attr:`Notification.key` it may know as one: a
-webhook by ``webhook-id``, PagerDuty by ``dedup_key``, mail by ``Message-ID``. Slack has nothing of the kind.
+webhook by ``webhook-id``, PagerDuty by ``dedup_key``, Opsgenie by ``alias``, Alertmanager by labels, mail by ``Message-ID``. Slack
+and Teams have nothing of the kind.
 """
 
 import json
@@ -50,16 +51,20 @@ class RefusedError(Exception):
 
 
 class Poster:
-    """Posts JSON and says what an answer means. Neither addresses nor bodies are in its errors: they may hold secrets."""
+    """Sends JSON and says what an answer means. Neither addresses nor bodies are in its errors: they may hold secrets."""
 
     def __init__(self, timeout: float) -> None:
         self._client = httpx.AsyncClient(timeout=timeout, follow_redirects=False)
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str] | None = None) -> None:
         """Post ``body``; raises as :meth:`Receiver.send`."""
+        await self.request("POST", url, body, headers)
+
+    async def request(self, method: str, url: str, body: bytes, headers: Mapping[str, str] | None = None) -> None:
+        """Send ``body`` by another method; raises as :meth:`Receiver.send`."""
         headers = {"Content-Type": "application/json", "User-Agent": "Rapport", **(headers or {})}
         try:
-            answer = await self._client.post(url, content=body, headers=headers)
+            answer = await self._client.request(method, url, content=body, headers=headers)
         except httpx.InvalidURL:
             raise RefusedError("its address is none") from None
         except (httpx.TransportError, OSError) as error:

@@ -1,5 +1,6 @@
 """What a notification says in words: one title and one line for each alert, whoever is told."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from streams.notifications.model import Listed, Notification
@@ -35,6 +36,29 @@ def lines(notification: Notification) -> list[str]:
     shown = [line(on) for on in notification.listed[:SHOWN]]
     rest = max(notification.firing + notification.resolved, len(notification.listed)) - len(shown)
     return [*shown, f"and {rest} more"] if rest > 0 else shown
+
+
+def alert_meant(notification: Notification) -> str:
+    """Return the id of the alert that an answer to the message is about; empty: all of the account's."""
+    firing = [on.alert.alert_id for on in notification.listed if on.change != "resolved"]
+    return firing[0] if len(firing) == notification.firing == 1 else ""
+
+
+def bullets(lines: Iterable[str], longest: int) -> str:
+    """Return the lines as a list, in ``longest`` characters at most."""
+    return "\n".join(f"• {line}" for line in fitting(lines, longest))
+
+
+def fitting(lines: Iterable[str], longest: int) -> list[str]:
+    """Return the first of the lines, as many as ``longest`` characters hold as a list, and … in place of the others."""
+    found: list[str] = []
+    left = longest - len("\n• …")
+    for line in lines:
+        left -= len("\n• ") + len(line)
+        if left < 0:
+            return [*found, "…"]
+        found.append(line)
+    return found
 
 
 def line(listed: Listed) -> str:

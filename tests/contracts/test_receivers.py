@@ -3,19 +3,59 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from email.message import EmailMessage
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
-from streams.notification_settings import EmailSettings, PagerDutySettings, SlackSettings, WebhookSettings
+from streams.cli import app
+from streams.errors import SettingsError
+from streams.notification_settings import (
+    AlertmanagerSettings,
+    AppriseSettings,
+    EmailSettings,
+    Notifications,
+    OpsgenieSettings,
+    PagerDutySettings,
+    RouteSettings,
+    SlackSettings,
+    TeamsSettings,
+    WebhookSettings,
+)
 from streams.notifications.model import Alert, Listed, Notification
 from streams.receivers.base import Receiver, RefusedError, UnavailableError
 from streams.receivers.making import receiver
 from tests.receivers import RETRY_AFTER, SECRETS, Behaviour, Station, station
 
 AT = 1_700_000_000_000
-KINDS = ["webhook", "slack", "pagerduty", "email"]
+HAS_APPRISE = find_spec("apprise") is not None
+KINDS = [
+    "webhook",
+    "slack",
+    "teams",
+    "pagerduty",
+    "opsgenie",
+    "alertmanager",
+    "email",
+    pytest.param(
+        "apprise",
+        marks=[
+            pytest.mark.skipif(not HAS_APPRISE, reason="needs apprise: rapport[apprise]"),
+            pytest.mark.filterwarnings("ignore:.*imghdr:DeprecationWarning"),  # it loads all that it knows
+        ],
+    ),
+]
+UNKEYED = ("slack", "teams", "apprise")
+"""They know no key by which a repetition is one."""
+ROUTES = Notifications.model_construct(
+    routes=[RouteSettings.model_construct(name="on-call", repeat_interval_hours=4, acknowledge_hours=1)]
+)
 ALERT = Alert(
     "unanswered:x:1",
     "unanswered",
@@ -34,19 +74,34 @@ STORM = NOTE._replace(
 )
 
 
-def made(it: Station) -> Receiver:
+def made(it: Station) -> Receiver:  # noqa: PLR0911 - one for each
     common: dict[str, Any] = {"type": it.kind, "timeout_seconds": 0.5}
+
+    def build(settings: Any, **secrets: str) -> Receiver:  # noqa: ANN401 - of any receiver
+        return receiver(settings, {name: partial(str, secret) for name, secret in secrets.items()}, ROUTES)
+
     match it.kind:
         case "webhook":
-            return receiver(WebhookSettings(url=it.url, secret_env="S", **common), lambda: "\n".join(SECRETS))
+            return build(WebhookSettings(url=it.url, secret_env="S", **common), secret="\n".join(SECRETS))
         case "slack":
-            return receiver(SlackSettings(url_env="S", **common), lambda: it.url)
+            return build(SlackSettings(url_env="S", signing_secret_env="S", **common), url=it.url)
+        case "teams":
+            return build(TeamsSettings(url_env="S", **common), url=it.url)
         case "pagerduty":
-            return receiver(PagerDutySettings(url=it.url, routing_key_env="S", **common), lambda: "R" * 32)
+            return build(PagerDutySettings(url=it.url, routing_key_env="S", **common), routing_key="R" * 32)
+        case "opsgenie":
+            return build(OpsgenieSettings(url=it.url, api_key_env="S", **common), api_key="R" * 32)
+        case "alertmanager":
+            known = {"urls": [it.url], "authorization_env": "S"}
+            return build(AlertmanagerSettings(**known, **common), authorization=f"Bearer {'R' * 32}")
+        case "apprise":
+            return build(AppriseSettings(url_env="S", **common), url=it.url.replace("http:", "json:"))
         case _:
             server = {"host": "127.0.0.1", "port": it.port, "security": "none", "username": "ann", "password_env": "S"}
             addresses = {"from": "rapport@acme.test", "to": ["ops@acme.test", "bob@acme.test"]}
-            return receiver(EmailSettings(**server, **addresses, **common), lambda: "R" * 32)
+            links = {"page": "https://page.acme.test/", "link_secret_env": "S"}
+            secrets = {"password": "R" * 32, "link_secret": f"{'K' * 32} {'L' * 32}"}
+            return build(EmailSettings(**server, **addresses, **links, **common), **secrets)
 
 
 def with_station(kind: str, scenario: Callable[[Station, Receiver], Awaitable[None]]) -> None:
@@ -81,12 +136,14 @@ def test_trouble_that_may_pass_is_told_from_a_refusal_and_the_next_try_has_the_s
         it.behaves = [trouble]
         with pytest.raises(UnavailableError) as failed:
             await subject.send(NOTE)
-        assert failed.value.pause == (RETRY_AFTER if trouble == "busy" and kind != "email" else 0)
+        assert failed.value.pause == (RETRY_AFTER if trouble == "busy" and kind not in ("email", "apprise") else 0)
         await subject.send(NOTE)
         assert len(it.taken) == (2 if trouble == "resetting" else 1)
         assert len({key for key, _ in it.taken}) == 1
         await subject.send(NOTE._replace(episode=AT + 1))
-        assert len({key for key, _ in it.taken}) == (1 if kind == "slack" else 2)
+        assert len({key for key, _ in it.taken}) == (
+            1 if kind in (*UNKEYED, "alertmanager") else 2
+        )  # whose key is of the alert
 
     with_station(kind, scenario)
 
@@ -94,7 +151,7 @@ def test_trouble_that_may_pass_is_told_from_a_refusal_and_the_next_try_has_the_s
 def test_a_refusal_is_for_good(kind: str) -> None:
     async def scenario(it: Station, subject: Receiver) -> None:
         it.behaves = ["refusing"]
-        with pytest.raises(RefusedError):
+        with pytest.raises(UnavailableError if kind == "apprise" else RefusedError):  # it does not say why
             await subject.send(NOTE)
         assert not it.taken
 
@@ -140,6 +197,31 @@ def test_what_it_says(kind: str) -> None:
             case "slack":
                 assert first["text"] == "[CRITICAL] x:acme: 1 alert firing, 1 new"
                 assert "x:1 &lt;b&gt;&amp;" in first["blocks"][1]["text"]["text"]
+                buttons = [(it["action_id"], it["value"]) for it in first["blocks"][2]["elements"]]
+                assert buttons[0] == ("acknowledge", '["x:acme","unanswered:x:1","acknowledge"]')
+                assert buttons[1] == ("snooze", '["x:acme","unanswered:x:1","snooze"]')
+                assert [block["type"] for block in second["blocks"]] == ["header", "section", "context"]
+            case "teams":
+                card = first["attachments"][0]["content"]
+                said = [block["inlines"][0]["text"] for block in card["body"]]
+                assert said[0] == card["fallbackText"] == "[CRITICAL] x:acme: 1 alert firing, 1 new"
+                assert "x:1 <b>&" in said[1]
+            case "opsgenie":
+                assert key == other == NOTE.incident
+                assert (first[0], second[0]) == ("create", "close")
+                assert first[1]["priority"] == "P1"
+                assert "x:1 <b>&" in first[1]["description"]
+            case "alertmanager":
+                assert [(it["labels"]["alertname"], it["labels"]["severity"]) for it in first] == [
+                    ("unanswered", "critical")
+                ]
+                hours = (datetime.fromisoformat(first[0]["endsAt"]).timestamp() - AT / 1000) / 3600
+                assert hours == pytest.approx(4 + 300 / 3600 + 2)  # repeated, looked at, delivered
+                assert first[0]["annotations"]["subject"] == "x:1 <b>&"
+            case "apprise":
+                assert (first["title"], first["type"]) == ("[CRITICAL] x:acme: 1 alert firing, 1 new", "failure")
+                assert "x:1 <b>&" in first["message"]
+                assert second["type"] == "success"
             case "pagerduty":
                 assert key == other == NOTE.incident
                 assert (first["event_action"], second["event_action"]) == ("trigger", "resolve")
@@ -150,7 +232,49 @@ def test_what_it_says(kind: str) -> None:
                 text, html = first.get_body(("plain",)), first.get_body(("html",))
                 assert text is not None
                 assert html is not None
+                assert first["Auto-Submitted"] == "auto-generated"
                 assert "x:1 <b>&" in text.get_content()
                 assert "x:1 &lt;b&gt;&amp;" in html.get_content()
 
     with_station(kind, scenario)
+
+
+def test_the_command_says_whether_it_takes_a_test(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def scenario(it: Station, _: Receiver) -> None:
+        mail = f'host = "127.0.0.1"\nport = {it.port}\nsecurity = "none"\nfrom = "r@acme.test"\nto = ["o@acme.test"]'
+        lines = {
+            "webhook": f'url = "{it.url}"\nsecret_env = "SECRET"',
+            "pagerduty": f'url = "{it.url}"\nrouting_key_env = "SECRET"',
+            "opsgenie": f'url = "{it.url}"\napi_key_env = "SECRET"',
+            "alertmanager": f'urls = ["{it.url}"]\nauthorization_env = "SECRET"',
+            "email": mail,
+        }
+        secrets = {
+            "webhook": " ".join(SECRETS),
+            "apprise": it.url.replace("http:", "json:"),
+            "pagerduty": "R" * 32,
+            "opsgenie": "R" * 32,
+            "alertmanager": f"Bearer {'R' * 32}",
+        }
+        said = lines.get(kind, 'url_env = "SECRET"')
+        file = tmp_path / "rapport.toml"
+        # of another receiver that cannot be made, a test of this one takes no notice
+        file.write_text(f'[receivers.it]\ntype = "{kind}"\n{said}\n[receivers.other]\ntype = "slack"\nurl_env = "NO"\n')
+        monkeypatch.setenv("SECRET", secrets.get(kind, it.url))
+        monkeypatch.setenv("RAPPORT_ACCOUNTS_FILE", str(file))
+
+        def run() -> Result:
+            return CliRunner().invoke(app, ["notify", "test", "it"])
+
+        done = await asyncio.to_thread(run)
+        assert (done.exit_code, done.stdout) == (0, "it has taken it\n"), done.exception
+        assert len(it.taken) == 1
+        it.behaves = ["failing"]
+        done = await asyncio.to_thread(run)
+        assert isinstance(done.exception, SettingsError)
+        assert "it has not taken it" in str(done.exception)
+
+    with_station(kind, scenario)
+    assert "5ecret" not in "".join(capfd.readouterr())

@@ -77,6 +77,21 @@ def alert(severity: str = "critical", kind: str = "unanswered") -> Alert:
         ('url_env = "CHAT_URL"', 'url = "https://hooks.slack.com/x"', "Extra inputs are not permitted"),
         ('["critical"]', '["fatal"]', "routes.1.severities.0"),
         ('type = "email"', 'type = "fax"', "receivers.mail"),
+        ('type = "email"', 'type = "email"\npage = "https://page.acme.test"', "links take both: page, and link_secret"),
+        ('type = "email"', 'type = "email"\nlink_secret_env = "S"', "links take both: page, and link_secret"),
+        (
+            'url_env = "CHAT_URL"',
+            'url_env = "A"\nsigning_secret_env = "A"\nsigning_secret_file = "b"',
+            "signing_secret_env",
+        ),
+        ('type = "slack"', 'type = "teams"\nurl_file = "b"', "give it url_file or url_env"),
+        ('type = "slack"\nurl_env = "CHAT_URL"', 'type = "opsgenie"', "give it api_key_file or api_key_env"),
+        (
+            'type = "slack"\nurl_env = "CHAT_URL"',
+            'type = "alertmanager"\nurls = []',
+            "receivers.chat.alertmanager.urls",
+        ),
+        ('type = "slack"\nurl_env = "CHAT_URL"', 'type = "apprise"', "give it url_file or url_env"),
         ("https://hooks", "hooks", "receivers.hook.webhook.url"),
         ("group_wait_seconds = 0", "group_wait_seconds = -1", "routes.1.group_wait_seconds"),
         ("to = 2026-06-02T12:00:00Z", "to = 2026-05-01", "it is over before it begins"),
@@ -116,7 +131,7 @@ def test_maintenance_is_of_the_accounts_that_it_names_and_ends(tmp_path: Path) -
 def test_secrets_are_read_each_time_and_a_missing_one_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key = tmp_path / "key"
     receivers = load(FILE.replace("/nowhere/key", str(key)), tmp_path).notifications.receivers
-    chat, duty = secrets_of(receivers["chat"]), secrets_of(receivers["duty"])
+    chat, duty = secrets_of(receivers["chat"])["url"], secrets_of(receivers["duty"])["routing_key"]
     with pytest.raises(SettingsError, match="CHAT_URL is not set"):
         chat()
     with pytest.raises(SettingsError, match="cannot be read"):
@@ -126,4 +141,12 @@ def test_secrets_are_read_each_time_and_a_missing_one_is_said(tmp_path: Path, mo
     for secret in ("one", "two"):
         key.write_text(f"{secret}\n")
         assert duty() == secret
-    assert secrets_of(receivers["mail"])() == ""
+    assert {secret() for secret in secrets_of(receivers["mail"]).values()} == {""}
+    assert not receivers["mail"].has("password")
+
+
+def test_a_route_says_how_long_it_may_be_silent_of_what_goes_on(tmp_path: Path) -> None:
+    notifications = load(FILE.replace("group_wait_seconds = 0", "acknowledge_hours = 9"), tmp_path).notifications
+    assert notifications.longest_pause("duty") == (9 * 3600 + 300) * 1000
+    assert notifications.longest_pause("chat") == (4 * 3600 + 300) * 1000
+    assert notifications.longest_pause("test") == 0
