@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka.errors import KafkaError
 
+from schemas.answers import keys
 from sinks.dashboard.access import Group, Proxy, Token
-from streams.config import Brands, Settings
+from streams.config import Brands, Settings, secrets_of
 from streams.errors import BrokerError, SettingsError, broker_refusal
 from streams.notification_commands import Commands
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
     from sinks.dashboard.acting import Tell
+    from sinks.dashboard.callbacks import Proofs
 
 OWN_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 """Of this machine. A page without tokens answers to no other name, so that no other site can point its own name here."""
@@ -40,6 +42,25 @@ def proxy_of(brands: Brands) -> Proxy | None:
 def is_guarded(brands: Brands) -> bool:
     """Say whether the page asks who somebody is."""
     return bool(brands.tokens) or brands.proxy is not None
+
+
+def proofs_of(brands: Brands) -> "Proofs":
+    """Return what answers to messages are believed by. Raises :class:`SettingsError` if a secret is missing or too short."""
+    from sinks.dashboard.callbacks import Proofs  # noqa: PLC0415 - as below
+
+    def all_of(name: str) -> list[str]:
+        receivers = [it for it in brands.receivers.values() if it.has(name)]
+        return [secrets_of(it)[name]() for it in receivers]
+
+    def links() -> list[str]:
+        try:
+            return [key for secret in all_of("link_secret") for key in keys(secret)]
+        except ValueError as error:
+            raise SettingsError(str(error), "make one with openssl rand -hex 32") from None
+
+    proofs = Proofs(lambda: all_of("signing_secret"), links)
+    proofs.slack(), proofs.links()  # what is wrong with them is said at the start
+    return proofs
 
 
 def listen(host: str, port: int, *, guarded: bool = False) -> socket.socket:
@@ -96,7 +117,7 @@ async def serve(
 
     tokens, proxy, hosts = tokens_of(brands), proxy_of(brands), ("*",) if is_guarded(brands) else OWN_NAMES
     async with _telling(kafka) as tell:
-        page = build(Served(client, tokens, hosts, tell, proxy))
+        page = build(Served(client, tokens, hosts, tell, proxy, proofs_of(brands)))
         config = uvicorn.Config(
             page,
             log_config=None,

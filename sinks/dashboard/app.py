@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,7 @@ from sinks.dashboard import acting, alerts, api, inbox
 from sinks.dashboard.access import Gate, Proxy, Token
 from sinks.dashboard.acting import Tell
 from sinks.dashboard.alerts import Alerts
+from sinks.dashboard.callbacks import Callbacks, Proofs
 from sinks.dashboard.doors import Doors
 from sinks.dashboard.inbox import Inbox, keep_looking
 from sinks.dashboard.pages import Pages
@@ -44,6 +45,8 @@ class Served:
     """None: there is no notifier to be told, and the page is for looking only."""
     proxy: Proxy | None = None
     """Whose word is taken for who asks."""
+    proofs: Proofs = field(default_factory=Proofs)
+    """What answers to messages are believed by."""
 
 
 def build(served: Served) -> FastAPI:
@@ -78,6 +81,7 @@ def build(served: Served) -> FastAPI:
     app.include_router(api.router(waiting, served.client))
     app.include_router(acting.router(firing, waiting, served.tell))
     app.include_router(pages.router())
+    app.include_router(Callbacks(served.proofs, served.tell, pages.show).router())
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     _say_errors(app, pages)
     return app

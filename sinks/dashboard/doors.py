@@ -21,7 +21,9 @@ HEADERS: Final[Mapping[str, str]] = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-OPEN: Final = ("/login", "/static/")
+CALLBACKS: Final = "/callbacks/"
+"""What comes there is from anywhere and carries its own proof (``callbacks.py``)."""
+OPEN: Final = ("/login", "/static/", CALLBACKS)
 """For whoever comes."""
 BURST: Final = 200
 PER_SECOND: Final = 50
@@ -69,7 +71,8 @@ class Doors:
         wait = self._guesses.wait(address) if guessing else self._requests.wait(asking or address)
         if wait:
             return JSONResponse({"error": "too many requests"}, 429, {"Retry-After": str(round(wait + 0.5))})
-        if request.method not in ("GET", "HEAD") and not _from_here(request):
+        changes = request.method not in ("GET", "HEAD") and not path.startswith(CALLBACKS)
+        if changes and not _from_here(request):
             return JSONResponse({"error": "asked for by another site"}, 403)
         if token is not None or path.startswith(OPEN):
             return None

@@ -12,7 +12,7 @@ from sinks.dashboard.access import Gate
 from streams.cli import app
 from streams.config import Brands, Settings
 from streams.errors import SettingsError
-from streams.serving import STOP_SECONDS, address, is_own, listen, serve, tokens_of
+from streams.serving import STOP_SECONDS, address, is_own, listen, proofs_of, serve, tokens_of
 from tests.brands_file import load
 from tests.clickhouse_server import embedded
 
@@ -90,3 +90,45 @@ def test_without_kafka_what_is_said_is_refused_and_the_page_goes_on(tmp_path: Pa
             await serving
 
     asyncio.run(story())
+
+
+ANSWERED = """
+[receivers.chat]
+type = "slack"
+url_env = "ONLY_THE_NOTIFIER_HAS_IT"
+signing_secret_env = "SIGNING"
+
+[receivers.silent]
+type = "slack"
+url_env = "ONLY_THE_NOTIFIER_HAS_IT"
+
+[receivers.mail]
+type = "email"
+host = "mail.acme.test"
+from = "rapport@acme.test"
+to = ["ops@acme.test"]
+page = "https://page.acme.test"
+link_secret_file = "{file}"
+"""
+
+
+def test_answers_are_believed_by_the_secrets_of_the_receivers_and_those_are_read_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "links"
+    brands = load(ANSWERED.format(file=file), tmp_path)
+    with pytest.raises(SettingsError, match="SIGNING is not set"):
+        proofs_of(brands)
+    monkeypatch.setenv("SIGNING", "secret")
+    with pytest.raises(SettingsError, match="cannot be read"):
+        proofs_of(brands)
+    file.write_text("short")
+    with pytest.raises(SettingsError, match="at least 32"):
+        proofs_of(brands)
+    file.write_text("a" * 32)
+    proofs = proofs_of(brands)
+    assert (proofs.slack(), proofs.links()) == (["secret"], ["a" * 32])
+    file.write_text(f"{'b' * 32}\n{'a' * 32}\n")
+    assert proofs.links() == ["b" * 32, "a" * 32]
+    nobody = proofs_of(Brands())
+    assert (nobody.slack(), nobody.links()) == ([], [])
