@@ -220,6 +220,8 @@ def alert(
     subject: str,
     contact_id: str,
     escalation: int,
+    rule: str,
+    opened_at: int,
     due_at: int,
     fired_at: int,
     value: float | None,
@@ -237,6 +239,8 @@ def alert(
     write_string(out, subject)
     write_string(out, contact_id)
     write_long(out, escalation)
+    write_string(out, rule)
+    write_long(out, opened_at)
     write_long(out, due_at)
     write_long(out, fired_at)
     if value is None:

@@ -51,6 +51,8 @@ def alert(account: str, subject: str, version: int, escalation: int = 0, *, firi
         "subject": subject,
         "contact_id": "ann",
         "escalation": escalation,
+        "rule": "",
+        "opened_at": now,
         "due_at": now,
         "fired_at": now,
         "value": None,

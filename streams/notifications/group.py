@@ -13,12 +13,14 @@ acknowledged  said once, and then not told for ``acknowledge_timeout``; if it st
 snoozed       the same until a time that somebody named, and nobody is told that it was snoozed
 resolved      told at the next look if it was told that it fires, and forgotten
 flapping      it began to fire so often that it counts as firing until it has rested
+caused        a warning that somebody waits since a spike began: not told as long as the spike fires, but counted with it. Its
+              critical is told, for a spike explains why a promise is broken and keeps none
 ============  ==========================================================================================================
 
 While a notification is on its way (``pending``), no other is made: the group goes on, and what has happened is in the next.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import nsmallest
 from typing import Any, Final, Literal, NamedTuple
@@ -29,6 +31,8 @@ LISTED: Final = 100
 """A notification lists so many alerts at most, and counts them all."""
 REMEMBERED: Final = 3_600_000
 """A group that is over is remembered for so long: rows of it that come again are known by their version."""
+_CAUSING: Final = ("mentions", "negative_mentions")
+"""Spikes of these let people wait; nobody waits after an opt-out."""
 
 
 class Entry(NamedTuple):
@@ -48,6 +52,10 @@ class Entry(NamedTuple):
     """Its acknowledgement was told."""
     firings: tuple[int, ...] = ()
     """When it began to fire, as far as flapping goes back."""
+
+    def fires(self) -> bool:
+        """Say whether it is for somebody to be told of, or to be left alone."""
+        return self.alert.firing and self.visible
 
     def is_new(self) -> bool:
         """Say whether somebody is to be told of it, if it fires."""
@@ -77,6 +85,8 @@ class Group:
     told_at: int = 0
     """When somebody was last told, ms."""
     silenced_until: int = 0
+    caused: int = 0
+    """How many the spike that fires has caused, as was last told."""
     pending: Notification | None = None
     forgotten: int = 0
     """The highest version of any alert that is in ``entries`` no more."""
@@ -181,9 +191,9 @@ def _recent(firings: tuple[int, ...], now: int, policy: Policy) -> tuple[int, ..
 
 def _acknowledged(entries: Mapping[str, Entry]) -> list[Entry]:
     """Return what was told and is acknowledged, which nobody was told; nothing as long as anything else fires."""
-    firing = [entry for entry in entries.values() if entry.alert.firing and entry.visible]
+    firing = [entry for entry in entries.values() if entry.fires()]
     taken_on = [entry for entry in firing if entry.hold == "acknowledged" and not entry.announced]
-    if not taken_on or any(not entry.hold for entry in firing):
+    if not taken_on or sum(not entry.hold for entry in firing) > len(_caused(firing)):
         return []
     return [entry for entry in taken_on if entry.told != UNTOLD]
 
@@ -213,10 +223,13 @@ def _look(group: Group, now: int, policy: Policy) -> Group:
     entries = {name: _released(entry, now, policy) for name, entry in group.entries.items()}
     told: Notification | None = None
     if group.silenced_until <= now and not policy.is_quiet(now):
-        heard = [entry for entry in entries.values() if not policy.is_silenced(entry.alert, now)]
-        told = _notification(group, heard, now, policy)
-        for entry in heard if told is not None else ():
-            entries[entry.alert.alert_id] = _told(entry, now, policy)
+        heard = {name: entry for name, entry in entries.items() if not policy.is_silenced(entry.alert, now)}
+        caused = _caused(heard.values())
+        for name in caused:
+            del heard[name]
+        told = _notification(group, list(heard.values()), len(caused), now, policy)
+        for name, entry in heard.items() if told is not None else ():
+            entries[name] = _told(entry, now, policy)
     kept = {name: entry for name, entry in entries.items() if not _is_done(entry, now, policy)}
     forgotten = max((entry.alert.version for name, entry in entries.items() if name not in kept), default=0)
     awaited = any(entry.alert.firing or entry.told != UNTOLD for entry in kept.values())
@@ -224,6 +237,7 @@ def _look(group: Group, now: int, policy: Policy) -> Group:
         group,
         entries=kept,
         number=group.number + (told is not None),
+        caused=group.caused if told is None else told.caused,
         pending=told,
         next_look=now + policy.group_interval if awaited else NEVER,
         looked=True,
@@ -241,16 +255,38 @@ def _released(entry: Entry, now: int, policy: Policy) -> Entry:
     return entry
 
 
-def _notification(group: Group, heard: Sequence[Entry], now: int, policy: Policy) -> Notification | None:
-    """Return what there is to tell; None: nothing."""
-    firing = [entry for entry in heard if entry.alert.firing and entry.visible and not entry.hold]
+def _spike_began(entries: Iterable[Entry]) -> int:
+    """Return when the first spike began that fires and lets people wait; ``NEVER``: there is none."""
+    spikes = [entry.alert for entry in entries if entry.alert.kind == "spike" and entry.fires()]
+    return min((alert.opened_at for alert in spikes if alert.subject in _CAUSING), default=NEVER)
+
+
+def _caused(entries: Collection[Entry]) -> set[str]:
+    """Return the ids of the warnings that a spike among these has caused, of which nobody was told and nobody is to be."""
+    began = _spike_began(entries)
+    return {
+        entry.alert.alert_id
+        for entry in (entries if began != NEVER else ())
+        if entry.alert.kind == "unanswered"
+        and entry.alert.severity == "warning"
+        and entry.alert.opened_at >= began
+        and entry.fires()
+        and entry.told == UNTOLD
+        and not entry.hold
+    }
+
+
+def _notification(group: Group, heard: Sequence[Entry], caused: int, now: int, policy: Policy) -> Notification | None:
+    """Return what there is to tell of the alerts in ``heard``, and of so many that a spike among them has caused; None: nothing."""
+    firing = [entry for entry in heard if entry.fires() and not entry.hold]
     new = [entry for entry in firing if entry.is_new()]
     resolved = [entry for entry in heard if _is_resolved(entry, now, policy)]
     repeats = bool(firing) and now - group.told_at >= policy.repeat_interval
-    if not new and not resolved and not repeats:
+    grows = caused >= max(1, 2 * group.caused) and _spike_began(firing) != NEVER
+    if not new and not resolved and not repeats and not grows:
         return None
     # what is held still fires: to say that the group is resolved would be untrue
-    still = any(entry.alert.firing and entry.visible for entry in heard)
+    still = any(entry.fires() for entry in heard)
     status: Status = "firing" if still else "resolved"
     news = {entry.alert.alert_id for entry in new}
     listed = _worst(new)
@@ -267,6 +303,7 @@ def _notification(group: Group, heard: Sequence[Entry], now: int, policy: Policy
         new=len(new),
         resolved=len(resolved),
         listed=tuple(listed[:LISTED]),
+        caused=caused,
     )
 
 
@@ -277,7 +314,7 @@ def _is_resolved(entry: Entry, now: int, policy: Policy) -> bool:
 
 def _told(entry: Entry, now: int, policy: Policy) -> Entry:
     """Return the entry after all was told that there was to tell of it."""
-    if entry.alert.firing and entry.visible and not entry.hold:
+    if entry.fires() and not entry.hold:
         return entry._replace(told=entry.alert.escalation, again=False)
     return entry._replace(told=UNTOLD) if _is_resolved(entry, now, policy) else entry
 

@@ -29,6 +29,10 @@ class Alert(NamedTuple):
     """Of a spike: the most that 15 of its minutes held …"""
     baseline: float | None = None
     """… and how many are usual."""
+    opened_at: int = 0
+    """When it began: when the turn was opened that waits, or the first 15 minutes of a spike."""
+    rule: str = ""
+    """The rule that gave the turn its target."""
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> "Alert":
@@ -46,6 +50,8 @@ class Alert(NamedTuple):
             row["version"],
             row["value"],
             row["baseline"],
+            row["opened_at"],
+            row["rule"],
         )
 
 
@@ -114,6 +120,8 @@ class Notification(NamedTuple):
     """The worst of them, and what is new before what is not."""
     fallen_back: bool = False
     """It goes to the route's other receiver, since the first did not take it."""
+    caused: int = 0
+    """Warnings besides, that a spike has caused: people who wait since it began."""
 
     @property
     def key(self) -> str:

@@ -57,6 +57,7 @@ def payload(notification: Notification) -> dict[str, Any]:
             "firing": it.firing,
             "new": it.new,
             "resolved": it.resolved,
+            "caused": it.caused,
             "by": it.by,
             "alerts": [_alert(listed) for listed in it.listed],
         },

@@ -22,7 +22,8 @@ def title(notification: Notification) -> str:
         case _:
             severity = worst_severity(notification).upper()
             over = f", {notification.resolved} over" if notification.resolved else ""
-            return f"[{severity}] {account}: {_alerts(firing)} firing, {notification.new} new{over}"
+            caused = f", {notification.caused} caused by a spike" if notification.caused else ""
+            return f"[{severity}] {account}: {_alerts(firing)} firing, {notification.new} new{over}{caused}"
 
 
 def worst_severity(notification: Notification) -> str:
@@ -35,7 +36,9 @@ def lines(notification: Notification) -> list[str]:
     """Return a line for each alert that is shown, and one for those that are not."""
     shown = [line(on) for on in notification.listed[:SHOWN]]
     rest = max(notification.firing + notification.resolved, len(notification.listed)) - len(shown)
-    return [*shown, f"and {rest} more"] if rest > 0 else shown
+    more = [f"and {rest} more"] if rest > 0 else []
+    caused = notification.caused
+    return shown + more + ([f"and {caused} unanswered, warned of since the spike began"] if caused else [])
 
 
 def alert_meant(notification: Notification) -> str:

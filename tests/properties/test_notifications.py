@@ -1,5 +1,6 @@
 """Groups of alerts against Alertmanager's own rules, and what holds whatever happens."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -27,9 +28,24 @@ changes = st.sampled_from(["fires", "worse", "resolved"])
 acts = st.sampled_from(["fires", "worse", "resolved", "acknowledge", "snooze", "silence"])
 
 
-def events(what: st.SearchStrategy[str]) -> st.SearchStrategy[list[Event]]:
-    one = st.builds(Event, st.integers(0, 60), st.sampled_from("abc"), what)
+WAITED = {"a": 0, "b": 5, "c": 20, "d": 1, "e": 2, "f": 3, "spike": 10, "spike 2": 4}
+"""So many steps before its first row an alert has begun."""
+
+
+def events(what: st.SearchStrategy[str], names: Sequence[str] = "abc") -> st.SearchStrategy[list[Event]]:
+    one = st.builds(Event, st.integers(0, 60), st.sampled_from(names), what)
     return st.lists(one, max_size=25).map(sorted)
+
+
+@st.composite
+def crowds(draw: st.DrawFn, what: st.SearchStrategy[str]) -> list[Event]:
+    """Return what comes around spikes that last, most of it warnings."""
+    spikes = draw(st.lists(st.tuples(st.integers(5, 40), st.integers(1, 30)), min_size=1, max_size=3))
+    found = [Event(draw(st.integers(0, 50)), name, "fires") for name in "abcdef" for _ in range(2)]
+    for number, (step, length) in enumerate(spikes):
+        name = "spike 2" if number == 1 else "spike"
+        found += [Event(step, name, "fires"), Event(step + length, name, "resolved")]
+    return sorted(found + draw(events(what, tuple(WAITED))))
 
 
 policies = st.tuples(st.integers(0, 8_000), st.integers(1_000, 9_000), st.integers(1_000, 30_000)).map(
@@ -45,6 +61,7 @@ class Run:
         self.group = Group("x:acme", "slack")
         self.told: list[tuple[int, Notification, Group]] = []
         self.escalations: dict[str, int] = {}
+        self.began: dict[str, int] = {}
         self.rows: list[Alert] = []
         self.version = 0
 
@@ -53,7 +70,8 @@ class Run:
         fires, now = event.name in self.escalations, START + event.step * STEP
         if (event.what == "fires") == fires:
             return None
-        escalation = self.escalations.get(event.name, -1) + 1
+        kind = "spike" if event.name.startswith("spike") else "unanswered"
+        escalation = 0 if kind == "spike" else self.escalations.get(event.name, -1) + 1
         if event.what == "resolved":
             escalation = self.escalations.pop(event.name)
         else:
@@ -61,7 +79,11 @@ class Run:
         self.version += 1
         severity = "critical" if escalation else "warning"
         firing = event.what != "resolved"
-        return Alert(event.name, "unanswered", severity, firing, "", "", escalation, now, now, self.version)
+        subject = {"spike": "mentions", "spike 2": "negative_mentions"}.get(event.name, "")
+        if event.what == "fires":
+            self.began[event.name] = now - WAITED[event.name] * STEP
+        row = Alert(event.name, kind, severity, firing, subject, "", escalation, now, now, self.version)
+        return row._replace(opened_at=self.began[event.name])
 
     def live(self, happens: list[Event], until: int, again: bool = False) -> None:  # noqa: FBT001, FBT002
         for step in range(until):
@@ -88,7 +110,7 @@ class Run:
             self.group = take(self.group, [row, *self.rows[:-1]] if again else [row], now, self.policy)
 
 
-@given(events(changes), policies)
+@given(events(changes) | crowds(changes), policies)
 def test_what_is_told_and_when_is_as_alertmanager_has_it(happens: list[Event], policy: Policy) -> None:
     run, theirs = Run(policy), Alertmanager(policy.group_wait, policy.group_interval, policy.repeat_interval)
     shadow = Run(policy)
@@ -96,6 +118,7 @@ def test_what_is_told_and_when_is_as_alertmanager_has_it(happens: list[Event], p
         now = START + step * STEP
         for event in happens:
             if event.step == step and (row := shadow.row(event)):
+                theirs.began[row.alert_id] = row.opened_at
                 theirs.insert(row.alert_id, row.escalation, firing=row.firing, starts_at=now, now=now)
         theirs.tick(now)
     run.live(happens, 200)
@@ -103,11 +126,11 @@ def test_what_is_told_and_when_is_as_alertmanager_has_it(happens: list[Event], p
     for step, it, _ in run.told:
         firing = frozenset((on.alert.alert_id, on.alert.escalation) for on in it.listed if on.change != "resolved")
         resolved = frozenset(on.alert.alert_id for on in it.listed if on.change == "resolved")
-        ours.append((START + step * STEP, firing, resolved))
+        ours.append((START + step * STEP, firing, resolved, it.caused))
     assert ours == theirs.sent
 
 
-@given(events(acts), policies, st.integers(0, 4), st.sampled_from([0, 2]))
+@given(events(acts) | crowds(acts), policies, st.integers(0, 4), st.sampled_from([0, 2]))
 def test_whatever_happens(happens: list[Event], policy: Policy, slow: int, flaps: int) -> None:
     policy = policy._replace(flap_count=flaps, flap_window=20_000)
     run = Run(policy, slow)
@@ -126,8 +149,14 @@ def test_whatever_happens(happens: list[Event], policy: Policy, slow: int, flaps
             assert later.at - earlier.at >= policy.group_interval, "never sooner"
     entries = run.group.entries
     assert {name for name, entry in entries.items() if entry.alert.firing} == run.escalations.keys()
+    spikes = [run.began[name] for name in run.escalations if name.startswith("spike")]
+    caused = set()
     for name, escalation in run.escalations.items():
-        assert entries[name].told == escalation, "in the end everybody knows of all that fires"
+        if escalation == 0 and entries[name].told == UNTOLD and any(run.began[name] >= began for began in spikes):
+            caused.add(name)
+        else:
+            assert entries[name].told == escalation, "in the end everybody knows of all that fires"
+    assert not caused or told[-1].caused > len(caused) // 2, "and about how many a spike has caused"
     if not run.escalations:
         assert run.group.next_look == NEVER
         assert all(entry.told == UNTOLD for entry in entries.values()), "and that what is over is over"

@@ -221,6 +221,8 @@ CREATE TABLE IF NOT EXISTS alerts_versions
     subject    String CODEC(ZSTD(1)),
     contact_id String CODEC(ZSTD(1)),
     escalation Int64 CODEC(T64, ZSTD(1)),
+    rule       LowCardinality(String),
+    opened_at  DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
     due_at     DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
     fired_at   DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
     value      Nullable(Float64) CODEC(ZSTD(1)),

@@ -1,8 +1,10 @@
 """One group of alerts by hand: what is told, when, and what is not."""
 
+import pytest
+
 from streams.notifications.group import LISTED, REMEMBERED, Group, delivered, fall_back, obey, take, wake
 from streams.notifications.model import NEVER, Alert, Command, Listed, Notification, Policy
-from streams.receivers.wording import line
+from streams.receivers.wording import line, lines, title
 from tests.clickhouse_server import record
 
 SECOND = 1_000
@@ -299,3 +301,99 @@ def test_a_spike_says_how_far_above_the_usual_it_is() -> None:
     row = record("alert", alert_id="spike:negative_mentions:1", **found)
     said = line(Listed(Alert.of(row), "new"))
     assert said == ("warning: 41 negative mentions in 15 minutes, usually 6, since 1970-01-01T00:00:00.000Z (new)")
+
+
+def spike(it: Driven, *, firing: bool = True, subject: str = "mentions") -> None:
+    it.version += 1
+    spike = Alert(f"spike:{subject}", "spike", "warning", firing, subject, "", 0, START, it.now, it.version)
+    it.group = take(it.group, [spike._replace(opened_at=START, value=40.0, baseline=5.0)], it.now, it.policy)
+
+
+def wait(it: Driven, names: list[str], escalation: int = 0, opened_at: int = START) -> None:
+    rows = [it.alert(name, escalation)._replace(opened_at=opened_at) for name in names]
+    it.group = take(it.group, rows, it.now, it.policy)
+
+
+def test_a_spike_counts_the_warnings_that_it_causes_and_tells_no_single_one_while_it_lasts() -> None:
+    it = Driven()
+    spike(it)
+    assert said(it.run(MINUTE)) == [(30_000, "firing", [("spike:mentions", "new")])]
+    wait(it, [f"a{number}" for number in range(37)])
+    (grown,) = it.run(10 * MINUTE)
+    assert said([grown]) == [(5 * MINUTE + 30_000, "firing", [("spike:mentions", "ongoing")])]
+    assert (grown.firing, grown.new, grown.caused) == (1, 0, 37)
+    assert title(grown) == "[WARNING] x:acme: 1 alert firing, 0 new, 37 caused by a spike"
+    assert lines(grown)[-1] == "and 37 unanswered, warned of since the spike began"
+    wait(it, [f"b{number}" for number in range(36)])
+    assert it.run(20 * MINUTE) == [], "not twice as many"
+    wait(it, ["c"])
+    assert [one.caused for one in it.run(HOUR)] == [74]
+    it.resolve("a0")
+    spike(it, firing=False)
+    (over,) = it.run(2 * HOUR)
+    assert (over.status, over.firing, over.new, over.resolved, over.caused) == ("firing", 73, 73, 1, 0)
+
+
+def test_a_critical_is_told_although_a_spike_explains_it() -> None:
+    it = Driven()
+    spike(it)
+    it.run(MINUTE)
+    wait(it, ["a", "b"])
+    it.run(6 * MINUTE)
+    wait(it, ["a"], escalation=1)
+    (told,) = it.run(HOUR)
+    assert said([told]) == [(10 * MINUTE + 30_000, "firing", [("a", "new"), ("spike:mentions", "ongoing")])]
+    assert told.caused == 1
+
+
+def test_a_spike_has_not_caused_what_began_before_it_nor_what_was_told() -> None:
+    it = Driven()
+    wait(it, ["told"])
+    it.run(MINUTE)
+    spike(it)
+    wait(it, ["earlier"], opened_at=START - 1)
+    (told,) = it.run(HOUR)
+    assert sorted(said([told])[0][2]) == [("earlier", "new"), ("spike:mentions", "new"), ("told", "ongoing")]
+    assert told.caused == 0
+
+
+def test_opt_outs_let_nobody_wait() -> None:
+    it = Driven()
+    spike(it, subject="opt_outs")
+    wait(it, ["a"])
+    assert [it.caused for it in it.run(MINUTE)] == [0]
+
+
+def test_a_spike_that_nobody_is_to_hear_of_hides_nothing() -> None:
+    it = Driven(POLICY._replace(is_silenced=lambda alert, _: alert.kind == "spike"))
+    spike(it)
+    wait(it, ["a"])
+    assert [(what, one.caused) for one in it.run(MINUTE) for what in said([one])] == [
+        ((30_000, "firing", [("a", "new")]), 0)
+    ]
+
+
+def test_a_spike_is_acknowledged_with_all_that_it_causes() -> None:
+    it = Driven()
+    spike(it)
+    it.run(MINUTE)
+    wait(it, ["a"])
+    it.command("acknowledge", "spike:mentions")
+    (told,) = it.run(30 * MINUTE)
+    assert (told.status, said([told])[0][2]) == ("acknowledged", [("spike:mentions", "acknowledged")])
+    spike(it, firing=False)
+    assert said(it.run(HOUR))[0][2] == [("a", "new"), ("spike:mentions", "resolved")]
+
+
+@pytest.mark.parametrize("send_resolved", [True, False])
+def test_the_next_spike_counts_anew(send_resolved: bool) -> None:  # noqa: FBT001
+    it = Driven(POLICY._replace(send_resolved=send_resolved))
+    for number in (1, 2):
+        spike(it)
+        it.run(number * HOUR)
+        wait(it, ["a", "b", "c"][number - 1 :])
+        assert [one.caused for one in it.run(number * HOUR + 10 * MINUTE)] == [4 - number]
+        for name in "abc":
+            it.resolve(name)
+        spike(it, firing=False)
+        assert [one.status for one in it.run(number * HOUR + 20 * MINUTE)] == ["resolved"] * send_resolved
