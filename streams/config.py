@@ -184,6 +184,12 @@ class AccountTargets(Table):
     spike_sensitivity: float | None = Field(
         None, ge=0, allow_inf_nan=False, description="so many spreads above the usual is a spike; 0: off"
     )
+    slow_p90_minutes: float | None = Field(
+        None, ge=0, le=7 * 1440, description="an hour whose response_p90 is above this is slow; 0: off"
+    )
+    slow_sla: float | None = Field(
+        None, ge=0, le=1, description="an hour of whose turns a smaller share met the SLA is slow; 0: off"
+    )
 
     @field_validator("calendar")
     @classmethod
@@ -205,6 +211,8 @@ class AccountTargets(Table):
             expiry=milliseconds(self.expiry_days, 86_400_000, base.expiry),
             calendar=base.calendar,
             sensitivity=base.sensitivity if self.spike_sensitivity is None else self.spike_sensitivity,
+            slow_p90=milliseconds(self.slow_p90_minutes, 60_000, base.slow_p90),
+            slow_sla=base.slow_sla if self.slow_sla is None else self.slow_sla,
         )
 
 

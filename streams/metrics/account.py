@@ -36,9 +36,11 @@ from streams.metrics.records import (
     alert_row,
     pane_row,
     rolling_row,
+    slow_row,
     spike_row,
     turn_row,
 )
+from streams.metrics.slow import Slow
 from streams.metrics.spikes import Spikes
 from streams.metrics.targets import DAY, MINUTE, Targets
 from streams.metrics.threads import (
@@ -103,6 +105,7 @@ class Account:
         """When the account's followers were counted last, ms, and how many there were."""
         self.panes = Panes(panes or {}, clock // MINUTE, self._horizon(clock) // MINUTE)
         self.spikes = Spikes()
+        self.slow = Slow()
         self.waiting = Waiting(targets)
         """Found again from the messages (see `hold`)."""
         # What has changed and has not been said.
@@ -313,6 +316,7 @@ class Account:
         minute = clock // MINUTE
         if minute != self.panes.now:
             self.spikes.look(self.panes, minute, self.targets.sensitivity)
+            self.slow.look(self.panes, minute, self.targets.slow_p90, self.targets.slow_sla)
             self.live |= self.panes.advance(minute)
         day = self._day(clock)
         if day != self._day(self.clock):
@@ -352,7 +356,8 @@ class Account:
         due_at = self.waiting.next_at()
         wake = NEVER if due_at is None else due_at
         minute = self.panes.now
-        if self.panes.windows[-1] or self.panes.fresh or self.spikes.firing or self.ahead // MINUTE > minute:
+        lasting = self.spikes.firing or self.slow.firing
+        if self.panes.windows[-1] or self.panes.fresh or lasting or self.ahead // MINUTE > minute:
             wake = min(wake, (minute + 1) * MINUTE)
         if (
             self.messages.where
@@ -396,10 +401,13 @@ class Account:
             facts.alerts.append(alert_row(self.name, change, version))
         for spike in self.spikes.changed.values():
             facts.alerts.append(spike_row(self.name, spike, version))
+        for slow in self.slow.changed.values():
+            facts.alerts.append(slow_row(self.name, slow, version))
         self.live |= bool(self.changed or self.alerts)
         self.changed.clear()
         self.alerts.clear()
         self.spikes.changed.clear()
+        self.slow.changed.clear()
 
     def say_panes(self, version: int, facts: Facts) -> None:
         """Append the panes that have changed."""

@@ -8,7 +8,6 @@ from typing import Any, Final
 import msgspec
 
 from streams.metrics.account import Account
-from streams.metrics.spikes import Spike
 from streams.metrics.targets import HOUR, Targets
 from streams.metrics.threads import Message, Row, Strand, decode, encode
 
@@ -26,6 +25,7 @@ _Kept = tuple[
     dict[str, list[int]],
     tuple[int, int],
     tuple[int | None, dict[int, bytes], list[Row]],
+    list[Row],
 ]
 
 _decode: Final = msgspec.msgpack.Decoder(_Kept).decode
@@ -41,19 +41,18 @@ def pack(state: Account) -> bytes:
     loose = [message.row() for message in state.messages.loose.values()]
     messages = strands, loose, state.withdrawn, state.contacts
     numbers = state.panes.by_minute, state.reactions.by_post, state.followers
-    spikes = state.spikes.since, state.spikes.history, [spike.row() for spike in state.spikes.firing.values()]
-    return encode(((state.clock, state.ahead), *messages, *numbers, spikes))
+    spikes = state.spikes.since, state.spikes.history, state.spikes.rows()
+    return encode(((state.clock, state.ahead), *messages, *numbers, spikes, state.slow.rows()))
 
 
 def unpack(account: str, targets: Targets, data: bytes) -> Account:
     """Return the state that :func:`pack` wrote. Raises ValueError."""
-    (clock, ahead), strands, loose, withdrawn, contacts, panes, reactions, followers, spikes = _decode(data)
+    (clock, ahead), strands, loose, withdrawn, contacts, panes, reactions, followers, spikes, slow = _decode(data)
     state = Account(account, targets, clock, panes)
     state.ahead, state.withdrawn, state.reactions.by_post, state.followers = ahead, withdrawn, reactions, followers
     state.spikes.since, state.spikes.history, firing = spikes
-    for row in firing:
-        spike = Spike.from_row(row)
-        state.spikes.firing[spike.number] = spike
+    state.spikes.hold(firing)
+    state.slow.hold(slow)
     known: dict[Any, Any] = {}
     for raw in strands:
         row = decode(raw)

@@ -9,8 +9,10 @@ from schemas import rows
 from streams.metrics.alerts import PAST_TARGET, SEVERITIES
 from streams.metrics.calendars import Calendar
 from streams.metrics.counters import PANE_COUNTERS, Tally, add_all
+from streams.metrics.episodes import Episode
 from streams.metrics.histogram import quantiles
-from streams.metrics.spikes import LENGTH, SERIES, Spike
+from streams.metrics.slow import FIGURES
+from streams.metrics.spikes import LENGTH, SERIES
 from streams.metrics.targets import MINUTE
 from streams.metrics.threads import Turn
 
@@ -126,7 +128,7 @@ def alert_row(account: str, change: AlertChange, version: int) -> bytes:
     )
 
 
-def spike_row(account: str, spike: Spike, version: int) -> bytes:
+def spike_row(account: str, spike: Episode, version: int) -> bytes:
     """Return the ``alert`` of a spike, as it stands."""
     series, began_at = SERIES[spike.number], spike.first * MINUTE
     return rows.alert(
@@ -142,8 +144,31 @@ def spike_row(account: str, spike: Spike, version: int) -> bytes:
         opened_at=began_at,
         due_at=began_at,
         fired_at=(spike.last + 1) * MINUTE if spike.ended else began_at + LENGTH * MINUTE,
-        value=float(spike.value),
+        value=spike.value,
         baseline=spike.baseline,
         spread=spike.spread,
+        version=version,
+    )
+
+
+def slow_row(account: str, slow: Episode, version: int) -> bytes:
+    """Return the ``alert`` of hours that are slow, as it stands."""
+    figure, began_at = FIGURES[slow.number], (slow.first + 1) * MINUTE
+    return rows.alert(
+        account=account,
+        alert_id=f"slow:{figure}:{began_at}",
+        kind="slow",
+        severity="warning",
+        state="resolved" if slow.ended else "firing",
+        subject=figure,
+        contact_id="",
+        escalation=0,
+        rule="",
+        opened_at=began_at,
+        due_at=began_at,
+        fired_at=(slow.last + 1) * MINUTE if slow.ended else began_at,
+        value=slow.value,
+        baseline=slow.baseline,
+        spread=None,
         version=version,
     )

@@ -10,11 +10,9 @@ Nothing here is done for an event: an account is looked at once a minute, and as
 from math import sqrt
 from typing import Final
 
-from mypy_extensions import mypyc_attr
-
 from streams.metrics.counters import MENTIONS, NEGATIVE_MENTIONS, OPT_OUTS, Counts, add_all, pack, unpack
+from streams.metrics.episodes import Episodes
 from streams.metrics.panes import Panes
-from streams.metrics.threads import Row
 
 SERIES: Final = {MENTIONS: "mentions", NEGATIVE_MENTIONS: "negative_mentions", OPT_OUTS: "opt_outs"}
 """The counters that are looked at."""
@@ -43,51 +41,17 @@ same weighted median absolute deviation, but not less than a Poisson distributio
 though a few weeks of them may look so."""
 
 
-@mypyc_attr(acyclic=True)
-class Spike:
-    """One spike. Times are minutes since 1970."""
+class Spikes(Episodes):
+    """The spikes of one account by their counter, and what it needs to know them by."""
 
-    __slots__ = ("baseline", "ended", "first", "last", "number", "spread", "value")
-
-    def __init__(self, number: int, first: int, last: int) -> None:
-        self.number = number
-        """The counter."""
-        self.first = first
-        """The first of the first 15 minutes that were above."""
-        self.last = last
-        """The last of the latest 15 that were."""
-        self.ended = False
-        self.value = 0
-        """The most that 15 of its minutes have held; and what was usual then."""
-        self.baseline = 0.0
-        self.spread = 0.0
-
-    def row(self) -> Row:
-        """Return what is kept of one that has not ended."""
-        return (self.number, self.first, self.last, self.value, self.baseline, self.spread)
-
-    @staticmethod
-    def from_row(row: Row) -> "Spike":
-        """Return the spike of a row."""
-        spike = Spike(row[0], row[1], row[2])
-        spike.value, spike.baseline, spike.spread = row[3], row[4], row[5]
-        return spike
-
-
-class Spikes:
-    """The spikes of one account, and what it needs to know them by."""
-
-    __slots__ = ("_known", "changed", "firing", "history", "since")
+    __slots__ = ("_known", "history", "since")
 
     def __init__(self) -> None:
+        super().__init__()
         self.history: dict[int, bytes] = {}
         """Packed counts of quarter hours since 1970, from panes that are forgotten; without zeros."""
         self.since: int | None = None
         """The earliest minute that was ever counted in, once that is forgotten."""
-        self.firing: dict[int, Spike] = {}
-        """By counter."""
-        self.changed: dict[tuple[int, int], Spike] = {}
-        """By counter and first minute, what has not been said: each once, as it stands in the end."""
         self._known: dict[int, tuple[int, int, Usual]] = {}
         """By counter: a quarter hour, how often panes had been revised, and what is usual then. It is the same for 15 minutes."""
 
@@ -112,7 +76,7 @@ class Spikes:
                 usual = self.usual(panes, number, minute) if value >= AT_LEAST else None
                 if usual is not None and _is_above(value, usual, sensitivity):
                     self._note(number, minute, value, usual)
-            self._end(number, upto)
+            self.end(number, upto)
 
     def usual(self, panes: Panes, number: int, minute: int) -> Usual | None:
         """Return what is usual in the 15 minutes up to ``minute``; None while too few weeks have been seen.
@@ -175,22 +139,9 @@ class Spikes:
 
     def _note(self, number: int, minute: int, value: int, usual: Usual) -> None:
         """Note that the 15 minutes up to ``minute`` are above the usual."""
-        self._end(number, minute)
-        spike = self.firing.get(number)
-        if spike is None:
-            spike = self.firing[number] = Spike(number, minute - LENGTH + 1, minute)
-        spike.last = minute
+        spike = self.go_on(number, minute - LENGTH + 1, minute)
         if value > spike.value:
-            spike.value, (spike.baseline, spike.spread) = value, usual
-            self.changed[number, spike.first] = spike
-
-    def _end(self, number: int, upto: int) -> None:
-        """End the spike if in a whole 15 minutes, all over before the minute ``upto``, none was above: so it does not flap."""
-        spike = self.firing.get(number)
-        if spike is not None and spike.last + LENGTH < upto:
-            spike.ended = True
-            del self.firing[number]
-            self.changed[number, spike.first] = spike
+            self.worsen(spike, float(value), usual[0], usual[1])
 
 
 def _quarter(minute: int) -> int:

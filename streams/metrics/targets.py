@@ -36,6 +36,10 @@ class Targets(NamedTuple):
     """Targets of their own for some mentions; the first rule that fits counts."""
     sensitivity: float = 5.0
     """So many spreads above the usual is a spike; 0: nothing is."""
+    slow_p90: int = 0
+    """An hour is slow if nine in ten of its answers came within more than this, around the clock; 0: none is."""
+    slow_sla: float = 0.0
+    """An hour is slow if a smaller share of its turns met the SLA; 0: none is."""
 
     def rule_of(self, mention: Record) -> str:
         """Return the name of the rule that is for a mention; empty if none is."""

@@ -72,10 +72,18 @@ def line(listed: Listed) -> str:
     if alert.kind == "spike" and alert.value is not None and alert.baseline is not None:
         what = f"{alert.value:.0f} {alert.subject.replace('_', ' ')} in 15 minutes, usually {alert.baseline:.0f}"
         return f"{alert.severity}: {what}, since {iso(alert.due_at)} ({change})"
+    if alert.kind == "slow" and alert.value is not None and alert.baseline is not None:
+        return f"{alert.severity}: {_slow(alert.subject, alert.value, alert.baseline)}, since {iso(alert.due_at)} ({change})"
     if alert.kind != "unanswered":
         return f"{alert.severity}: {alert.kind} {alert.subject}, since {iso(alert.fired_at)} ({change})"
     who = f"{alert.contact_id} waits" if alert.contact_id else "somebody waits"
     return f"{alert.severity}: {who} for an answer to {alert.subject}, due {iso(alert.due_at)} ({change})"
+
+
+def _slow(figure: str, value: float, agreed: float) -> str:
+    if figure == "sla":
+        return f"{value:.0%} of an hour's turns answered in time, agreed {agreed:.0%}"
+    return f"one of ten answers of an hour took over {value / 60:.0f} min, agreed {agreed / 60:.0f} min"
 
 
 def _alerts(count: int) -> str:

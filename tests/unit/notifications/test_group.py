@@ -397,3 +397,13 @@ def test_the_next_spike_counts_anew(send_resolved: bool) -> None:  # noqa: FBT00
             it.resolve(name)
         spike(it, firing=False)
         assert [one.status for one in it.run(number * HOUR + 20 * MINUTE)] == ["resolved"] * send_resolved
+
+
+def test_slow_hours_say_how_slow() -> None:
+    found = {"kind": "slow", "due_at": 0, "alert_id": "slow:1"}
+    p90 = record("alert", subject="response_p90", value=1234.0, baseline=600.0, **found)
+    share = record("alert", subject="sla", value=0.71, baseline=0.9, **found)
+    assert [line(Listed(Alert.of(row), "new")) for row in (p90, share)] == [
+        "warning: one of ten answers of an hour took over 21 min, agreed 10 min, since 1970-01-01T00:00:00.000Z (new)",
+        "warning: 71% of an hour's turns answered in time, agreed 90%, since 1970-01-01T00:00:00.000Z (new)",
+    ]
