@@ -74,11 +74,20 @@ def _grants(role: Role, topics: Catalogue) -> Iterator[Grant]:
             yield from _on("Read", topics.alerts, topics.notification_commands, topics.notification_groups)
             yield from _on("Write", topics.notification_commands, topics.notification_groups, topics.dead_letters)
             yield Grant("Read", "group", topics.notifier_group)
+            yield from _watching(topics)
         case Role.PAGE:
             yield from _on("Write", topics.notification_commands)
         case Role.ADMINISTRATOR:
             for operation in ("Create", "Describe", "DescribeConfigs"):
                 yield from _on(operation, *topics.all)
+
+
+def _watching(topics: Catalogue) -> Iterator[Grant]:
+    """Yield what a notifier needs to watch the plant, where rapport.toml asks for that."""
+    yield from _on("Describe", *(topic for topic in topics.facts if topic not in (topics.alerts, topics.dead_letters)))
+    yield from _on("Write", topics.alerts)
+    for group in (topics.worker_group, topics.sink_group):
+        yield Grant("Describe", "group", group)
 
 
 def _on(operation: Operation, *topics: Topic) -> Iterator[Grant]:

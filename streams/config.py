@@ -23,7 +23,7 @@ from streams.campaigns import CampaignSettings
 from streams.errors import SettingsError
 from streams.metrics.calendars import Calendar
 from streams.metrics.targets import DEFAULT_TARGETS, Rule, Targets
-from streams.notification_settings import Notifications, ReceiverSettings, Routes, SilenceSettings
+from streams.notification_settings import Notifications, PlantSettings, ReceiverSettings, Routes, SilenceSettings
 from streams.page_settings import PageProxy, PageToken
 from streams.tables import Name, Table, unreadable
 from streams.target_rules import Rules
@@ -230,12 +230,17 @@ class Brands(Table):
     routes: Routes = ()
     receivers: Mapping[Name, ReceiverSettings] = {}
     silences: tuple[SilenceSettings, ...] = ()
+    plant: PlantSettings | None = None
 
     @property
     def notifications(self) -> Notifications:
         """What of it says who is told of alerts."""
         return Notifications.model_construct(
-            routes=self.routes, receivers=self.receivers, silences=self.silences, calendars=self._calendars
+            routes=self.routes,
+            receivers=self.receivers,
+            silences=self.silences,
+            calendars=self._calendars,
+            plant=self.plant,
         )
 
     def targets(self, account: str) -> Targets:

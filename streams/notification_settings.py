@@ -1,4 +1,4 @@
-"""Who is told of alerts, as ``rapport.toml`` has it: ``[[routes]]``, ``[receivers.NAME]`` and ``[[silences]]``.
+"""Who is told of alerts, as ``rapport.toml`` has it: ``[[routes]]``, ``[receivers.NAME]``, ``[[silences]]`` and ``[plant]``.
 
 A secret never stands in the file: a key that ends in ``_file`` names a file that has it, and is read again for each
 notification; one that ends in ``_env`` names a variable of the environment.
@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 from streams.errors import SettingsError
 from streams.metrics.calendars import Calendar
 from streams.notifications.model import Alert, Policy
+from streams.notifications.plant import Limits
 from streams.tables import Name, NamedApart, Table, Text, Texts, Time, Until, is_among, unreadable
 
 Severity = Literal["warning", "critical"]
@@ -116,6 +117,22 @@ def _there(name: str | None, info: ValidationInfo, tables: str) -> str | None:
         wrong = "there is no {tables}.{name} in the file: add one, or name one that is there"
         raise PydanticCustomError("there", wrong, {"tables": tables, "name": name})
     return name
+
+
+class PlantSettings(Table):
+    """``[plant]``: what of the plant itself is told, as alerts of the account ``rapport:plant``; without the table, nothing."""
+
+    behind_seconds: float = Field(
+        60, ge=0, le=3_000, description="worker or sink have not taken in something so old; 0: off"
+    )
+    silent_seconds: float = Field(
+        60, ge=0, le=3_000, description="nothing has come in for so long, ticks neither; 0: off"
+    )
+    dead_letters: int = Field(1, ge=0, description="so many dead letters within 5 minutes; 0: off")
+
+    def limits(self) -> Limits:
+        """Return what the watch knows of it."""
+        return Limits(round(self.behind_seconds * _SECOND), round(self.silent_seconds * _SECOND), self.dead_letters)
 
 
 Routes = Annotated[tuple[RouteSettings, ...], NamedApart]
@@ -283,6 +300,7 @@ class Notifications(Table):
     receivers: Mapping[Name, ReceiverSettings] = {}
     silences: tuple[SilenceSettings, ...] = ()
     calendars: Mapping[str, Any] = {}
+    plant: PlantSettings | None = None
 
     def policies(self, account: str) -> dict[str, Policy]:
         """Return, for each route that may be for alerts of an account, what its group knows."""

@@ -38,6 +38,7 @@ from streams.notifications.model import NEVER, Policy
 from streams.notifier.delivery import Delivery, UndeliveredError
 from streams.notifier.owned import Owned
 from streams.notifier.store import GroupKey, LostError, Offsets, Store, Stored
+from streams.notifier.watching import watch
 from streams.receivers.base import Receiver, compact
 from streams.receivers.webhook import payload
 from streams.telemetry import DEAD_LETTERS, LAG, NOTIFICATION_GROUPS, log
@@ -77,6 +78,7 @@ async def run_notifier(
     )
     producer = AIOKafkaProducer(**options, enable_idempotence=True, max_request_size=LARGEST_GROUP, linger_ms=0)
     notifier = _Notifier(settings, _Clients(consumer, producer), notifications, Delivery(notifications, receivers))
+    watching: asyncio.Task[None] | None = None
     consumer.subscribe([topics.alerts.name, topics.notification_commands.name], listener=notifier)
     try:
         try:
@@ -84,8 +86,13 @@ async def run_notifier(
             await consumer.start()
         except KafkaConnectionError as error:
             raise BrokerError(f"Kafka cannot be reached ({error})", "start it, or set RAPPORT_BROKERS") from None
+        if notifications.plant is not None:
+            watching = asyncio.create_task(watch(settings, notifications.plant.limits(), producer, notifier.owns))
         await notifier.run(stop, on_ready)
     finally:
+        if watching is not None:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
         await notifier.release()
         await asyncio.gather(consumer.stop(), producer.stop(), return_exceptions=True)
 
@@ -136,6 +143,10 @@ class _Notifier(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
             with suppress(KeyError):
                 NOTIFICATION_GROUPS.remove(str(number))
         self._owned = {}
+
+    def owns(self, number: int) -> bool:
+        """Say whether a partition is ours and read."""
+        return self._ours and number in self._owned
 
     async def _recover(self) -> None:
         """Read what is known of the partitions that are ours now, and go on behind what was committed."""

@@ -74,6 +74,10 @@ def line(listed: Listed) -> str:
         return f"{alert.severity}: {what}, since {iso(alert.due_at)} ({change})"
     if alert.kind == "slow" and alert.value is not None and alert.baseline is not None:
         return f"{alert.severity}: {_slow(alert.subject, alert.value, alert.baseline)}, since {iso(alert.due_at)} ({change})"
+    if alert.kind == "plant" and alert.value is not None and alert.baseline is not None:
+        unit = "within 5 minutes" if alert.subject == "dead_letters" else "s"
+        what = f"{alert.subject.replace('_', ' ')}: {alert.value:.0f} {unit}, limit {alert.baseline:.0f}"
+        return f"{alert.severity}: {what}, since {iso(alert.due_at)} ({change})"
     if alert.kind != "unanswered":
         return f"{alert.severity}: {alert.kind} {alert.subject}, since {iso(alert.fired_at)} ({change})"
     who = f"{alert.contact_id} waits" if alert.contact_id else "somebody waits"

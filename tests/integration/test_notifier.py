@@ -20,7 +20,8 @@ from streams import kafka as kafka_reading
 from streams.config import Settings
 from streams.notifications.group import Group
 from streams.notifications.model import Notification
-from streams.notifier import store
+from streams.notifications.plant import ACCOUNT
+from streams.notifier import store, watching
 from streams.receivers.base import RefusedError
 from tests.kafka_broker import Kafka, start_embedded
 from tests.notifier_crashes import ACCOUNTS, crashes, judge, notifier, story, until
@@ -100,6 +101,40 @@ class Refusing:
 
     async def close(self) -> None:
         pass
+
+
+def test_a_receiver_that_is_down_is_told_by_another_route(
+    broker: Kafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it does not take is a dead letter; who watches the plant sees that there is one more."""
+    its = settings(broker.brokers, "down")
+    monkeypatch.setattr(watching, "EVERY_SECONDS", 0.2)
+    more = """
+[plant]
+
+[receivers.bad]
+type = "slack"
+url_env = "NOWHERE"
+
+[[routes]]
+name = "bad"
+receiver = "bad"
+networks = ["y"]
+group_wait_seconds = 0
+"""
+
+    async def scenario(it: Station) -> None:
+        notifications = brands(tmp_path, it.url, more=more).notifications
+        async with Alerts(its) as alerts, notifier(its, notifications, bad=Refusing()):
+            await asyncio.sleep(1)  # it has begun to watch
+            await alerts.publish([alert("y:acme", "y:1", 1, 1)])
+            await until(lambda: any(message["data"]["account"] == ACCOUNT for _, message in it.taken))
+        (found,) = [message["data"] for _, message in it.taken if message["data"]["account"] == ACCOUNT]
+        assert [(on["alert_id"], on["state"], on["value"]) for on in found["alerts"]] == [
+            ("plant:dead_letters", "firing", 1)
+        ]
+
+    run_with_station(scenario)
 
 
 def test_who_is_refused_goes_to_the_fallback_or_becomes_a_dead_letter(broker: Kafka, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from streams.metrics.targets import DEFAULT_TARGETS
 from streams.notification_settings import (
     EmailSettings,
     PagerDutySettings,
+    PlantSettings,
     RouteSettings,
     SilenceSettings,
     SlackSettings,
@@ -185,18 +186,20 @@ def test_the_brands_file_of_the_docs_is_valid(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [RouteSettings, SilenceSettings, WebhookSettings, SlackSettings, PagerDutySettings, EmailSettings]
+    "settings",
+    [RouteSettings, SilenceSettings, PlantSettings, WebhookSettings, SlackSettings, PagerDutySettings, EmailSettings],
 )
 def test_every_key_about_who_is_told_is_documented(settings: type[BaseModel]) -> None:
     keys = [field.alias or name for name, field in settings.model_fields.items()]
     assert [key for key in keys if f"`{key}`" not in text("docs/alerts.md")] == []
 
 
-def test_the_defaults_of_routes_are_documented() -> None:
+def test_the_defaults_of_routes_and_of_the_plant_are_documented() -> None:
     rows = re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", text("docs/alerts.md"), re.MULTILINE)
-    assert len(rows) == 4
+    assert len(rows) == 4 + len(PlantSettings.model_fields)
+    fields = {**RouteSettings.model_fields, **PlantSettings.model_fields}
     for name, default in rows:
-        assert RouteSettings.model_fields[name].default == float(default), name
+        assert fields[name].default == float(default), name
 
 
 def test_what_the_docs_say_of_who_is_told_is_valid(tmp_path: Path) -> None:
@@ -205,7 +208,7 @@ def test_what_the_docs_say_of_who_is_told_is_valid(tmp_path: Path) -> None:
         "\n".join(re.findall(r"^```toml\n(.*?)^```", text("docs/alerts.md"), re.MULTILINE | re.DOTALL)), "utf-8"
     )
     brands = load_brands(file)
-    assert [route.name for route in brands.routes] == ["chat", "on-call"]
+    assert [route.name for route in brands.routes] == ["chat", "on-call", "operators"]
     assert len(brands.receivers) == 3
     assert len(brands.silences) == 1
 
