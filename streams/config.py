@@ -23,7 +23,14 @@ from streams.campaigns import CampaignSettings
 from streams.errors import SettingsError
 from streams.metrics.calendars import Calendar
 from streams.metrics.targets import DEFAULT_TARGETS, Rule, Targets
-from streams.notification_settings import Notifications, PlantSettings, ReceiverSettings, Routes, SilenceSettings
+from streams.notification_settings import (
+    DigestSettings,
+    Notifications,
+    PlantSettings,
+    ReceiverSettings,
+    Routes,
+    SilenceSettings,
+)
 from streams.page_settings import PageProxy, PageToken
 from streams.tables import Name, Table, unreadable
 from streams.target_rules import Rules
@@ -231,6 +238,7 @@ class Brands(Table):
     receivers: Mapping[Name, ReceiverSettings] = {}
     silences: tuple[SilenceSettings, ...] = ()
     plant: PlantSettings | None = None
+    digest: DigestSettings = DigestSettings()
 
     @property
     def notifications(self) -> Notifications:

@@ -5,10 +5,11 @@ notification; one that ends in ``_env`` names a variable of the environment.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from streams.errors import SettingsError
@@ -17,12 +18,19 @@ from streams.notifications.model import Alert, Policy
 from streams.notifications.plant import Limits
 from streams.tables import Name, NamedApart, Table, Text, Texts, Time, Until, is_among, unreadable
 
-Severity = Literal["warning", "critical"]
+Severity = Literal["info", "warning", "critical"]
 Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
 Url = Annotated[str, Field(pattern=r"^https?://\S+$")]
 _SECOND: Final = 1_000
 _MINUTE: Final = 60 * _SECOND
 _HOUR: Final = 60 * _MINUTE
+
+
+def _time_of_day(value: Any) -> int:  # noqa: ANN401 - a table may hold anything
+    """Return a time of TOML as ms since midnight."""
+    if isinstance(value, time):
+        return value.hour * _HOUR + value.minute * _MINUTE + value.second * _SECOND
+    raise PydanticCustomError("time_of_day", "write a time without quotes, as 09:00:00")
 
 
 # -- which alerts ---------------------------------------------------------------------------------------------------------
@@ -33,7 +41,7 @@ class _Conditions(Table):
 
     accounts: Texts = Field((), description="brand accounts, network:account_id")
     networks: Texts = Field((), description="networks")
-    severities: tuple[Severity, ...] = Field((), description="warning, critical")
+    severities: tuple[Severity, ...] = Field((), description="info, warning, critical")
     kinds: Texts = Field((), description="kinds of alerts, as unanswered")
 
     def is_for_account(self, account: str) -> bool:
@@ -133,6 +141,14 @@ class PlantSettings(Table):
     def limits(self) -> Limits:
         """Return what the watch knows of it."""
         return Limits(round(self.behind_seconds * _SECOND), round(self.silent_seconds * _SECOND), self.dead_letters)
+
+
+class DigestSettings(Table):
+    """``[digest]``: when ``rapport notify digest`` says whom to write to."""
+
+    at: Annotated[int, BeforeValidator(_time_of_day)] = Field(
+        9 * _HOUR, description="from this time of the day on, by the clock of the account's calendar; UTC without one"
+    )
 
 
 Routes = Annotated[tuple[RouteSettings, ...], NamedApart]

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -113,6 +114,26 @@ def silence(account: AccountArgument, minutes: MinutesOption = 60, by: ByOption 
     """Tell nobody of any alert of an account for a while, those to come too."""
     until = time.time_ns() // 1_000_000 + round(minutes * _MINUTE)
     _say({"account": account, "alert_id": "", "action": "silence", "until": until, "by": by})
+
+
+@app.command()
+def digest() -> None:
+    """Say whom to write to: ties that lapsed and follow-ups due since yesterday. For cron, each hour: it is told once a day.
+
+    An account is told of from [digest] `at` on, by the clock of its calendar.
+    """
+    from sinks.clickhouse.connection import connect  # noqa: PLC0415 - a notifier has no use for it
+    from sinks.clickhouse.queries import digest as found  # noqa: PLC0415 - as above
+    from streams import digest as digests  # noqa: PLC0415 - as above
+
+    settings = load_settings()
+    with closing(connect(*settings.clickhouse_server)) as client:
+        rows = digests.rows(found(client), load_brands(settings.accounts_file), time.time_ns() // 1_000_000)
+    with explained(settings):
+        asyncio.run(digests.publish(settings, rows))
+    typer.echo(
+        "\n".join(f"{row['account']}: {row['subject']}" for row in rows) or "it is nobody's time, or nobody is new"
+    )
 
 
 def _say(command: dict[str, Any]) -> None:

@@ -51,6 +51,10 @@ class Hours:
         self._days: dict[int, Sequence[Span]] = {}
         """The shifts within each day of UTC, as instants."""
 
+    def local(self, instant: int) -> int:
+        """Return what the wall shows at an instant, as ms since 1970 there."""
+        return instant + self._offset(instant)
+
     def deadline(self, start: int, business: int) -> int:
         """Return the first instant at which ``business`` ms of business time have passed since ``start``.
 

@@ -15,6 +15,7 @@ resolved      told at the next look if it was told that it fires, and forgotten
 flapping      it began to fire so often that it counts as firing until it has rested
 caused        a warning that somebody waits since a spike began: not told as long as the spike fires, but counted with it. Its
               critical is told, for a spike explains why a promise is broken and keeps none
+a digest      told once, and remembered so that it is not told again when it comes again
 ============  ==========================================================================================================
 
 While a notification is on its way (``pending``), no other is made: the group goes on, and what has happened is in the next.
@@ -31,6 +32,10 @@ LISTED: Final = 100
 """A notification lists so many alerts at most, and counts them all."""
 REMEMBERED: Final = 3_600_000
 """A group that is over is remembered for so long: rows of it that come again are known by their version."""
+DIGEST: Final = "follow_up"
+"""The kind of alerts that are told once and need no end. They have versions of their own, which say nothing about others'."""
+DIGEST_REMEMBERED: Final = 2 * 86_400_000
+"""A digest is known for so long, ms: it may come again all day, and a day is another elsewhere."""
 _CAUSING: Final = ("mentions", "negative_mentions")
 """Spikes of these let people wait; nobody waits after an opt-out."""
 
@@ -101,7 +106,8 @@ class Group:
     def is_over(self, now: int) -> bool:
         """Say whether nothing would change if it were not there any more."""
         resting = self.next_look == NEVER and self.pending is None and self.silenced_until <= now
-        return resting and now - self.touched_at > REMEMBERED
+        over = resting and now - self.touched_at > REMEMBERED
+        return over and not any(_may_come_again(entry.alert, now) for entry in self.entries.values())
 
 
 def take(group: Group, alerts: Sequence[Alert], now: int, policy: Policy) -> Group:
@@ -110,7 +116,7 @@ def take(group: Group, alerts: Sequence[Alert], now: int, policy: Policy) -> Gro
     for alert in alerts:
         known = entries.get(alert.alert_id)
         entry = _taken(known, alert, now, policy)
-        if entry is None or (known is None and alert.version < group.forgotten):
+        if entry is None or (known is None and alert.kind != DIGEST and alert.version < group.forgotten):
             continue
         entries[alert.alert_id] = entry
         if not alert.firing or not entry.visible:
@@ -231,7 +237,8 @@ def _look(group: Group, now: int, policy: Policy) -> Group:
         for name, entry in heard.items() if told is not None else ():
             entries[name] = _told(entry, now, policy)
     kept = {name: entry for name, entry in entries.items() if not _is_done(entry, now, policy)}
-    forgotten = max((entry.alert.version for name, entry in entries.items() if name not in kept), default=0)
+    gone = [entry.alert for name, entry in entries.items() if name not in kept and entry.alert.kind != DIGEST]
+    forgotten = max((alert.version for alert in gone), default=0)
     awaited = any(entry.alert.firing or entry.told != UNTOLD for entry in kept.values())
     return replace(
         group,
@@ -315,6 +322,8 @@ def _is_resolved(entry: Entry, now: int, policy: Policy) -> bool:
 def _told(entry: Entry, now: int, policy: Policy) -> Entry:
     """Return the entry after all was told that there was to tell of it."""
     if entry.fires() and not entry.hold:
+        if entry.alert.kind == DIGEST:
+            return entry._replace(alert=entry.alert._replace(firing=False))
         return entry._replace(told=entry.alert.escalation, again=False)
     return entry._replace(told=UNTOLD) if _is_resolved(entry, now, policy) else entry
 
@@ -323,7 +332,14 @@ def _is_done(entry: Entry, now: int, policy: Policy) -> bool:
     """Say whether nothing has to be known of it any more."""
     if entry.alert.firing:
         return not entry.visible and entry.told == UNTOLD
+    if _may_come_again(entry.alert, now):
+        return False
     return entry.told == UNTOLD and not _recent(entry.firings, now, policy)
+
+
+def _may_come_again(alert: Alert, now: int) -> bool:
+    """Say whether it is a digest that is not to be told again when it comes again."""
+    return alert.kind == DIGEST and now - alert.fired_at < DIGEST_REMEMBERED
 
 
 def _worst(entries: Sequence[Entry], now_is: Change | None = None) -> list[Listed]:

@@ -27,9 +27,9 @@ def title(notification: Notification) -> str:
 
 
 def worst_severity(notification: Notification) -> str:
-    """Return ``critical`` or ``warning``: the worst of what fires."""
+    """Return ``critical``, ``warning`` or ``info``: the worst of what fires."""
     firing = [on.alert.severity for on in notification.listed if on.change != "resolved"]
-    return "critical" if "critical" in firing or not firing else "warning"
+    return next((it for it in ("critical", "warning", "info") if it in firing or not firing), "warning")
 
 
 def lines(notification: Notification) -> list[str]:
@@ -69,14 +69,10 @@ def line(listed: Listed) -> str:
     alert, change = listed
     if change == "resolved":
         return f"resolved: {alert.subject}, {iso(alert.fired_at)}"
-    if alert.kind == "spike" and alert.value is not None and alert.baseline is not None:
-        what = f"{alert.value:.0f} {alert.subject.replace('_', ' ')} in 15 minutes, usually {alert.baseline:.0f}"
-        return f"{alert.severity}: {what}, since {iso(alert.due_at)} ({change})"
-    if alert.kind == "slow" and alert.value is not None and alert.baseline is not None:
-        return f"{alert.severity}: {_slow(alert.subject, alert.value, alert.baseline)}, since {iso(alert.due_at)} ({change})"
-    if alert.kind == "plant" and alert.value is not None and alert.baseline is not None:
-        unit = "within 5 minutes" if alert.subject == "dead_letters" else "s"
-        what = f"{alert.subject.replace('_', ' ')}: {alert.value:.0f} {unit}, limit {alert.baseline:.0f}"
+    if alert.kind == "follow_up":
+        return alert.subject
+    if alert.value is not None and alert.baseline is not None:
+        what = _measured(alert.kind, alert.subject, alert.value, alert.baseline)
         return f"{alert.severity}: {what}, since {iso(alert.due_at)} ({change})"
     if alert.kind != "unanswered":
         return f"{alert.severity}: {alert.kind} {alert.subject}, since {iso(alert.fired_at)} ({change})"
@@ -84,10 +80,20 @@ def line(listed: Listed) -> str:
     return f"{alert.severity}: {who} for an answer to {alert.subject}, due {iso(alert.due_at)} ({change})"
 
 
-def _slow(figure: str, value: float, agreed: float) -> str:
-    if figure == "sla":
-        return f"{value:.0%} of an hour's turns answered in time, agreed {agreed:.0%}"
-    return f"one of ten answers of an hour took over {value / 60:.0f} min, agreed {agreed / 60:.0f} min"
+def _measured(kind: str, subject: str, value: float, baseline: float) -> str:
+    """Return what an alert with a value has found, and what it is measured by."""
+    words = subject.replace("_", " ")
+    match kind, subject:
+        case "slow", "sla":
+            return f"{value:.0%} of an hour's turns answered in time, agreed {baseline:.0%}"
+        case "slow", _:
+            return f"one of ten answers of an hour took over {value / 60:.0f} min, agreed {baseline / 60:.0f} min"
+        case "plant", "dead_letters":
+            return f"{value:.0f} {words} within 5 minutes, limit {baseline:.0f}"
+        case "plant", _:
+            return f"{words}: {value:.0f} s, limit {baseline:.0f} s"
+        case _:
+            return f"{value:.0f} {words} in 15 minutes, usually {baseline:.0f}"
 
 
 def _alerts(count: int) -> str:

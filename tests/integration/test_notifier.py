@@ -6,6 +6,7 @@ import random
 import signal
 import statistics
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -16,8 +17,9 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from schemas.codec import Record, decode
+from streams import digest
 from streams import kafka as kafka_reading
-from streams.config import Settings
+from streams.config import Brands, Settings
 from streams.notifications.group import Group
 from streams.notifications.model import Notification
 from streams.notifications.plant import ACCOUNT
@@ -133,6 +135,26 @@ group_wait_seconds = 0
         assert [(on["alert_id"], on["state"], on["value"]) for on in found["alerts"]] == [
             ("plant:dead_letters", "firing", 1)
         ]
+
+    run_with_station(scenario)
+
+
+def test_a_digest_that_is_published_again_and_again_is_told_once(broker: Kafka, tmp_path: Path) -> None:
+    its = settings(broker.brokers, "digest")
+    found = {"account": "x:acme", "due": 2, "lapsed": 1, "due_in_all": 2, "lapsed_in_all": 1, "strongest": ["ann"]}
+    today = int(time.time()) // 86_400 * 86_400_000
+    rows = digest.rows([found], Brands(), today + 10 * 3_600_000)
+
+    async def scenario(it: Station) -> None:
+        notifications = brands(tmp_path, it.url).notifications
+        for _ in range(2):
+            async with Alerts(its) as alerts, notifier(its, notifications):
+                await digest.publish(its, rows * 2)
+                await until(lambda: bool(it.taken))
+                await digest.publish(its, rows)
+                await alerts.publish([alert("x:acme", f"x:{len(it.taken)}", 1, 1)])
+                await until(lambda: any("unanswered" in name for _, name, *_ in told(it.taken[1:])))
+        assert [name for _, name, *_ in told(it.taken) if name.startswith("follow_up")] == [rows[0]["alert_id"]]
 
     run_with_station(scenario)
 

@@ -151,6 +151,32 @@ def commands(client: Client) -> list[dict[str, Any]]:
     return list(client.query(query).named_results())
 
 
+def digest(client: Client) -> list[dict[str, Any]]:
+    """Return one row per account with somebody new to write to since a day ago, as of the last refresh.
+
+    ``due`` and ``lapsed``: follow-ups that became due and ties that lapsed in that day; ``due_in_all``, ``lapsed_in_all``: those of
+    before too; ``strongest``: the contacts with the strongest ties of the new ones, at most five.
+    """
+    query = """
+        WITH
+            now64(3, 'UTC') - INTERVAL 1 DAY AS yesterday,
+            follow_up_due AND ifNull(follow_up_at > yesterday, false) AS is_due,
+            ifNull(has_lapsed AND lapses_at > yesterday, false) AS is_lapsed
+        SELECT
+            account,
+            countIf(follow_up_due) AS due_in_all,
+            countIf(has_lapsed) AS lapsed_in_all,
+            countIf(is_due) AS due,
+            countIf(is_lapsed) AS lapsed,
+            groupArrayIf((-tie_strength, contact_id), is_due OR is_lapsed) AS ties,
+            arraySlice(arraySort(ties).2, 1, 5) AS strongest
+        FROM (SELECT * EXCEPT (lapsed), lapsed AS has_lapsed FROM relationships)
+        GROUP BY account
+        HAVING due + lapsed > 0
+        ORDER BY account"""
+    return list(client.query(query).named_results())
+
+
 def overview(client: Client) -> list[dict[str, Any]]:
     """Return one row per account: its newest ``rolling`` row of 24 h, and ``mentions_by_hour``, 24 of them, oldest first."""
     return list(client.query(_sql("overview")).named_results())

@@ -407,3 +407,40 @@ def test_slow_hours_say_how_slow() -> None:
         "warning: one of ten answers of an hour took over 21 min, agreed 10 min, since 1970-01-01T00:00:00.000Z (new)",
         "warning: 71% of an hour's turns answered in time, agreed 90%, since 1970-01-01T00:00:00.000Z (new)",
     ]
+
+
+def digest(it: Driven, day: int = 20_000) -> None:
+    row = Alert(f"follow_up:{day}", "follow_up", "info", True, "two are due", "ann", 0, it.now, it.now, day)  # noqa: FBT003
+    it.group = take(it.group, [row], it.now, it.policy)
+
+
+def test_a_digest_is_told_once_however_often_it_comes() -> None:
+    it = Driven()
+    for hour in range(20):
+        it.run(hour * HOUR)
+        digest(it)
+    it.run(23 * HOUR)
+    assert said(it.told) == [(30_000, "firing", [("follow_up:20000", "new")])]
+    assert not it.group.is_over(it.now + 3 * HOUR)
+    it.run(24 * HOUR)
+    digest(it, 20_001)
+    it.run(30 * HOUR)
+    assert [on.alert.alert_id for one in it.told for on in one.listed] == ["follow_up:20000", "follow_up:20001"]
+    assert it.group.is_over(it.now + 60 * HOUR)
+    assert line(it.told[0].listed[0]) == "two are due"
+    assert title(it.told[0]) == "[INFO] x:acme: 1 alert firing, 1 new"
+
+
+def test_a_digest_hides_no_alert_with_a_lower_version() -> None:
+    it = Driven()
+    digest(it)
+    it.run(72 * HOUR)
+    it.fire("a")
+    assert [on.alert.alert_id for one in it.run(73 * HOUR) for on in one.listed] == ["a"]
+
+
+def test_a_digest_waits_for_the_morning() -> None:
+    it = Driven(POLICY._replace(is_quiet=lambda now: now < START + 8 * HOUR))
+    digest(it)
+    assert it.run(8 * HOUR - 1) == []
+    assert [one.status for one in it.run(30 * HOUR)] == ["firing"]
