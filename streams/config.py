@@ -259,13 +259,17 @@ class Brands(Table):
         for table in (self.defaults, network, own):
             found = table.over(found)
             calendar = calendar if table.calendar is None else table.calendar
-        rules = [rule for own, rule in zip(self.rules, self._rules, strict=True) if own.is_for(whole)]
+        rules = [
+            rule if rule.target else rule._replace(target=found.target)
+            for own, rule in zip(self.rules, self._rules, strict=True)
+            if own.is_for(whole)
+        ]
         return found._replace(calendar=self._calendars.get(calendar), rules=rules)
 
     @cached_property
     def _rules(self) -> Sequence[Rule]:
         """The rules, in order; made once for all accounts."""
-        return [rule.rule() for rule in self.rules]
+        return [rule.rule(self.campaigns) for rule in self.rules]
 
     @cached_property
     def _calendars(self) -> Mapping[str, Calendar]:
@@ -304,8 +308,11 @@ def load_brands(path: Path | None) -> Brands:
         ) from None
     try:
         table = tomllib.loads(text)
-        tables = {name: table.get(name) for name in ("calendars", "receivers")}
-        known = {name: it if isinstance(it, dict) else {} for name, it in tables.items()} | {"folder": path.parent}
+        tables = {name: table.get(name) for name in ("calendars", "receivers", "campaigns")}
+        known: dict[str, Any] = {name: it if isinstance(it, dict) else {} for name, it in tables.items()}
+        rules = table.get("rules")
+        known["rules"] = [it.get("name") for it in rules if isinstance(it, dict)] if isinstance(rules, list) else []
+        known["folder"] = path.parent
         return Brands.model_validate(table, context=known)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not TOML", str(error)) from None

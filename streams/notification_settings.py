@@ -16,7 +16,7 @@ from streams.errors import SettingsError
 from streams.metrics.calendars import Calendar
 from streams.notifications.model import Alert, Policy
 from streams.notifications.plant import Limits
-from streams.tables import Name, NamedApart, Table, Text, Texts, Time, Until, is_among, unreadable
+from streams.tables import Name, NamedApart, Table, Text, Texts, Time, Until, all_there, is_among, unreadable
 
 Severity = Literal["info", "warning", "critical"]
 Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
@@ -43,6 +43,12 @@ class _Conditions(Table):
     networks: Texts = Field((), description="networks")
     severities: tuple[Severity, ...] = Field((), description="info, warning, critical")
     kinds: Texts = Field((), description="kinds of alerts, as unanswered")
+    rules: Texts = Field((), description="names of [[rules]] that were for what somebody waits for")
+
+    @field_validator("rules")
+    @classmethod
+    def _are_there(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        return all_there(names, info, "rules")
 
     def is_for_account(self, account: str) -> bool:
         """Say whether it may be for alerts of an account."""
@@ -50,8 +56,10 @@ class _Conditions(Table):
 
     def is_for(self, alert: Alert) -> bool:
         """Say whether it is for an alert, of an account that it may be for."""
-        return (not self.severities or alert.severity in self.severities) and (
-            not self.kinds or alert.kind in self.kinds
+        return (
+            (not self.severities or alert.severity in self.severities)
+            and (not self.kinds or alert.kind in self.kinds)
+            and (not self.rules or alert.rule in self.rules)
         )
 
 

@@ -66,6 +66,15 @@ def is_among(account: str, accounts: Sequence[str], networks: Sequence[str]) -> 
     return (not accounts or whole in accounts) and (not networks or whole.partition(":")[0] in networks)
 
 
+def all_there(names: tuple[str, ...], info: ValidationInfo, tables: str) -> tuple[str, ...]:
+    """Return ``names`` if ``rapport.toml`` has a table of each: ``[tables.NAME]``, or ``[[tables]]`` of that name."""
+    missing = next((name for name in names if name not in (info.context or {}).get(tables, ())), None)
+    if missing is not None:
+        wrong = "there is no {name} among the {tables} of the file: add it, or name one that is there"
+        raise PydanticCustomError("there", wrong, {"tables": tables, "name": missing})
+    return names
+
+
 def unreadable(error: OSError | UnicodeDecodeError) -> str:
     """Return why a file of text cannot be read, in a few words."""
     return error.strerror or str(error) if isinstance(error, OSError) else "not UTF-8"

@@ -208,7 +208,7 @@ def test_what_the_docs_say_of_who_is_told_is_valid(tmp_path: Path) -> None:
         "\n".join(re.findall(r"^```toml\n(.*?)^```", text("docs/alerts.md"), re.MULTILINE | re.DOTALL)), "utf-8"
     )
     brands = load_brands(file)
-    assert [route.name for route in brands.routes] == ["chat", "on-call", "morning", "operators"]
+    assert [route.name for route in brands.routes] == ["chat", "on-call", "launch-team", "morning", "operators"]
     assert len(brands.receivers) == 3
     assert len(brands.silences) == 1
 

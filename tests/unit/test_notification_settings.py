@@ -150,3 +150,11 @@ def test_a_route_says_how_long_it_may_be_silent_of_what_goes_on(tmp_path: Path) 
     assert notifications.longest_pause("duty") == (9 * 3600 + 300) * 1000
     assert notifications.longest_pause("chat") == (4 * 3600 + 300) * 1000
     assert notifications.longest_pause("test") == 0
+
+
+def test_a_route_may_be_for_a_rule_that_is_in_the_file(tmp_path: Path) -> None:
+    rule = '[[rules]]\nname = "launch"\nkeywords = ["#launch"]\n'
+    text = rule + FILE.replace('name = "duty"', 'name = "duty"\nrules = ["launch"]')
+    duty = load(text, tmp_path).notifications.policies("x:acme")["duty"]
+    assert [duty.wants(alert()._replace(rule=rule)) for rule in ("launch", "other", "")] == [True, False, False]
+    assert "there is no launch among the rules of the file" in mistake(text, rule, "", tmp_path)

@@ -50,7 +50,7 @@ def folder(tmp_path: Path) -> Path:
         ('["7"]', "[7]", 6, "rules.0.contacts.0: Input should be a valid string"),
         ('"de"', '"DE"', 13, "rules.1.languages.0"),
         ('"refund"', '""', 14, "rules.1.keywords.0"),
-        ("target_minutes = 15\n", "", 10, "rules.1.target_minutes: Field required"),
+        ('keywords = ["', 'campaigns = ["sumer"]\nkeywords = ["', 14, "there is no sumer among the campaigns of the file"),
         ("target_minutes = 15", "target_minutes = 0", 15, "rules.1.target_minutes: Input should be greater than 0"),
         ('name = "billing"', 'name = "bil ling"', 11, "rules.1.name"),
         ("networks", "network", 12, "rules.1.network: Extra inputs are not permitted"),
@@ -92,3 +92,46 @@ def test_the_first_that_fits_counts(  # noqa: PLR0913, PLR0917 - what a mention 
 
 def test_a_rule_that_is_gone_leaves_the_target_of_the_account(folder: Path) -> None:
     assert load(FILE, folder).targets("x:acme").target_of("summer") == 60 * 60_000
+
+
+CAMPAIGN = """
+[[rules]]
+name = "launch"
+campaigns = ["summer"]
+
+[campaigns.summer]
+hashtags = ["summer"]
+links = ["https://acme.example/summer"]
+accounts = ["x:acme"]
+from = 2026-06-01
+to = 2026-07-01
+"""
+JUNE = 1_780_272_000_000
+"""2026-06-01 00:00 UTC."""
+
+
+@pytest.mark.parametrize(
+    ("account", "at", "text", "is_of"),
+    [
+        ("x:acme", JUNE, "so good #Summer!", True),
+        ("x:acme#2", JUNE, "see https://ACME.example/summer?a=1", True),
+        ("x:acme", JUNE, "summer", False),
+        ("x:acme", JUNE, "#summertime", False),
+        ("x:acme", JUNE, "https://acme.example/", False),
+        ("x:acme", JUNE - 1, "#summer", False),
+        ("x:acme", JUNE + 30 * 86_400_000 - 1, "#summer", True),
+        ("x:acme", JUNE + 30 * 86_400_000, "#summer", False),
+        ("x:other", JUNE, "#summer", False),
+    ],
+)
+def test_a_rule_may_be_for_what_a_campaign_is_named_in(
+    account: str,
+    at: int,
+    text: str,
+    is_of: bool,  # noqa: FBT001
+    folder: Path,
+) -> None:
+    targets = load("[defaults]\ntarget_minutes = 40\n" + CAMPAIGN, folder).targets(account)
+    mention = interaction(kind="mention", account=account, author_id="ann", text=text, published_at=at)
+    assert targets.rule_of(mention) == ("launch" if is_of else "")
+    assert targets.target_of("launch") == 40 * 60_000, "without a target of its own, that of the account"
