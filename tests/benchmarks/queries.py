@@ -94,7 +94,8 @@ STATEMENTS: Final = (
         SELECT account, toStartOfMinute(assumeNotNull(answered_at)), 0, 0, 0, toInt64(assumeNotNull(response_seconds) * 1000)
         FROM turns_versions WHERE status = 'answered'
     )
-    GROUP BY account, minute""",
+    GROUP BY account, minute
+    SETTINGS max_bytes_before_external_group_by = 3000000000, max_bytes_before_external_sort = 3000000000""",
     """INSERT INTO rolling_versions (account, window, as_of, version)
     SELECT DISTINCT account, arrayJoin(['5m', '1h', '24h']),
         {start:DateTime64(3, 'UTC')} + toIntervalMinute(60 * (24 * {days:UInt32} - 24)), 1 FROM panes_versions""",
