@@ -1,4 +1,4 @@
-"""Numbers as people say them, wherever one is shown: in the terminal, in a report, on the page."""
+"""Numbers as people say them, wherever one is shown: in the terminal, in a report, on the page, in a message."""
 
 from datetime import datetime
 from typing import Final
@@ -42,3 +42,19 @@ def figure(value: object, unit: str) -> str:
     if unit == "seconds":
         return duration(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+
+
+def measured(kind: str, subject: str, value: float, baseline: float) -> str:
+    """Return what an alert with a value has found, and what it is measured by."""
+    words = subject.replace("_", " ")
+    match kind, subject:
+        case "slow", "sla":
+            return f"{value:.0%} of an hour's turns answered in time, agreed {baseline:.0%}"
+        case "slow", _:
+            return f"one of ten answers of an hour took over {value / 60:.0f} min, agreed {baseline / 60:.0f} min"
+        case "plant", "dead_letters":
+            return f"{value:.0f} {words} within 5 minutes, limit {baseline:.0f}"
+        case "plant", _:
+            return f"{words}: {value:.0f} s, limit {baseline:.0f} s"
+        case _:
+            return f"{value:.0f} {words} in 15 minutes, usually {baseline:.0f}"

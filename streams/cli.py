@@ -129,6 +129,8 @@ def worker() -> None:
     """Run the processor: interactions in; turns, panes, rolling metrics and alerts out."""
     settings = load_settings()
     run_worker(settings, Fold(load_brands(settings.accounts_file).targets))
+    sys.stdout.flush()
+    os._exit(0)  # everything is in Kafka: to let go of a million turns one by one would take seconds
 
 
 @app.command()

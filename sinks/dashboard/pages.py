@@ -15,7 +15,7 @@ from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from schemas.metrics import metrics
-from schemas.wording import duration, figure
+from schemas.wording import duration, figure, measured
 from sinks.clickhouse import explanation, queries
 from sinks.dashboard.access import COOKIE, Gate, Token
 from sinks.dashboard.acting import NO_NOTIFIER, Tell, allowed
@@ -235,7 +235,7 @@ def _templates() -> Jinja2Templates:
         "spark": _spark,
         "safe_url": _safe,
     }
-    environment.globals["key_of"] = key_of
+    environment.globals |= {"key_of": key_of, "measured": measured}
     environment.globals["age"] = lambda ms: time.time() - ms / 1000
     return Jinja2Templates(env=environment)
 

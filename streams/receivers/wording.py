@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
+from schemas.wording import measured
 from streams.notifications.model import Listed, Notification
 from streams.receivers.base import iso
 
@@ -72,28 +73,12 @@ def line(listed: Listed) -> str:
     if alert.kind == "follow_up":
         return alert.subject
     if alert.value is not None and alert.baseline is not None:
-        what = _measured(alert.kind, alert.subject, alert.value, alert.baseline)
+        what = measured(alert.kind, alert.subject, alert.value, alert.baseline)
         return f"{alert.severity}: {what}, since {iso(alert.due_at)} ({change})"
     if alert.kind != "unanswered":
         return f"{alert.severity}: {alert.kind} {alert.subject}, since {iso(alert.fired_at)} ({change})"
     who = f"{alert.contact_id} waits" if alert.contact_id else "somebody waits"
     return f"{alert.severity}: {who} for an answer to {alert.subject}, due {iso(alert.due_at)} ({change})"
-
-
-def _measured(kind: str, subject: str, value: float, baseline: float) -> str:
-    """Return what an alert with a value has found, and what it is measured by."""
-    words = subject.replace("_", " ")
-    match kind, subject:
-        case "slow", "sla":
-            return f"{value:.0%} of an hour's turns answered in time, agreed {baseline:.0%}"
-        case "slow", _:
-            return f"one of ten answers of an hour took over {value / 60:.0f} min, agreed {baseline / 60:.0f} min"
-        case "plant", "dead_letters":
-            return f"{value:.0f} {words} within 5 minutes, limit {baseline:.0f}"
-        case "plant", _:
-            return f"{words}: {value:.0f} s, limit {baseline:.0f} s"
-        case _:
-            return f"{value:.0f} {words} in 15 minutes, usually {baseline:.0f}"
 
 
 def _alerts(count: int) -> str:

@@ -166,7 +166,7 @@ def test_the_page_of_alerts_says_what_fires(world: Client) -> None:
         assert "4 alerts fire · 1 critical · 0 taken on" in shown
         assert '<span id="alerts-count">4</span>' in shown
         assert "Where is &lt;i&gt;my&lt;/i&gt; order?" in shown
-        assert "mentions: 30.0, usually 2.0" in shown
+        assert "30 mentions in 15 minutes, usually 2" in shown
         assert "critical, past the target" in shown
         assert shown.count("Snooze 1 h") == 4
         assert "Hello?" not in page.get("/alerts?account=n:acme").text

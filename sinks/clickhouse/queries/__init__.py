@@ -133,9 +133,12 @@ def openers(client: Client, turns: Sequence[Mapping[str, Any]]) -> list[dict[str
 
 
 def firing(client: Client, limit: int) -> list[dict[str, Any]]:
-    """Return the alerts that fire now, the worst first and of these the oldest: rows of ``alerts``."""
+    """Return the alerts that fire now, the worst first and of these the oldest: rows of ``alerts``.
+
+    Without the daily digests: they are told once, and nobody has to take them on.
+    """
     query = """
-        SELECT * FROM alerts WHERE state = 'firing'
+        SELECT * FROM alerts WHERE state = 'firing' AND severity != 'info'
         ORDER BY severity != 'critical', escalation DESC, fired_at, account, alert_id LIMIT {limit:UInt32}"""
     return list(client.query(query, parameters={"limit": limit}).named_results())
 
