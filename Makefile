@@ -59,6 +59,10 @@ ingest: .venv/ready ## Measure how fast posts become messages, beside encoding a
 latency: .venv/ready ## Measure how long a post takes to be visible in ClickHouse (RATE=1000)
 	$(BIN)/python -m tests.benchmarks.latency $(if $(RATE),--rate $(RATE))
 
+.PHONY: alerting
+alerting: .venv/ready ## Measure how soon somebody is told of an alert, while 1,000,000 turns wait
+	$(BIN)/python -m tests.benchmarks.alerting
+
 .PHONY: recovery
 recovery: .venv/ready ## Measure how soon a worker takes over 1,000,000 turns that wait, and its memory
 	$(BIN)/python -m tests.benchmarks.recovery

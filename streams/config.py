@@ -102,7 +102,7 @@ class Settings(BaseSettings):
     cycle_seconds: float = Field(0.1, gt=0, le=10, description="how often outputs are sent and checkpoints written")
     ticks: bool = Field(
         default=True,
-        description="the worker tells its partitions the time each second; off where a replay drives the clock",
+        description="the worker tells its partitions the time twice a second; off where a replay drives the clock",
     )
     sink_seconds: float = Field(0.2, gt=0, le=60, description="the sink inserts at the latest after this long")
     sink_rows: int = Field(100_000, ge=1, le=500_000, description="the sink inserts at the latest after this many rows")

@@ -25,7 +25,7 @@ from streams.config import Settings
 from streams.faust_repairs import ending
 from streams.metrics.model import Model, State
 
-TICK_SECONDS: Final = 1.0
+TICK_SECONDS: Final = 0.5
 """How often a partition is told the time: what falls due is said this much late at most."""
 
 

@@ -35,10 +35,12 @@ class Rapport(Process):
     """A process of Rapport's, and what it says of itself."""
 
     def __init__(self, command: str, settings: Settings, directory: Path, source: Path = ROOT) -> None:
-        """Start ``rapport`` with ``command``; its log is added to in ``directory``. ``source``: where its code is."""
+        """Start ``rapport`` with ``command``, as ``notify run``; its log is added to in ``directory``, its code in ``source``."""
         self.port = free_port()
         environment = config.environment(settings.model_copy(update={"metrics_port": self.port}))
-        super().__init__([sys.executable, "-m", "streams", command], directory / f"{command}.log", environment, source)
+        super().__init__(
+            [sys.executable, "-m", "streams", *command.split()], directory / f"{command}.log", environment, source
+        )
 
     def metrics(self) -> dict[str, float]:
         """Return its metrics, the labels summed up: nothing while it does not answer."""

@@ -48,7 +48,7 @@ async def station(kind: str) -> AsyncIterator[Station]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await (_mail(it, reader, writer) if kind == "email" else _http(it, reader, writer))
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
             pass
         finally:
             writer.close()

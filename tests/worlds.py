@@ -7,7 +7,7 @@ from zlib import crc32
 from schemas.codec import Record
 from streams.connectors.simulator import SimulatorOptions, simulate
 
-WORLDS = int(os.environ.get("RAPPORT_TEST_WORLDS", "300"))
+WORLDS = int(os.environ.get("RAPPORT_TEST_WORLDS", "200"))
 """So many random worlds are drawn where all that is measured is compared; fewer, in proportion, where less is."""
 DOMAINS = ["example.com"]
 """What belongs to the brands."""
