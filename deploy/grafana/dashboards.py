@@ -43,7 +43,7 @@ FROM
     ),
     Panel(
         "stat",
-        (beside_before("account_responsiveness", CHOSEN, IN_TIME),),
+        (beside_before("account_activity", CHOSEN, IN_TIME),),
         ("within_1h", "sla"),
         title="Answered in time",
         text=BESIDE,
@@ -69,15 +69,14 @@ SELECT
     waits.half_within AS half_within,
     earlier.half_within AS half_within{BEFORE},
     waits.ninety_within AS ninety_within,
-    responses.within_1h AS within_1h,
-    responses.sla AS sla,
+    activity.within_1h AS within_1h,
+    activity.sla AS sla,
     activity.mentions AS mentions,
     activity.replies AS replies,
     activity.reply_share AS reply_share
 FROM
 ({waiting(CHOSEN)}) AS waiting
 FULL OUTER JOIN (SELECT * FROM account_activity({PERIOD}) WHERE {CHOSEN}) AS activity USING (account)
-LEFT JOIN account_responsiveness({PERIOD}) AS responses USING (account)
 LEFT JOIN account_waits({PERIOD}) AS waits USING (account)
 LEFT JOIN account_waits({EARLIER}) AS earlier USING (account)
 WHERE unanswered > 0 OR mentions + replies + activity.broadcasts > 0
