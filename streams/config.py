@@ -21,7 +21,7 @@ from schemas.topics import Catalogue
 from streams.business_hours import Versions
 from streams.campaigns import CampaignSettings
 from streams.errors import SettingsError
-from streams.metrics.calendars import Calendar
+from streams.metrics.calendars import Calendar, Hours
 from streams.metrics.targets import DEFAULT_TARGETS, Rule, Targets
 from streams.notification_settings import (
     DigestSettings,
@@ -272,13 +272,21 @@ class Brands(Table):
         return [rule.rule(self.campaigns) for rule in self.rules]
 
     @cached_property
-    def _calendars(self) -> Mapping[str, Calendar]:
-        """The calendars by name; "" is that of an account that has none, while others have. Each remembers for all its accounts."""
-        versions = {
+    def business_hours(self) -> Mapping[str, Hours]:
+        """Every version of every calendar, by the name that turns have it by."""
+        return {hours.name: hours for versions in self._versions.values() for hours in versions}
+
+    @cached_property
+    def _versions(self) -> Mapping[str, Sequence[Hours]]:
+        return {
             name: [version.business_hours(name) for version in versions] for name, versions in self.calendars.items()
         }
-        known = {hours.name: hours for those in versions.values() for hours in those}
-        return {name: Calendar(own, known) for name, own in ({"": [], **versions} if versions else {}).items()}
+
+    @cached_property
+    def _calendars(self) -> Mapping[str, Calendar]:
+        """The calendars by name; "" is that of an account that has none, while others have. Each remembers for all its accounts."""
+        versions = {"": [], **self._versions} if self._versions else {}
+        return {name: Calendar(own, self.business_hours) for name, own in versions.items()}
 
 
 def secrets_of(receiver: ReceiverSettings) -> dict[str, Callable[[], str]]:

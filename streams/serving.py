@@ -117,7 +117,8 @@ async def serve(
 
     tokens, proxy, hosts = tokens_of(brands), proxy_of(brands), ("*",) if is_guarded(brands) else OWN_NAMES
     async with _telling(kafka) as tell:
-        page = build(Served(client, tokens, hosts, tell, proxy, proofs_of(brands)))
+        calendars = {name: hours.shifts for name, hours in brands.business_hours.items()}
+        page = build(Served(client, tokens, hosts, tell, proxy, proofs_of(brands), calendars))
         config = uvicorn.Config(
             page,
             log_config=None,

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal, TypeVar, get_args
@@ -30,6 +31,7 @@ RANGES: Final[Mapping[str, timedelta]] = {
 }
 """How far back a course goes."""
 
+DAY_MS: Final = 86_400_000
 TOLD_SPIKES: Final = 5
 """The latest; finding what one was about takes a while."""
 TERMS: Final = 5
@@ -92,6 +94,11 @@ def router(inbox: Inbox, client: Any) -> APIRouter:  # noqa: ANN401, C901 - clic
         if item is None or not token.allows(account):
             raise HTTPException(404, f"nobody waits by the name of {turn_id} for {account}")
         return answer(request, item)
+
+    @routes.get("/calendars", summary="When those are at work for whom somebody waits")
+    async def _calendars(request: Request, token: Reader) -> Response:
+        named = {item.calendar for item in inbox.chosen(Choice(token.allows))}
+        return answer(request, {"calendars": inbox.hours.shifts(named, round(time.time() * 1000) // DAY_MS * DAY_MS)})
 
     @routes.get("/accounts", summary="Every account: how its last 24 hours stand")
     def _accounts(request: Request, token: Reader) -> Response:

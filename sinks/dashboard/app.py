@@ -5,7 +5,7 @@ No script runs on the page but its own, and nothing is fetched from elsewhere: t
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from sinks.dashboard import acting, alerts, api, inbox
 from sinks.dashboard.access import Gate, Proxy, Token
 from sinks.dashboard.acting import Tell
 from sinks.dashboard.alerts import Alerts
+from sinks.dashboard.business_time import BusinessTime, Shifts
 from sinks.dashboard.callbacks import Callbacks, Proofs
 from sinks.dashboard.doors import Doors
 from sinks.dashboard.inbox import Inbox, keep_looking
@@ -47,11 +48,14 @@ class Served:
     """Whose word is taken for who asks."""
     proofs: Proofs = field(default_factory=Proofs)
     """What answers to messages are believed by."""
+    calendars: Mapping[str, Shifts] = field(default_factory=dict)
+    """When accounts are at work, by the names of the calendars' versions."""
 
 
 def build(served: Served) -> FastAPI:
     """Return the application: pages, API and the look at ClickHouse that keeps them up to date."""
-    gate, waiting = Gate(served.tokens, served.proxy), Inbox(served.client)
+    gate = Gate(served.tokens, served.proxy)
+    waiting = Inbox(served.client, hours=BusinessTime(served.calendars))
     firing = Alerts(served.client, lambda: waiting.said)
     pages = Pages(waiting, firing, served.client, gate, served.tell)
 

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 import anyio.to_thread
@@ -21,6 +22,8 @@ from clickhouse_connect.driver.client import Client
 from schemas.codec import Record
 from sinks.clickhouse import queries
 from sinks.dashboard.alerts import Held, Key, Said, began_at, held, ms, said_by
+from sinks.dashboard.business_time import AROUND_THE_CLOCK, BusinessTime
+from sinks.dashboard.turns import Turns
 from streams.telemetry import log
 
 EVERY_SECONDS: Final = 0.25
@@ -29,18 +32,17 @@ IDLE: Final = 4
 MOST: Final = 10_000
 """So many turns are shown; who waits behind so many others is not read about anyway."""
 AT_ONCE: Final = 500
-"""Openers are asked for in parts of this size, since what is asked travels in the request's address."""
+"""So many openers are asked for in a look, since what is asked travels in the request's address; the others in the next ones."""
 REMEMBERED: Final = 600
 """Changes, for pages that come back; some minutes of them where each look finds one."""
 NEWEST_SECONDS: Final = 5.0
 """When the newest event came is asked for so often, since that reads a day of them."""
-AGAIN_SECONDS: Final = 60.0
+AGAIN_SECONDS: Final = 300.0
 """What is known of a turn's opener is asked for again after so long: it may have been edited, and ties change."""
 
 State = Literal["past target", "at risk", "in time"]
 STATES: Final[tuple[State, ...]] = get_args(State)
 
-_UNKNOWN: Final[tuple[float, Record]] = (0.0, {})
 
 logger = log("dashboard")
 
@@ -55,6 +57,8 @@ class Waiting(msgspec.Struct, frozen=True):
     messages: int
     opened_at: int
     due_at: int
+    calendar: str
+    """The version of the calendar that its business time is measured with; empty: around the clock."""
     rule: str
     state: State
     network: str = ""
@@ -144,9 +148,13 @@ async def keep_looking(look: Callable[[], Awaitable[None]], every: float) -> Non
 class Inbox:
     """The turns that wait, kept as ClickHouse has them."""
 
-    def __init__(self, client: Client, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, client: Client, now: Callable[[], float] = time.time, hours: BusinessTime = AROUND_THE_CLOCK
+    ) -> None:
         self._client = client
         self._now = now
+        self.hours = hours
+        """What is left of a target is told by it."""
         self.items: dict[str, Waiting] = {}
         """By key, the most overdue first."""
         self.said: Mapping[Key, Said] = {}
@@ -158,8 +166,11 @@ class Inbox:
         self._changes: deque[Change] = deque(maxlen=REMEMBERED)
         self._changed = asyncio.Condition()
         self._closed = False
-        self._openers: dict[str, tuple[float, Record]] = {}
-        """By key: when it was asked for, and what opened the turn."""
+        self._turns = Turns(client, MOST)
+        self._made: dict[str, _Made] = {}
+        """By key."""
+        self._openers: dict[str, _Opener] = {}
+        """By key."""
         self._newest: tuple[float, float | None] = (0.0, None)
         """When it was asked for, and when the newest event was received."""
 
@@ -180,25 +191,35 @@ class Inbox:
 
     def _ask(self) -> tuple[dict[str, Waiting], float | None, dict[Key, Said]]:
         now = self._now()
-        turns, said = queries.waiting(self._client, MOST), said_by(queries.commands(self._client))
+        turns, said = self._turns.look(time.monotonic()), said_by(queries.commands(self._client))
         self._ask_for_openers(turns, now)
-        found = (_waiting(turn, self._openers.get(_key(turn), _UNKNOWN)[1], now) for turn in turns)
-        items = [_alerted(item, turn["fired_at"], said, now) for item, turn in zip(found, turns, strict=True)]
+        self._made = {_key(turn): self._make(turn, now) for turn in turns}
+        items = [_alerted(made.item, made.turn["fired_at"], said, now) for made in self._made.values()]
         if self._newest[0] < now - NEWEST_SECONDS:
             newest = queries.newest(self._client)
             self._newest = now, None if newest is None else newest.timestamp()
         return {item.key: item for item in items}, self._newest[1], said
 
+    def _make(self, turn: Record, now: float) -> "_Made":
+        """Return a turn as the page shows it; what has been made of the same already is as good."""
+        key, state = _key(turn), _state(turn, now)
+        opener, made = self._openers.get(key, _UNKNOWN).post, self._made.get(key)
+        if made is not None and made.turn is turn and made.opener is opener and made.item.state == state:
+            return made
+        return _Made(turn, opener, _waiting(turn, opener, state))
+
     def _ask_for_openers(self, turns: Sequence[Record], now: float) -> None:
         known = self._openers
-        self._openers = {key: known[key] for turn in turns if (key := _key(turn)) in known}
-        wanted = [turn for turn in turns if self._openers.get(_key(turn), _UNKNOWN)[0] < now - AGAIN_SECONDS]
-        for start in range(0, len(wanted), AT_ONCE):
-            for opener in queries.openers(self._client, wanted[start : start + AT_ONCE]):
-                key = key_of(opener["account"], opener["id"])
-                # Once they are back they are not lapsed any more, and yet it is they who came back.
-                opener["came_back"] |= self._openers.get(key, _UNKNOWN)[1].get("came_back", False)
-                self._openers[key] = now, opener
+        self._openers = {(key := _key(turn)): known.get(key, _UNKNOWN) for turn in turns}
+        due = [(again_at, turn) for turn in turns if (again_at := self._openers[_key(turn)].again_at) <= now]
+        wanted = [turn for _, turn in sorted(due, key=itemgetter(0))[:AT_ONCE]]
+        found = (
+            {key_of(post["account"], post["id"]): post for post in queries.openers(self._client, wanted)}
+            if wanted
+            else {}
+        )
+        for key in map(_key, wanted):
+            self._openers[key] = self._openers[key].asked(found.get(key), now)
 
     # -- watching --------------------------------------------------------------------------------------------------------
 
@@ -275,21 +296,53 @@ def _key(turn: Mapping[str, Any]) -> str:
     return key_of(turn["account"], turn["turn_id"])
 
 
-def _waiting(turn: Record, opener: Record, now: float) -> Waiting:
-    due_at = round(turn["due_at"].timestamp() * 1000)
-    state: State = "in time"
-    if due_at <= now * 1000 or turn["escalation"] > 0:
-        state = "past target"
-    elif turn["escalation"] == 0:
-        state = "at risk"
+class _Opener(NamedTuple):
+    """What opened a turn, as far as is known."""
+
+    asked_at: float
+    again_at: float
+    """It is asked for again then."""
+    post: Record
+    """A row of ``openers.sql``; empty: it has not landed yet."""
+
+    def asked(self, post: Record | None, now: float) -> "_Opener":
+        """Return what is known now that it was asked for; None: it is not there, and is waited for longer and longer."""
+        if post is None:
+            return _Opener(
+                now, now + min(AGAIN_SECONDS, 2 * (self.again_at - self.asked_at) or EVERY_SECONDS), self.post
+            )
+        # Once they are back they are not lapsed any more, and yet it is they who came back.
+        came_back = post["came_back"] or self.post.get("came_back", False)
+        return _Opener(now, now + AGAIN_SECONDS, post | {"came_back": came_back})
+
+
+_UNKNOWN: Final = _Opener(0.0, 0.0, {})
+
+
+class _Made(NamedTuple):
+    """A turn as the page shows it, and what that was made of."""
+
+    turn: Record
+    opener: Record
+    item: Waiting
+
+
+def _state(turn: Record, now: float) -> State:
+    if turn["due_at"].timestamp() <= now or turn["escalation"] > 0:
+        return "past target"
+    return "at risk" if turn["escalation"] == 0 else "in time"
+
+
+def _waiting(turn: Record, opener: Record, state: State) -> Waiting:
     return Waiting(
         account=turn["account"],
         turn_id=turn["turn_id"],
         contact_id=turn["contact_id"],
         ordinal=turn["ordinal"],
         messages=turn["messages"],
-        opened_at=round(turn["opened_at"].timestamp() * 1000),
-        due_at=due_at,
+        opened_at=ms(turn["opened_at"]),
+        due_at=ms(turn["due_at"]),
+        calendar=turn["calendar"],
         rule=turn["rule"],
         state=state,
         network=opener.get("network") or turn["account"].partition(":")[0],

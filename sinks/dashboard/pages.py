@@ -21,7 +21,8 @@ from sinks.dashboard.access import COOKIE, Gate, Token
 from sinks.dashboard.acting import NO_NOTIFIER, Tell, allowed
 from sinks.dashboard.alerts import AlertChoice, Alerts, Severity
 from sinks.dashboard.api import RANGES, WINDOWS, Chosen, Range, Reader, Window, see
-from sinks.dashboard.inbox import STATES, Choice, Inbox, key_of
+from sinks.dashboard.business_time import Left
+from sinks.dashboard.inbox import MOST, STATES, Choice, Inbox, Waiting, key_of
 from sinks.dashboard.people import LISTS, people
 from streams.errors import RapportError
 
@@ -114,7 +115,12 @@ class Pages:
             everything=len(everything),
             oldest=min((item.opened_at for item in everything), default=None),
             networks=sorted({item.network for item in everything}),
+            left=self._left,
+            all_shown=len(self._inbox.items) < MOST,
         )
+
+    def _left(self, item: Waiting) -> Left:
+        return self._inbox.hours.left(item.calendar, item.due_at, round(time.time() * 1000))
 
     async def alerts(
         self,

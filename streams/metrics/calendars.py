@@ -80,6 +80,20 @@ class Hours:
                 business += max(0, min(closes, end) - max(opens, start))
         return business
 
+    def shifts(self, start: int, end: int) -> list[Span]:
+        """Return when it is at work between two instants, in order; what goes on past midnight of UTC is one span."""
+        found: list[Span] = []
+        for day in range(start // _DAY, (end - 1) // _DAY + 1):
+            for opens, closes in self._shifts(day):
+                first, last = max(opens, start), min(closes, end)
+                if first >= last:
+                    continue
+                if found and found[-1][1] == first:
+                    found[-1] = (found[-1][0], last)
+                else:
+                    found.append((first, last))
+        return found
+
     def _shifts(self, day: int) -> Sequence[Span]:
         """Return the shifts within a day of UTC, in order."""
         shifts = self._days.get(day)

@@ -238,6 +238,7 @@ def test_the_api_says_what_it_is(page: TestClient) -> None:
         "/api/v1/alerts/silence",
         "/api/v1/inbox",
         "/api/v1/inbox/events",
+        "/api/v1/calendars",
         "/api/v1/turns/{turn_id}",
         "/api/v1/relationships",
         "/api/v1/explain",

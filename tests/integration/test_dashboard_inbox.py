@@ -166,6 +166,6 @@ def test_who_comes_to_match_no_longer_is_gone(clickhouse: Client, inbox: Inbox) 
     ],
 )
 def test_a_choice(asked: dict[str, str], *, takes: bool) -> None:
-    item = Waiting("n:brand", "n:1", "n:carol", 1, 1, NOW, NOW + HOUR, "", "in time", network="n", text="My order")
+    item = Waiting("n:brand", "n:1", "n:carol", 1, 1, NOW, NOW + HOUR, "", "", "in time", network="n", text="My order")
     assert Choice(everybody, **asked).takes(item) is takes
     assert not Choice(lambda _: False, **asked).takes(item)

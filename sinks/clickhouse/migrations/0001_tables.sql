@@ -8,6 +8,8 @@
 -- Settings of every table: keep the tokens of the last inserts, so that one tried again is not stored twice; write through
 -- to disk before acknowledging, since Kafka's offsets are committed after that. Of those partitioned by month: merge a
 -- month that is an hour old into one part, since parts are what FINAL costs.
+--
+-- `landed_at`: when ClickHouse took the row in. With its index, who asks again and again what has changed reads only that.
 
 -- Interactions, ticks of the clock included: nothing is stored here. A dozen ticks a second would be most of a quiet
 -- plant's rows, and the sink cannot tell them apart without decoding.
@@ -99,7 +101,9 @@ CREATE TABLE IF NOT EXISTS turns_versions
     sla              LowCardinality(String),
     skewed           Bool,
     version          Int64 CODEC(Delta, ZSTD(1)),
-    INDEX open_turns status TYPE set(4) GRANULARITY 1
+    landed_at        DateTime64(3, 'UTC') MATERIALIZED now64(3, 'UTC') CODEC(Delta, ZSTD(1)),
+    INDEX open_turns status TYPE set(4) GRANULARITY 1,
+    INDEX landed landed_at TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(version)
 PARTITION BY toYYYYMM(opened_at)
@@ -228,7 +232,9 @@ CREATE TABLE IF NOT EXISTS alerts_versions
     value      Nullable(Float64) CODEC(ZSTD(1)),
     baseline   Nullable(Float64) CODEC(ZSTD(1)),
     spread     Nullable(Float64) CODEC(ZSTD(1)),
-    version    Int64 CODEC(Delta, ZSTD(1))
+    version    Int64 CODEC(Delta, ZSTD(1)),
+    landed_at  DateTime64(3, 'UTC') MATERIALIZED now64(3, 'UTC') CODEC(Delta, ZSTD(1)),
+    INDEX landed landed_at TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(version)
 ORDER BY (account, alert_id)

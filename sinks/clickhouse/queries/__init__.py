@@ -122,12 +122,29 @@ def waiting(client: Client, limit: int) -> list[dict[str, Any]]:
     return list(client.query(_sql("waiting"), parameters={"limit": limit}).named_results())
 
 
+def changed_turns(client: Client, since: int) -> list[dict[str, Any]]:
+    """Return what of turns has landed since a time of :func:`clock`, with the columns of ``changed_turns.sql``."""
+    return list(client.query(_sql("changed_turns"), parameters={"since": since}).named_results())
+
+
+def changed_alerts(client: Client, since: int) -> list[dict[str, Any]]:
+    """Return what of the alerts of turns has landed since a time of :func:`clock`: ``changed_alerts.sql``."""
+    return list(client.query(_sql("changed_alerts"), parameters={"since": since}).named_results())
+
+
+def clock(client: Client) -> int:
+    """Return what time it is by ClickHouse's own clock, ms since 1970."""
+    now: int = client.query("SELECT toUnixTimestamp64Milli(now64(3, 'UTC'))").result_rows[0][0]
+    return now
+
+
 def openers(client: Client, turns: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the posts that opened turns, with the columns of ``openers.sql``; a post that has not landed yet is missing."""
     given = {
         "accounts": [turn["account"] for turn in turns],
         "times": [round(turn["opened_at"].timestamp() * 1000) for turn in turns],
         "ids": [turn["turn_id"] for turn in turns],
+        "contacts": [turn["contact_id"] for turn in turns],
     }
     return list(client.query(_sql("openers"), parameters=given).named_results())
 

@@ -2,8 +2,8 @@
 -- `fired_at`: since when (NULL: it is silent).
 WITH waiting AS
     (
-        SELECT account, turn_id, contact_id, ordinal, opened_at, messages, due_at, rule
-        FROM turns
+        SELECT account, turn_id, contact_id, ordinal, opened_at, messages, due_at, calendar, rule, version
+        FROM turns_versions FINAL
         WHERE status = 'open'
         ORDER BY due_at, account, turn_id
         LIMIT {limit:UInt32}
@@ -16,15 +16,23 @@ SELECT
     opened_at,
     messages,
     due_at,
+    calendar,
     rule,
+    waiting.version AS version,
     ifNull(alert.escalation, -1) AS escalation,
-    alert.fired_at AS fired_at
+    alert.fired_at AS fired_at,
+    ifNull(alert.version, -1) AS alert_version
 FROM waiting
 LEFT JOIN
 (
-    SELECT account, subject, toNullable(escalation) AS escalation, toNullable(fired_at) AS fired_at
+    SELECT
+        account,
+        subject,
+        if(state = 'firing', toNullable(escalation), NULL) AS escalation,
+        if(state = 'firing', toNullable(fired_at), NULL) AS fired_at,
+        toNullable(version) AS version
     FROM alerts_versions FINAL
-    WHERE kind = 'unanswered' AND state = 'firing'
+    WHERE kind = 'unanswered'
         AND (account, alert_id) IN (SELECT account, 'unanswered:' || turn_id FROM waiting)
 ) AS alert
 ON waiting.account = alert.account AND waiting.turn_id = alert.subject

@@ -1,7 +1,9 @@
 // The inbox, kept up to date by server-sent events. Only the rows that can be seen are in the page, so that ten thousand stay smooth.
+import { left } from "/static/business_time.js";
 import { duration, element, freshen, moment, safe } from "/static/shared.js";
 
 const ROW = 57.6; // the height of a row, 3.6rem, as page.css has it
+const MOST = 10_000; // so many are told; who waits behind so many others is not
 const BEYOND = 20; // rows above and below what is seen
 const box = document.getElementById("inbox");
 const body = box.querySelector("tbody");
@@ -77,14 +79,14 @@ function summarise() {
   const oldest = Math.min(...all.map((item) => item.opened_at));
   const people = all.length === 1 ? "person is" : "people are";
   document.getElementById("headline").textContent = !all.length ? (filtered ? "Nobody of these is waiting." : "Nobody is waiting.")
-    : `${all.length.toLocaleString("en")} ${people} waiting · oldest ${duration(Date.now() / 1000 - oldest / 1000)} · ${count("past target")} past target · ${count("at risk")} at risk`;
+    : `${all.length.toLocaleString("en")}${all.length < MOST ? "" : " or more"} ${people} waiting · oldest ${duration(Date.now() / 1000 - oldest / 1000)} · ${count("past target")} past target · ${count("at risk")} at risk`;
   if (filtered) return;
   document.getElementById("waiting-count").textContent = all.length.toLocaleString("en");
   document.title = `Inbox ${all.length} · Rapport`;
 }
 
 function row(item) {
-  const now = Date.now(), over = now - item.due_at;
+  const now = Date.now(), target = left(item, now);
   const line = element("tr", "", { class: item.state.replace(" ", "-"), "data-key": key(item) });
   line.append(element("td", duration((now - item.opened_at) / 1000), { title: `since ${moment(item.opened_at)}` }));
   const said = element("td");
@@ -96,7 +98,7 @@ function row(item) {
   const account = element("td");
   account.append(element("a", item.account, { href: `/accounts/${encodeURIComponent(item.account)}` }));
   line.append(account);
-  line.append(element("td", over > 0 ? `${duration(over / 1000)} over` : `${duration(-over / 1000)} left`, { title: `due ${moment(item.due_at)}` }));
+  line.append(element("td", target.words, { title: `due ${moment(item.due_at)}${target.by}` }));
   const reasons = element("td", item.reasons.join(", "));
   if (item.rule) reasons.append(" ", element("span", item.rule, { class: "rule" }));
   line.append(reasons, acts(item));
