@@ -89,7 +89,7 @@ def report(  # noqa: PLR0913, PLR0917 - they are the command's options
 def explain(  # noqa: PLR0913, PLR0917 - they are the command's options
     account: Annotated[str, typer.Argument(help="The account, network:account_id.")],
     metric: Annotated[str, typer.Argument(help="A column of `rolling`: response_rate, within_1h, unanswered, …")],
-    window: Annotated[str, typer.Option(metavar="5m|1h|24h", help="The window.")] = "24h",
+    window: Annotated[str, typer.Option(metavar="1m|5m|1h|6h|24h|7d|28d|365d", help="The window.")] = "24h",
     at: Annotated[str | None, typer.Option(metavar="TIME", help="As it was then; now unless given.")] = None,
     posts: Annotated[int, typer.Option(min=0, max=1000, help="Show so many posts of each part.")] = 5,
     embedded: EmbeddedOption = None,

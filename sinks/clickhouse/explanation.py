@@ -17,10 +17,18 @@ from sinks.clickhouse import queries
 from streams.errors import SettingsError
 
 WINDOWS: Final[Mapping[str, timedelta]] = {
+    "1m": timedelta(minutes=1),
     "5m": timedelta(minutes=5),
     "1h": timedelta(hours=1),
+    "6h": timedelta(hours=6),
     "24h": timedelta(hours=24),
+    "7d": timedelta(days=7),
+    "28d": timedelta(days=28),
+    "365d": timedelta(days=365),
 }
+STREAM: Final = ("5m", "1h", "24h")
+"""Windows that the stream has; what others come to is asked of the views of a period."""
+PERIOD_VIEWS: Final = ("account_activity", "account_responsiveness", "account_waits")
 POSTS: Final = {
     "turns": """
         SELECT turn.opened_at AS at, turn.contact_id AS contact, turn.status AS status, turn.response_seconds AS seconds,
@@ -81,9 +89,9 @@ def explain(client: Client, question: Question) -> Explanation:
     metric, account, window = _metric(question.metric), question.account, question.window
     if window not in WINDOWS:
         raise SettingsError(f"there is no window {window}", f"give one of {', '.join(WINDOWS)}")
-    row = _row(client, question)
-    end = row["as_of"] + timedelta(minutes=1)
-    period = {"account": account, "start": end - WINDOWS[window], "end": end, "posts": question.posts}
+    row, length, end = _row(client, question, metric)
+    start = end - length
+    period = {"account": account, "start": start, "end": end, "posts": question.posts}
 
     def part(counter: str) -> Part:
         one = metrics()[counter]
@@ -91,23 +99,33 @@ def explain(client: Client, question: Question) -> Explanation:
 
     over = [part(counter) for counter in metric.over or (metric.name,)]
     under = [part(counter) for counter in metric.under]
-    return Explanation(metric, account, period["start"], end, row[metric.name], over, under)
+    return Explanation(metric, account, start, end, row[metric.name], over, under)
 
 
 def _metric(name: str) -> Metric:
-    known = {metric.name: metric for metric in metrics().values() if "rolling" in metric.views}
+    known = {metric.name: metric for metric in metrics().values() if {"rolling", *PERIOD_VIEWS} & {*metric.views}}
     if name not in known:
         near = get_close_matches(name, known) or [*known]
         raise SettingsError(f"there is no metric {name}", f"is it {', '.join(near)}?")
     return known[name]
 
 
-def _row(client: Client, question: Question) -> Mapping[str, Any]:
-    """Return the newest row of the window that is not after the time asked for."""
-    account = question.account
-    row = queries.standing(client, account, question.window, question.at or datetime.now(UTC))
+def _row(client: Client, question: Question, metric: Metric) -> tuple[Mapping[str, Any], timedelta, datetime]:
+    """Return what the metric was, with all beside it, how long the window is and when it ended.
+
+    What the stream alone has, as who waits, is told of its day where the window is none of the stream's.
+    """
+    account, at = question.account, question.at or datetime.now(UTC)
+    asked, in_period = question.window in STREAM, bool({*PERIOD_VIEWS} & {*metric.views})
+    window = question.window if asked or in_period else "24h"
+    streamed = "rolling" in metric.views and (asked or not in_period)
+    row = queries.standing(client, account, window if streamed else "24h", at)
     if row is not None:
-        return row
+        end: datetime = row["as_of"] + timedelta(minutes=1)
+        if streamed:
+            return row, WINDOWS[window], end
+        end = question.at or end
+        return queries.figures(client, account, end - WINDOWS[window], end), WINDOWS[window], end
     known = [str(name) for (name,) in client.query("SELECT DISTINCT account FROM rolling_versions").result_rows]
     near = get_close_matches(account, known) or sorted(known)[:5]
     raise SettingsError(

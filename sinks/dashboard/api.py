@@ -3,9 +3,9 @@
 import base64
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, Literal, TypeVar, get_args
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
@@ -13,7 +13,9 @@ from fastapi.responses import StreamingResponse
 
 from schemas.metrics import metrics
 from sinks.clickhouse import explanation, queries
+from sinks.dashboard import accounts
 from sinks.dashboard.access import Token
+from sinks.dashboard.accounts import RANGES, Range
 from sinks.dashboard.inbox import Change, Choice, Inbox, State, Waiting, key_of
 from sinks.dashboard.people import List, people
 from streams.errors import RapportError
@@ -21,16 +23,7 @@ from streams.errors import RapportError
 HEARTBEAT_SECONDS: Final = 5.0
 """A stream says at least so often that it lives, and how fresh it is."""
 Window = Literal["5m", "1h", "24h"]
-WINDOWS: Final[tuple[Window, ...]] = get_args(Window)
-Range = Literal["6h", "24h", "7d", "28d"]
-RANGES: Final[Mapping[str, timedelta]] = {
-    "6h": timedelta(hours=6),
-    "24h": timedelta(hours=24),
-    "7d": timedelta(days=7),
-    "28d": timedelta(days=28),
-}
-"""How far back a course goes."""
-
+Explained = Literal["1m", "5m", "1h", "6h", "24h", "7d", "28d", "365d"]
 DAY_MS: Final = 86_400_000
 TOLD_SPIKES: Final = 5
 """The latest; finding what one was about takes a while."""
@@ -95,6 +88,10 @@ def router(inbox: Inbox, client: Any) -> APIRouter:  # noqa: ANN401, C901 - clic
             raise HTTPException(404, f"nobody waits by the name of {turn_id} for {account}")
         return answer(request, item)
 
+    @routes.get("/fresh", summary="How fresh all of it is")
+    async def _fresh(_: Request) -> Response:
+        return Response(_encode(freshness(inbox)), media_type="application/json", headers={"Cache-Control": "no-store"})
+
     @routes.get("/calendars", summary="When those are at work for whom somebody waits")
     async def _calendars(request: Request, token: Reader) -> Response:
         named = {item.calendar for item in inbox.chosen(Choice(token.allows))}
@@ -102,7 +99,7 @@ def router(inbox: Inbox, client: Any) -> APIRouter:  # noqa: ANN401, C901 - clic
 
     @routes.get("/accounts", summary="Every account: how its last 24 hours stand")
     def _accounts(request: Request, token: Reader) -> Response:
-        rows = [row for row in queries.overview(client) if token.allows(row["account"])]
+        rows = [row for row in queries.overview(client, datetime.now(UTC)) if token.allows(row["account"])]
         return answer(request, {"accounts": rows})
 
     @routes.get("/accounts/{account}/metrics", summary="The rolling figures of an account over time")
@@ -116,8 +113,29 @@ def router(inbox: Inbox, client: Any) -> APIRouter:  # noqa: ANN401, C901 - clic
     ) -> Response:
         see(token, account)
         end = datetime.now(UTC) - timedelta(weeks=weeks_ago)
-        rows = queries.course(client, account, window, end - RANGES[span], end)
+        rows = queries.course(client, account, window, end - RANGES[span].course, end)
         return answer(request, {"account": account, "window": window, "rows": rows})
+
+    @routes.get(
+        "/accounts/{account}/course", summary="How an account did in a period, step by step, unanswered included"
+    )
+    def _course(
+        request: Request,
+        token: Reader,
+        account: str,
+        span: Annotated[Range, Query(alias="range")] = "24h",
+        before: Annotated[bool, Query(description="What it is compared with: the same hours, earlier")] = False,  # noqa: FBT002 - of the address
+    ) -> Response:
+        see(token, account)
+        rows = accounts.course(client, account, span, datetime.now(UTC), before=before)
+        return answer(request, {"account": account, "step_seconds": RANGES[span].step.total_seconds(), "rows": rows})
+
+    @routes.get("/accounts/{account}/course.csv", summary="The same as CSV, beside what it is compared with")
+    def _course_as_csv(token: Reader, account: str, span: Annotated[Range, Query(alias="range")] = "24h") -> Response:
+        see(token, account)
+        now = datetime.now(UTC)
+        rows = [accounts.course(client, account, span, now, before=before) for before in (False, True)]
+        return Response(accounts.csv_of(*rows), media_type="text/csv; charset=utf-8")
 
     @routes.get("/accounts/{account}/spikes", summary="When far more happened than is usual, and what it was about")
     def _spikes(
@@ -125,7 +143,7 @@ def router(inbox: Inbox, client: Any) -> APIRouter:  # noqa: ANN401, C901 - clic
     ) -> Response:
         see(token, account)
         end = datetime.now(UTC)
-        rows = queries.spikes(client, account, end - RANGES[span], end)
+        rows = queries.spikes(client, account, end - RANGES[span].course, end)
         for row in rows[:TOLD_SPIKES]:
             row["terms"] = queries.terms(client, account, row["began_at"], row["ended_at"] or end, TERMS)
         return answer(request, {"account": account, "spikes": rows[:TOLD_SPIKES]})
@@ -136,14 +154,13 @@ def router(inbox: Inbox, client: Any) -> APIRouter:  # noqa: ANN401, C901 - clic
         token: Reader,
         account: str,
         metric: str,
-        window: Window = "24h",
+        window: Explained = "24h",
         at: datetime | None = None,
         posts: Annotated[int, Query(ge=0, le=200)] = 20,
     ) -> Response:
         see(token, account)
-        then = None if at is None else at if at.tzinfo else at.replace(tzinfo=UTC)
         try:
-            found = explanation.explain(client, explanation.Question(account, metric, window, then, posts))
+            found = explanation.explain(client, explanation.Question(account, metric, window, moment(at), posts))
         except RapportError as error:
             raise HTTPException(404, str(error)) from None
         return answer(request, found)
@@ -166,6 +183,11 @@ def router(inbox: Inbox, client: Any) -> APIRouter:  # noqa: ANN401, C901 - clic
     return routes
 
 
+def moment(at: datetime | None) -> datetime | None:
+    """Return a time as it was asked for; without a zone it is UTC."""
+    return at if at is None or at.tzinfo else at.replace(tzinfo=UTC)
+
+
 def see(token: Token, account: str) -> None:
     """Refuse an account that may not be seen, as if it were not there."""
     if not token.allows(account):
@@ -184,7 +206,8 @@ def answer(request: Request, body: Any, of: Any = None) -> Response:  # noqa: AN
 
 def freshness(inbox: Inbox) -> dict[str, float | None]:
     """Return how fresh the inbox is, in seconds since 1970."""
-    return {"looked_at": inbox.fresh.looked_at, "newest": inbox.fresh.newest}
+    fresh = inbox.fresh
+    return {"looked_at": fresh.looked_at, "newest": fresh.newest, "measured": fresh.measured}
 
 
 def place(item: Waiting) -> tuple[int, str, str]:

@@ -10,7 +10,6 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
 from typing import Any, Final, Literal, NamedTuple, get_args
@@ -23,6 +22,7 @@ from schemas.codec import Record
 from sinks.clickhouse import queries
 from sinks.dashboard.alerts import Held, Key, Said, began_at, held, ms, said_by
 from sinks.dashboard.business_time import AROUND_THE_CLOCK, BusinessTime
+from sinks.dashboard.freshness import Freshness
 from sinks.dashboard.turns import Turns
 from streams.telemetry import log
 
@@ -37,6 +37,8 @@ REMEMBERED: Final = 600
 """Changes, for pages that come back; some minutes of them where each look finds one."""
 NEWEST_SECONDS: Final = 5.0
 """When the newest event came is asked for so often, since that reads a day of them."""
+MINUTE_SECONDS: Final = 60
+"""Figures as of a minute are of the time up to its end."""
 AGAIN_SECONDS: Final = 300.0
 """What is known of a turn's opener is asked for again after so long: it may have been edited, and ties change."""
 
@@ -119,16 +121,6 @@ class Change(NamedTuple):
     gone: Sequence[Waiting]
 
 
-@dataclass(frozen=True)
-class Freshness:
-    """How true the page is."""
-
-    looked_at: float
-    """When ClickHouse answered last, seconds since 1970; 0: never."""
-    newest: float | None
-    """When the newest event that is in ClickHouse was received; None: none in the last day."""
-
-
 async def keep_looking(look: Callable[[], Awaitable[None]], every: float) -> None:
     """Look again and again. Where a look fails, as without ClickHouse, what is known stays, and is seen to grow stale."""
     trouble = ""
@@ -171,34 +163,34 @@ class Inbox:
         """By key."""
         self._openers: dict[str, _Opener] = {}
         """By key."""
-        self._newest: tuple[float, float | None] = (0.0, None)
-        """When it was asked for, and when the newest event was received."""
+        self._newest: tuple[float, float | None, float | None] = (0.0, None, None)
+        """When it was asked for, when the newest event was received, and up to when the newest figures are."""
 
     # -- looking ---------------------------------------------------------------------------------------------------------
 
     async def look(self) -> None:
         """Ask ClickHouse once, and tell whoever watches what has changed."""
-        items, newest, self.said = await anyio.to_thread.run_sync(self._ask)
+        items, newest, measured, self.said = await anyio.to_thread.run_sync(self._ask)
         put = [item for key, item in items.items() if self.items.get(key) != item]
         gone = [item for key, item in self.items.items() if key not in items]
         self.items = items
-        self.fresh = Freshness(self._now(), newest)
+        self.fresh = Freshness(self._now(), newest, measured)
         async with self._changed:
             if put or gone:
                 self.number += 1
                 self._changes.append(Change(self.number, put, gone))
             self._changed.notify_all()
 
-    def _ask(self) -> tuple[dict[str, Waiting], float | None, dict[Key, Said]]:
+    def _ask(self) -> tuple[dict[str, Waiting], float | None, float | None, dict[Key, Said]]:
         now = self._now()
         turns, said = self._turns.look(time.monotonic()), said_by(queries.commands(self._client))
         self._ask_for_openers(turns, now)
         self._made = {_key(turn): self._make(turn, now) for turn in turns}
         items = [_alerted(made.item, made.turn["fired_at"], said, now) for made in self._made.values()]
         if self._newest[0] < now - NEWEST_SECONDS:
-            newest = queries.newest(self._client)
-            self._newest = now, None if newest is None else newest.timestamp()
-        return {item.key: item for item in items}, self._newest[1], said
+            newest, measured = queries.newest(self._client)
+            self._newest = now, _seconds(newest), None if measured is None else measured.timestamp() + MINUTE_SECONDS
+        return {item.key: item for item in items}, *self._newest[1:], said
 
     def _make(self, turn: Record, now: float) -> "_Made":
         """Return a turn as the page shows it; what has been made of the same already is as good."""
@@ -282,6 +274,10 @@ class Inbox:
         """Say whether all that came after a change is remembered."""
         oldest = self._changes[0].number if self._changes else self.number + 1
         return oldest - 1 <= number <= self.number
+
+
+def _seconds(at: datetime | None) -> float | None:
+    return None if at is None else at.timestamp()
 
 
 def _of(choice: Choice, change: Change) -> Change:

@@ -5,7 +5,7 @@ Text from networks is text wherever it stands: Jinja escapes it, and the scripts
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
 from clickhouse_connect.driver.client import Client
@@ -17,24 +17,55 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from schemas.metrics import metrics
 from schemas.wording import duration, figure, measured
 from sinks.clickhouse import explanation, queries
+from sinks.dashboard import accounts
 from sinks.dashboard.access import COOKIE, Gate, Token
+from sinks.dashboard.accounts import RANGE_NAMES, RANGES, Range
 from sinks.dashboard.acting import NO_NOTIFIER, Tell, allowed
 from sinks.dashboard.alerts import AlertChoice, Alerts, Severity
-from sinks.dashboard.api import RANGES, WINDOWS, Chosen, Range, Reader, Window, see
+from sinks.dashboard.api import Chosen, Explained, Reader, moment, see
 from sinks.dashboard.business_time import Left
+from sinks.dashboard.freshness import stale
 from sinks.dashboard.inbox import MOST, STATES, Choice, Inbox, Waiting, key_of
-from sinks.dashboard.people import LISTS, people
+from sinks.dashboard.people import LISTS, people, triangle
 from streams.errors import RapportError
 
 FIRST_ROWS: Final = 200
 """Turns that stand in the page itself; its script asks for all."""
+STANDING: Final = ("unanswered", "at_risk", "breached")
 SHOWN: Final = {
-    "responsiveness": ("response_p50", "response_p90", "response_rate", "within_15m", "within_1h", "sla"),
-    "now": ("unanswered", "at_risk", "breached"),
-    "engagement": ("mentions", "contacts", "replies", "reply_share", "conversations", "negative_mentions"),
-    "reactions": ("likes", "shares", "comments", "engagement_by_followers"),
+    "now": STANDING,
+    "responsiveness": (
+        "half_within",
+        "ninety_within",
+        "response_p50",
+        "response_p90",
+        "response_rate",
+        "within_15m",
+        "within_1h",
+        "sla",
+    ),
+    "engagement": (
+        "mentions",
+        "contacts",
+        "replies",
+        "broadcasts",
+        "reply_share",
+        "conversations",
+        "negative_mentions",
+        "opt_outs",
+    ),
+    "reactions": (
+        "likes",
+        "shares",
+        "comments",
+        "applause",
+        "amplification",
+        "conversation_rate",
+        "engagement_by_impressions",
+        "engagement_by_followers",
+    ),
 }
-"""The figures of an account's page, by section."""
+"""The figures of an account's page, by section; what is not known of a period is left out."""
 OVERVIEW: Final = ("unanswered", "breached", "response_p50", "within_1h", "sla", "mentions", "replies", "reply_share")
 LIST_TITLES: Final = {
     "advocates": ("Speak up for us", "They speak well of the account to others, on more than one day."),
@@ -47,9 +78,19 @@ LIST_TITLES: Final = {
         "Contacts by the month in which they first wrote, and how many of them are still active later.",
     ),
 }
-WEEK: Final = timedelta(days=7)
 PEOPLE: Final = 50
 """Of each list."""
+FIRST_PEOPLE: Final = 8
+"""Of these the first, whom everybody sees; the others unfold."""
+NOBODY: Final = {
+    "advocates": "Nobody so far, on two days or more.",
+    "lapsed": "Nobody has gone quiet.",
+    "follow_ups": "Nobody waits for a follow-up.",
+    "bridges": "Nobody so far.",
+    "opt_outs": "Nobody has left, or no network has told.",
+    "cohorts": "Nobody has written so far.",
+}
+"""What is said of a list that is empty."""
 POSTS: Final = 50
 """Of each part of an explanation."""
 
@@ -78,6 +119,7 @@ class Pages:
             "/accounts/{account}": self.account,
             "/relationships": self.relationships,
             "/explain": self.explain,
+            "/help": self.help,
             "/login": self.login,
         }
         for path, page in pages.items():
@@ -95,7 +137,8 @@ class Pages:
             "waiting": len(waiting),
             "accounts": sorted({item.account for item in waiting}),
             "fresh": self._inbox.fresh,
-            "now": time.time(),
+            "stale": stale(self._inbox.fresh, time.time()),
+            "known": token is not None,
             "alerting": sum(alert.held is None for alert in firing),
             "can": allowed(token, self._tell),
             "can_leave": not self._gate.is_open and token is not None and COOKIE in request.cookies,
@@ -147,53 +190,90 @@ class Pages:
 
     def overview(self, request: Request, token: Reader) -> HTMLResponse:
         """How every account does."""
-        rows = [row for row in queries.overview(self._client) if token.allows(row["account"])]
-        return self.show(request, "overview", rows=rows, columns=[metrics()[name] for name in OVERVIEW])
+        now = datetime.now(UTC)
+        rows, earlier = (
+            [row for row in queries.overview(self._client, at) if token.allows(row["account"])]
+            for at in (now, now - accounts.WEEK)
+        )
+        return self.show(
+            request,
+            "overview",
+            rows=rows,
+            before={row["account"]: row for row in earlier},
+            before_at=now - accounts.WEEK,
+            columns=[metrics()[name] for name in OVERVIEW],
+        )
 
     def account(
         self,
         request: Request,
         token: Reader,
         account: str,
-        window: Window = "1h",
         span: Annotated[Range, Query(alias="range")] = "24h",
     ) -> HTMLResponse:
-        """How one does, now and a week ago."""
+        """How one does, now and before."""
         see(token, account)
-        now = datetime.now(UTC)
-        rows = [queries.standing(self._client, account, window, at) for at in (now, now - WEEK)]
-        if rows[0] is None:
+        now, extent = datetime.now(UTC), RANGES[span]
+        standing = queries.standing(self._client, account, "24h", now)
+        if standing is None:
             raise HTTPException(404, f"there are no figures of {account}")
+        row, before = (accounts.figures(self._client, account, span, end) for end in (now, now - extent.before))
+        then = queries.standing(self._client, account, "24h", now - extent.before)
         return self.show(
             request,
             "account",
             account=account,
-            window=window,
             range=span,
-            row=rows[0],
-            before=rows[1],
+            extent=extent,
+            row=(row or {}) | {name: standing[name] for name in STANDING},
+            before=(before or {}) | ({name: then[name] for name in STANDING} if then else {}),
+            as_of=now,
+            compared_at=now - extent.before,
             sections={section: [metrics()[name] for name in names] for section, names in SHOWN.items()},
-            spikes=queries.spikes(self._client, account, now - RANGES[span], now),
-            headline=_headline(self._client, account, now),
-            windows=WINDOWS,
-            ranges=[*RANGES],
+            spikes=queries.spikes(self._client, account, now - extent.course, now),
+            headline=accounts.headline(self._client, account, span, now),
+            treatment=accounts.treatment(self._client, account, now),
+            ranges=RANGE_NAMES,
         )
 
     def relationships(self, request: Request, token: Reader, account: str = "") -> HTMLResponse:
         """Who its people are."""
-        lists = {name: people(self._client, name, token.expression, account, PEOPLE) for name in LISTS}
-        return self.show(request, "relationships", lists=lists, titles=LIST_TITLES, account=account, most=PEOPLE)
+        lists = {
+            name: people(self._client, name, token.expression, account, PEOPLE) for name in LISTS if name != "cohorts"
+        }
+        cohorts = triangle(self._client, token.expression, account)
+        return self.show(
+            request,
+            "relationships",
+            lists=lists,
+            cohorts=cohorts,
+            titles=LIST_TITLES,
+            empty=NOBODY,
+            account=account,
+            most=PEOPLE,
+            first=FIRST_PEOPLE,
+        )
 
-    def explain(
-        self, request: Request, token: Reader, account: str, metric: str, window: Window = "24h"
+    def explain(  # noqa: PLR0913, PLR0917 - they are what is asked
+        self,
+        request: Request,
+        token: Reader,
+        account: str,
+        metric: str,
+        window: Explained = "24h",
+        at: datetime | None = None,
     ) -> HTMLResponse:
-        """Why a number is what it is."""
+        """Why a number is what it is, or was."""
         see(token, account)
         try:
-            question = explanation.Question(account, metric, window, None, POSTS)
+            question = explanation.Question(account, metric, window, moment(at), POSTS)
             return self.show(request, "explain", found=explanation.explain(self._client, question))
         except RapportError as error:
             raise HTTPException(404, str(error)) from None
+
+    async def help(self, request: Request) -> HTMLResponse:
+        """Say what the keys do, and what to do where the page is stale."""
+        return self.show(request, "help")
 
     async def login(self, request: Request) -> HTMLResponse:
         """Ask for a token."""
@@ -239,28 +319,12 @@ def _templates() -> Jinja2Templates:
         "figure": figure,
         "moment": _moment,
         "spark": _spark,
+        "followers": _followers,
         "safe_url": _safe,
     }
     environment.globals |= {"key_of": key_of, "measured": measured}
     environment.globals["age"] = lambda ms: time.time() - ms / 1000
     return Jinja2Templates(env=environment)
-
-
-def _headline(client: Client, account: str, now: datetime) -> str:
-    """Say in words how long people wait, those included who were never answered, and how that was a week ago."""
-    said = []
-    for end in (now, now - WEEK):
-        found = client.query(
-            """SELECT half_within FROM account_waits(from = {from:DateTime64(3, 'UTC')}, to = {to:DateTime64(3, 'UTC')})
-            WHERE account = {account:String}""",
-            parameters={"account": account, "from": end - timedelta(days=1), "to": end},
-        )
-        said.append(found.result_rows[0][0] if found.result_rows else None)
-    today, then = said
-    if today is None:
-        return "Fewer than half of those who wrote in the last 24 hours have an answer yet."
-    compared = f"; a week ago {duration(then)}" if then is not None else ""
-    return f"Half of all people hear back within {duration(today)}{compared}."
 
 
 def _moment(value: datetime | float | None) -> str:
@@ -271,12 +335,18 @@ def _moment(value: datetime | float | None) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
+def _followers(least: int) -> str:
+    """Say which band of followers it is, from the least of them."""
+    following = {0: "under 100", 100: "100 to 999", 1000: "1,000 to 9,999", 10_000: "10,000 and more"}
+    return following.get(least, "not known")
+
+
 def _safe(url: str) -> str:
     """Return an address that a link may lead to; empty for any other (javascript:, data:)."""
     return url if url.startswith(("https://", "http://")) else ""
 
 
-def _spark(values: Sequence[float]) -> str:
-    """Return the points of a small line, 100 wide and 20 high."""
-    top, last = max([*values, 1]), max(len(values) - 1, 1)
+def _spark(values: Sequence[float], beside: Sequence[float] = ()) -> str:
+    """Return the points of a small line, 100 wide and 20 high, on the scale of it and of the line beside it."""
+    top, last = max([*values, *beside, 1]), max(len(values) - 1, 1)
     return " ".join(f"{100 * n / last:.1f},{20 - 20 * value / top:.1f}" for n, value in enumerate(values))

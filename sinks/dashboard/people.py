@@ -16,6 +16,21 @@ _ORDER: Final = {
 }
 
 
+def triangle(client: Client, allowed: str, account: str) -> list[dict[str, Any]]:
+    """Return who stays, the newest month first: contacts by the month of their first message, and how many are active later.
+
+    The columns of ``cohorts``, of one account, or of all together; ``active_…`` is None as long as a month is undecided.
+    """
+    # A month is decided for all accounts at once, so that a sum is of all or of none.
+    query = """
+        SELECT month, sum(contacts) AS contacts, sum(active_1m) AS active_1m, sum(active_3m) AS active_3m,
+            sum(active_12m) AS active_12m, sum(active_36m) AS active_36m
+        FROM cohorts
+        WHERE (account = {account:String} OR {account:String} = '') AND match(account, {allowed:String})
+        GROUP BY month ORDER BY month DESC"""
+    return list(client.query(query, parameters={"account": account, "allowed": allowed}).named_results())
+
+
 def people(client: Client, name: List, allowed: str, account: str, limit: int) -> list[dict[str, Any]]:
     """Return the first ``limit`` rows of a list, the most important first; of one account, or of all if it is empty.
 

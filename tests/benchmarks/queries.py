@@ -132,7 +132,7 @@ def questions(client: Client) -> dict[str, Callable[[], object]]:
         "its figures alone, of both periods, 28 days": lambda: queries.period(client, month),
         "the page: a look at who waits": lambda: queries.waiting(client, MOST),
         "the page: what 500 of them say": lambda: queries.openers(client, queries.waiting(client, AT_ONCE)),
-        "the page: all accounts": lambda: queries.overview(client),
+        "the page: all accounts": lambda: queries.overview(client, datetime.now(UTC)),
         "the page: an account's charts, 28 days": lambda: queries.course(client, BUSIEST, "1h", month.start, month.end),
         "the page: an account's people": lambda: [people(client, name, ".*", BUSIEST, 50) for name in LISTS],
         "rapport explain, 24 h": lambda: explain(client, Question(BUSIEST, "within_1h")),

@@ -11,6 +11,7 @@ from clickhouse_connect.driver.client import Client
 from fastapi.testclient import TestClient
 
 from sinks.dashboard.access import Rate, Token, new_token
+from sinks.dashboard.accounts import RANGE_NAMES
 from sinks.dashboard.app import Served, build
 from sinks.dashboard.people import LISTS
 from streams.connectors.simulator import SimulatorOptions, simulate
@@ -69,7 +70,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
             record("interaction", account="n:evil", id=f"n:r{n}", text="refund!", published_at=NOW - n, received_at=NOW)
             for n in (1, 2)
         ])  # fmt: skip
-        put(client, "rolling", [record("rolling", account="n:evil", as_of=NOW - MINUTE)])
+        put(client, "rolling", [record("rolling", account="n:evil", window="24h", as_of=NOW - MINUTE)])
         put(client, "alert", [
             record("alert", account="n:evil", alert_id="spike:mentions:1", kind="spike", subject="mentions",
                    due_at=NOW - 10 * MINUTE, fired_at=NOW, value=3.0, baseline=1.0, spread=1.0),
@@ -124,8 +125,11 @@ def test_every_page_can_be_read_without_a_script(page: TestClient) -> None:
         "/relationships",
         "/login",
     ]
-    paths += [f"/accounts/{account}?window=24h&range=7d", f"/relationships?account={account}"]
+    paths += [f"/accounts/{account}?range={it}" for it in RANGE_NAMES] + [f"/relationships?account={account}", "/help"]
     paths += [f"/explain?account={account}&metric={metric}" for metric in ("within_1h", "mentions", "response_p50")]
+    paths += [
+        f"/explain?account={account}&metric={metric}&window=28d" for metric in ("sla", "half_within", "unanswered")
+    ]
     for path in paths:
         response = page.get(path)
         assert response.status_code == 200, (path, response.text[-500:])
@@ -230,6 +234,9 @@ def test_the_api_says_what_it_is(page: TestClient) -> None:
     assert described["openapi"].startswith("3.1")
     assert {
         "/api/v1/accounts",
+        "/api/v1/accounts/{account}/course",
+        "/api/v1/accounts/{account}/course.csv",
+        "/api/v1/fresh",
         "/api/v1/accounts/{account}/metrics",
         "/api/v1/accounts/{account}/spikes",
         "/api/v1/alerts",

@@ -206,7 +206,9 @@ CREATE TABLE IF NOT EXISTS rolling_versions
     breached              Int64 CODEC(T64, ZSTD(1)),
     oldest_opened_at      Nullable(DateTime64(3, 'UTC')) CODEC(Delta, ZSTD(1)),
     followers             Nullable(Int64) CODEC(T64, ZSTD(1)),
-    version               Int64 CODEC(Delta, ZSTD(1))
+    version               Int64 CODEC(Delta, ZSTD(1)),
+    landed_at             DateTime64(3, 'UTC') MATERIALIZED now64(3, 'UTC') CODEC(Delta, ZSTD(1)),
+    INDEX landed landed_at TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(version)
 PARTITION BY toYYYYMM(as_of)

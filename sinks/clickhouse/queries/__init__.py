@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -197,9 +197,12 @@ def digest(client: Client) -> list[dict[str, Any]]:
     return list(client.query(query).named_results())
 
 
-def overview(client: Client) -> list[dict[str, Any]]:
-    """Return one row per account: its newest ``rolling`` row of 24 h, and ``mentions_by_hour``, 24 of them, oldest first."""
-    return list(client.query(_sql("overview")).named_results())
+def overview(client: Client, at: datetime) -> list[dict[str, Any]]:
+    """Return one row per account that had anything in the 24 h up to a time: its ``rolling`` row of them, and by hour.
+
+    ``mentions_by_hour`` and ``replies_by_hour`` are 24 each, oldest first; empty: none.
+    """
+    return list(client.query(_sql("overview"), parameters={"at": at}).named_results())
 
 
 def course(client: Client, account: str, window: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
@@ -213,6 +216,45 @@ def course(client: Client, account: str, window: str, start: datetime, end: date
     minutes = (end - start).total_seconds() / 60
     given = {"account": account, "window": window, "from": start, "to": end, "every": max(1, round(minutes / 1500))}
     return list(client.query(query, parameters=given).named_results())
+
+
+def steps(client: Client, account: str, start: datetime, step: timedelta, count: int) -> list[dict[str, Any]]:
+    """Return an account's course from a time on, in so many steps, those that lie ahead left out: rows of ``course.sql``."""
+    given = {
+        "account": account,
+        "from": start,
+        "to": start + count * step,
+        "step": round(step.total_seconds()),
+        "steps": count,
+    }
+    return list(client.query(_sql("course"), parameters=given).named_results())
+
+
+def figures(client: Client, account: str, start: datetime, end: datetime) -> dict[str, Any]:
+    """Return every figure of an account in start ≤ time < end: the row of ``figures.sql``."""
+    given = {"account": account, "from": start, "to": end}
+    found: dict[str, Any] = next(iter(client.query(_sql("figures"), parameters=given).named_results()))
+    return found
+
+
+def waits(client: Client, account: str, start: datetime, end: datetime) -> dict[str, Any]:
+    """Return ``half_within`` and ``ninety_within`` of an account's turns opened in start ≤ time < end, in seconds.
+
+    None: so many are not answered.
+    """
+    query = """SELECT half_within, ninety_within
+        FROM account_waits(from = {from:DateTime64(3, 'UTC')}, to = {to:DateTime64(3, 'UTC')})
+        WHERE account = {account:String}"""
+    found = client.query(query, parameters={"account": account, "from": start, "to": end})
+    return next(iter(found.named_results()), {"half_within": None, "ninety_within": None})
+
+
+def treatment(client: Client, account: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
+    """Return an account's rows of ``equal_treatment`` of start ≤ time < end, the smallest band first, unknown ones last."""
+    query = """SELECT * EXCEPT (account)
+        FROM equal_treatment(from = {from:DateTime64(3, 'UTC')}, to = {to:DateTime64(3, 'UTC')})
+        WHERE account = {account:String} ORDER BY followers_from < 0, followers_from"""
+    return list(client.query(query, parameters={"account": account, "from": start, "to": end}).named_results())
 
 
 def standing(client: Client, account: str, window: str, at: datetime) -> dict[str, Any] | None:
@@ -244,13 +286,20 @@ def terms(client: Client, account: str, start: datetime, end: datetime, limit: i
     return list(client.query(query, parameters=given).named_results())
 
 
-def newest(client: Client) -> datetime | None:
-    """Return when the newest event of the last day was received; None if there is none."""
-    query = (
-        "SELECT maxOrNull(received_at) FROM interactions_versions WHERE published_at > now64(3, 'UTC') - INTERVAL 1 DAY"
-    )
-    found: datetime | None = client.query(query).result_rows[0][0]
-    return found
+def newest(client: Client) -> tuple[datetime | None, datetime | None]:
+    """Return when the newest event of the last day was received, and as of when the newest figures of the last hour are.
+
+    None: there is none. While an account has something in its last 24 hours, new figures come every minute.
+    """
+    query = """SELECT
+        (
+            SELECT maxOrNull(received_at) FROM interactions_versions WHERE published_at > now64(3, 'UTC') - INTERVAL 1 DAY
+        ),
+        (
+            SELECT maxOrNull(as_of) FROM rolling_versions WHERE landed_at > now64(3, 'UTC') - INTERVAL 1 HOUR
+        )"""
+    event, figures = client.query(query).result_rows[0]
+    return event, figures
 
 
 @cache

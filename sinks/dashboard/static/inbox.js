@@ -170,6 +170,8 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "k") move(-1);
   else if (event.key === "o" && item && safe(item.url)) window.open(item.url, "_blank", "noreferrer,noopener");
   else if (event.key === "Enter" && item && !/^(A|BUTTON)$/.test(event.target.tagName)) location.href = `/accounts/${encodeURIComponent(item.account)}`;
+  else if (event.key === "e" && item) location.href = `/explain?${new URLSearchParams({ account: item.account, metric: "unanswered" })}`;
+  else if (event.key === "?") location.href = "/help";
   else if (event.key === "a" && item) act("acknowledge", item);
   else if (event.key === "s" && item) act("snooze", item);
   else if (event.key === "/") { event.preventDefault(); words.focus(); words.select(); }

@@ -31,18 +31,27 @@ export function element(name, text = "", attributes = {}) {
   return made;
 }
 
-const STALE_SECONDS = 10;
+const STALE_SECONDS = 10, BEHIND_SECONDS = 120;
 const line = document.getElementById("fresh");
-let looked = Number(line.dataset.lookedAt), connected = true;
+const given = (name) => Number(line.dataset[name]) || null;
+let last = { looked_at: given("lookedAt"), newest: given("newest"), measured: given("measured") }, connected = true;
+
+/** Say in what way the page is not true any more; the server says it the same way. */
+function stale(now) {
+  if (!last.looked_at) return "no answer from ClickHouse yet";
+  const age = now - last.looked_at;
+  if (!connected) return `not connected, data ${duration(age)} old`;
+  if (age > STALE_SECONDS) return `data ${duration(age)} old: ClickHouse does not answer`;
+  const since = last.measured || last.newest;
+  return since && now - since > BEHIND_SECONDS ? `figures ${duration(now - since)} old: worker or sink is behind` : "";
+}
 
 /** Say how fresh what is shown is, with what the server says of it. */
 export function freshen(fresh, isConnected = true) {
-  if (fresh) looked = fresh.looked_at;
+  if (fresh) last = fresh;
   connected = isConnected;
-  const age = Date.now() / 1000 - looked;
-  const stale = !looked || age > STALE_SECONDS || !connected;
-  const said = !looked ? "no answer from ClickHouse yet" : !connected ? `not connected, data ${duration(age)} old`
-    : stale ? `data ${duration(age)} old: ClickHouse does not answer` : "live";
-  if (line.textContent !== said) line.textContent = said;
-  line.classList.toggle("stale", stale);
+  const wrong = stale(Date.now() / 1000), [said, help] = line.children;
+  if (said.textContent !== (wrong || "live")) said.textContent = wrong || "live";
+  said.classList.toggle("stale", Boolean(wrong));
+  help.hidden = !wrong;
 }
