@@ -22,7 +22,7 @@ from sinks.dashboard.access import COOKIE, Gate, Token
 from sinks.dashboard.accounts import RANGE_NAMES, RANGES, Range
 from sinks.dashboard.acting import NO_NOTIFIER, Tell, allowed
 from sinks.dashboard.alerts import AlertChoice, Alerts, Severity
-from sinks.dashboard.api import Chosen, Explained, Reader, moment, see
+from sinks.dashboard.api import TOLD_SPIKES, Chosen, Explained, Reader, moment, see
 from sinks.dashboard.business_time import Left
 from sinks.dashboard.freshness import stale
 from sinks.dashboard.inbox import MOST, STATES, Choice, Inbox, Waiting, key_of
@@ -234,6 +234,7 @@ class Pages:
             headline=accounts.headline(self._client, account, span, now),
             treatment=accounts.treatment(self._client, account, now),
             ranges=RANGE_NAMES,
+            told=TOLD_SPIKES,
         )
 
     def relationships(self, request: Request, token: Reader, account: str = "") -> HTMLResponse:

@@ -19,8 +19,7 @@ LEFT JOIN
         arrayReverse(sumForEach(arrayMap(hour -> if(hour = ago, replies, 0), range(24)))) AS replies_by_hour
     FROM
     (
-        -- hours as the clock has them, so that the newest is the one that goes on
-        SELECT account, mentions, replies, dateDiff('hour', minute, present) AS ago
+        SELECT account, mentions, replies, intDiv(dateDiff('second', minute, present), 3600) AS ago
         FROM panes
         WHERE minute > present - INTERVAL 24 HOUR AND minute <= present
     )

@@ -54,16 +54,20 @@ function mark(words) {
     const { ctx, bbox } = plot;
     ctx.save();
     ctx.strokeStyle = ctx.fillStyle = colour("--second");
-    ctx.lineWidth = 1;
+    ctx.lineWidth = devicePixelRatio;
+    ctx.textAlign = "left";
+    ctx.textBaseline = "alphabetic";
     ctx.font = `${12 * devicePixelRatio}px system-ui, sans-serif`;
     const rows = [0, 1, 2, 3].map(() => []); // what is written in each already, from and to
     for (const spike of [...spikes].sort((a, b) => a.began - b.began)) {
       const x = plot.valToPos(spike.began, "x", true);
       if (!(x >= bbox.left && x <= bbox.left + bbox.width)) continue;
+      ctx.globalAlpha = 0.5;
       ctx.beginPath();
       ctx.moveTo(x, bbox.top);
       ctx.lineTo(x, bbox.top + bbox.height);
       ctx.stroke();
+      ctx.globalAlpha = 1;
       if (!words || !spike.words) continue;
       const wide = ctx.measureText(spike.words).width, from = x + wide + 8 <= bbox.left + bbox.width ? x + 4 : x - wide - 4;
       const row = rows.findIndex((taken) => taken.every(([start, end]) => from > end + 8 || from + wide + 8 < start));
@@ -167,7 +171,7 @@ try {
   const known = now.rows.some((row) => row.mentions || row.replies || row.unanswered);
   if (!known) place.append(element("p", "Nothing was measured in this time."));
   else {
-    place.append(element("p", `Each step is ${STEPS[now.step_seconds]}; grey: ${compared}. A click on a line says why it is so.`, { class: "note wide" }));
+    place.append(element("p", `Each step is ${STEPS[now.step_seconds]}, and the last one goes on; grey: ${compared}. A click on a line says why it is so.`, { class: "note wide" }));
     for (const chart of CHARTS) draw(chart, now.step_seconds, now.rows, before.rows);
   }
 } catch (error) {
