@@ -115,11 +115,13 @@ def _row(client: Client, question: Question, metric: Metric) -> tuple[Mapping[st
 
     What the stream alone has, as who waits, is told of its day where the window is none of the stream's.
     """
-    account, at = question.account, question.at or datetime.now(UTC)
+    account, now = question.account, datetime.now(UTC)
     asked, in_period = question.window in STREAM, bool({*PERIOD_VIEWS} & {*metric.views})
     window = question.window if asked or in_period else "24h"
     streamed = "rolling" in metric.views and (asked or not in_period)
-    row = queries.standing(client, account, window if streamed else "24h", at)
+    # Of an account that is known, the facts tell of any time.
+    place = (window, question.at or now) if streamed else ("24h", now)
+    row = queries.standing(client, account, *place)
     if row is not None:
         end: datetime = row["as_of"] + timedelta(minutes=1)
         if streamed:

@@ -18,6 +18,7 @@ from streams.embedded import Embedded, target
 from streams.interactions import interaction
 from streams.serving import address, listen, serve
 
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 BROWSERS = ("chromium", "chromium-browser", "chromium-headless-shell", "google-chrome")
 
 

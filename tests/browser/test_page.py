@@ -11,11 +11,10 @@ from playwright.async_api import Page, expect
 from schemas.codec import Record
 from schemas.wording import duration
 from streams.interactions import interaction
-from tests.browser.conftest import Live, living, now
+from tests.browser.conftest import RULES, Live, living, now
 
 pytestmark = pytest.mark.slow
 
-RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 HEARD_SECONDS = 1.5
 """From what somebody says to an alert until all others see it."""
 QUICK_SECONDS = 1.0

@@ -119,7 +119,7 @@ function draw(chart, step, now, before) {
   const high = lines.length + 2;
   const plot = new uPlot({
     width: figure.clientWidth, height: HEIGHT, tzDate: (time) => uPlot.tzDate(new Date(time * 1000), "Etc/UTC"),
-    cursor: { sync: { key: "account" } },
+    cursor: { sync: { key: "account" }, drag: { x: false, y: false } },
     hooks: { draw: [mark(chart.words)] },
     scales: { y: { range: (_, low, top) => [0, chart.top ?? (Math.max(top, 1) || 1)] } },
     axes: [{ ...axis, values: (_, ticks) => ticks.map(clock) }, { ...axis, size: 70, ...(chart.spaces ? { incrs: chart.spaces } : {}), values: (_, ticks) => ticks.map(chart.say) }],

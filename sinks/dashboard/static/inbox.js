@@ -75,7 +75,7 @@ function arrange() {
 function summarise() {
   const all = [...items.values()];
   const filtered = query() !== "";
-  const count = (state) => all.filter((item) => item.state === state).length;
+  const count = (state) => all.filter((item) => item.state === state).length.toLocaleString("en");
   const oldest = Math.min(...all.map((item) => item.opened_at));
   const people = all.length === 1 ? "person is" : "people are";
   document.getElementById("headline").textContent = !all.length ? (filtered ? "Nobody of these is waiting." : "Nobody is waiting.")
