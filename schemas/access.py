@@ -21,6 +21,8 @@ class Role(StrEnum):
     """Publishes Interactions: a producer of one's own."""
     REPLAY = "replay"
     """`rapport replay`: publishes, and looks how far worker and sink have come."""
+    LISTENER = "listener"
+    """`rapport listen`: publishes what others push."""
     REVENUE = "revenue"
     """`rapport revenue`: publishes orders, and looks how far the sink has come."""
     WORKER = "worker"
@@ -46,7 +48,7 @@ def grants(role: Role, topics: Catalogue) -> list[Grant]:
     return sorted(set(_grants(role, topics)))
 
 
-def _grants(role: Role, topics: Catalogue) -> Iterator[Grant]:
+def _grants(role: Role, topics: Catalogue) -> Iterator[Grant]:  # noqa: C901 - a case for each
     facts = [topics.turns, topics.panes, topics.rolling, topics.alerts]
     match role:
         case Role.CONNECTOR:
@@ -58,6 +60,8 @@ def _grants(role: Role, topics: Catalogue) -> Iterator[Grant]:
             yield from _grants(Role.CONNECTOR, topics)
             yield from _on("Describe", *facts)
             yield from _on("Read", topics.checkpoints)  # their claims say what is folded
+        case Role.LISTENER:
+            yield from _on("Write", topics.interactions, topics.dead_letters)
         case Role.REVENUE:
             yield from _on("Write", topics.revenue, topics.dead_letters)
             yield from _on("Describe", topics.interactions)  # as every publisher

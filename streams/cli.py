@@ -28,6 +28,7 @@ from streams.options import BrokersOption, ClickHouseOption, EmbeddedOption, cli
 from streams.replaying import Request, replay_embedded, replay_into
 from streams.revenue import revenue_embedded, revenue_into
 from streams.service import STOP_SECONDS, restarted_after_kafka, stop_at_signals
+from streams.serving import address
 
 app = typer.Typer(
     name="rapport",
@@ -151,6 +152,31 @@ async def _sink(settings: Settings, client: Any) -> None:  # noqa: ANN401 - clic
     plan = Plan(settings.topics, settings.sink_rows, settings.sink_seconds)
     with restarted_after_kafka("sink"):
         await run_sink(kafka_options(settings), client, plan, stop, ready.set)
+
+
+@app.command()
+def listen(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; any but this machine's own needs tokens or webhooks.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0: any that is free.")] = 8090,
+) -> None:
+    """Take in over HTTP what others push: interactions under a token, and webhooks under a signature.
+
+    Whoever pushes is answered once Kafka has it, or told to come again.
+    """
+    from streams.listener import running  # noqa: PLC0415 - no other command has a use for it, and workers start often
+
+    settings = load_settings()
+    telemetry.configure_logging(settings.log_level)
+    brands = load_brands(settings.accounts_file)
+    listening = running.listen(host, port, guarded=running.is_guarded(brands, ()))
+    console.print(f"Listening at {address(listening)}; Ctrl-C ends it.", highlight=False, soft_wrap=True)
+
+    async def run() -> None:
+        await running.run_listener(settings, brands, (), listening, stop_at_signals())
+
+    _run(run())
 
 
 @topics_app.command("apply")

@@ -97,6 +97,8 @@ class Reason(StrEnum):
     """Text that is not Unicode: a lone surrogate, or bytes that are not UTF-8."""
     INVALID_NUMBER = "invalid_number"
     """A number outside what its column holds."""
+    FORBIDDEN = "forbidden"
+    """An event of an account for which whoever pushed it may not speak."""
     REJECTED = "rejected"
     """A message that ClickHouse refuses."""
     UNDELIVERED = "undelivered"

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from streams.tables import NamedApart, Table, Text
 
 Role = Literal["reader", "agent", "admin"]
+TokenRole = Literal[Role, "sender"]
 Header = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]
 
 
@@ -26,16 +27,17 @@ class _Rights(Table):
     """What somebody may."""
 
     name: Text
-    role: Role = Field("reader", description="what may be done: reader, agent, admin")
+    role: TokenRole
     accounts: tuple[str, ...] = Field(
         ("*",), min_length=1, description="the accounts that may be seen; * stands for anything"
     )
 
 
 class PageToken(_Rights):
-    """One ``[[tokens]]``: who may see the page, and what of it. `rapport token` makes one."""
+    """One ``[[tokens]]``: who may see the page, and what of it, or push to ``rapport listen``. `rapport token` makes one."""
 
     name: Text = Field(description="whose it is")
+    role: TokenRole = Field("reader", description="what may be done: reader, agent, admin; sender: push interactions")
     sha256: str = Field(pattern="^[0-9a-f]{64}$", description="of the token")
 
 
@@ -43,6 +45,7 @@ class PageGroup(_Rights):
     """One ``[[proxy.groups]]``."""
 
     name: Text = Field(description="as the proxy says it; * for anybody it has let in")
+    role: Role = Field("reader", description="what may be done: reader, agent, admin")
 
 
 class PageProxy(Table):

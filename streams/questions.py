@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from sinks.clickhouse import explanation
-from sinks.dashboard.access import Role, new_token
+from sinks.dashboard.access import TokenRole, new_token
 from streams import explaining, serving, telemetry, terminal
 from streams.config import load_brands
 from streams.errors import SettingsError
@@ -131,14 +131,17 @@ def serve(
 def token(
     name: Annotated[str, typer.Argument(help="Whose it is to be.")],
     accounts: Annotated[
-        str, typer.Option(metavar="ACCOUNT,…", help="The accounts that may be seen with it; * stands for anything.")
+        str, typer.Option(metavar="ACCOUNT,…", help="The accounts that it is for; * stands for anything.")
     ] = "*",
     role: Annotated[
-        Role,
-        typer.Option(help="A reader sees; an agent acknowledges and snoozes alerts; an admin also silences accounts."),
+        TokenRole,
+        typer.Option(
+            help="A reader sees; an agent acknowledges and snoozes alerts; an admin also silences accounts. "
+            "A sender pushes to `rapport listen`, and sees nothing."
+        ),
     ] = "reader",
 ) -> None:
-    """Make a token for the page and its API, and say what to write into rapport.toml."""
+    """Make a token for the page and its API, or for `rapport listen`, and say what to write into rapport.toml."""
     made, hashed = new_token()
     patterns = json.dumps([pattern.strip() for pattern in accounts.split(",") if pattern.strip()])
     console.print("The token, shown this once:", made, highlight=False, soft_wrap=True)

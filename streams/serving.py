@@ -17,6 +17,7 @@ from streams.notification_commands import Commands
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
+    from starlette.types import ASGIApp
 
     from sinks.dashboard.acting import Tell
     from sinks.dashboard.callbacks import Proofs
@@ -28,6 +29,15 @@ STOP_SECONDS: Final = 3
 
 def tokens_of(brands: Brands) -> list[Token]:
     """Return who may see the page."""
+    return [token for token in _all_tokens(brands) if token.role != "sender"]
+
+
+def senders_of(brands: Brands) -> list[Token]:
+    """Return who may push interactions."""
+    return [token for token in _all_tokens(brands) if token.role == "sender"]
+
+
+def _all_tokens(brands: Brands) -> list[Token]:
     return [Token(token.name, token.sha256, token.accounts, token.role) for token in brands.tokens]
 
 
@@ -41,7 +51,7 @@ def proxy_of(brands: Brands) -> Proxy | None:
 
 def is_guarded(brands: Brands) -> bool:
     """Say whether the page asks who somebody is."""
-    return bool(brands.tokens) or brands.proxy is not None
+    return bool(tokens_of(brands)) or brands.proxy is not None
 
 
 def proofs_of(brands: Brands) -> "Proofs":
@@ -64,12 +74,17 @@ def proofs_of(brands: Brands) -> "Proofs":
 
 
 def listen(host: str, port: int, *, guarded: bool = False) -> socket.socket:
-    """Return a socket to serve on; port 0: any that is free. ``guarded``: for others too. Raises :class:`SettingsError`."""
+    """Return a socket to serve the page on, as :func:`bound` does. ``guarded``: for others too."""
     if not guarded and not is_own(host):
         raise SettingsError(
             f"without tokens the page is for this machine alone, and {host} is for others as well",
             "make one with `rapport token NAME`, put it into rapport.toml, and set RAPPORT_ACCOUNTS_FILE",
         )
+    return bound(host, port)
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """Return a socket to serve on; port 0: any that is free. Raises :class:`SettingsError`."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=512)
@@ -104,9 +119,26 @@ async def serve(
 
     ``kafka``: where a notifier finds what people say to alerts; without it they can say nothing.
     """
-    import uvicorn  # noqa: PLC0415 - a worker has no use for a web server, and starts often
+    from sinks.dashboard.app import Served, build  # noqa: PLC0415 - a worker has no use for a page, and starts often
 
-    from sinks.dashboard.app import Served, build  # noqa: PLC0415 - nor for a page
+    tokens, proxy, hosts = tokens_of(brands), proxy_of(brands), ("*",) if is_guarded(brands) else OWN_NAMES
+    async with _telling(kafka) as tell:
+        calendars = {name: hours.shifts for name, hours in brands.business_hours.items()}
+        page = build(Served(client, tokens, hosts, tell, proxy, proofs_of(brands), calendars))
+        # with a proxy of its own, the address from which a request comes would be what its sender says
+        async with until_stopped(page, listening, stop, proxy_headers=proxy is None):
+            await page.state.inbox.close()
+
+
+@asynccontextmanager
+async def until_stopped(
+    application: "ASGIApp", listening: socket.socket, stop: asyncio.Event, *, proxy_headers: bool = True
+) -> AsyncIterator[None]:
+    """Serve an application until ``stop`` is set, or the server ends; go on then, and answer what is under way at the end.
+
+    ``proxy_headers``: a proxy on this machine says who it asks for.
+    """
+    import uvicorn  # noqa: PLC0415 - nor for a web server
 
     class Server(uvicorn.Server):
         """A server that leaves signals to whoever runs it."""
@@ -115,25 +147,22 @@ async def serve(
         def capture_signals(self) -> Iterator[None]:
             yield
 
-    tokens, proxy, hosts = tokens_of(brands), proxy_of(brands), ("*",) if is_guarded(brands) else OWN_NAMES
-    async with _telling(kafka) as tell:
-        calendars = {name: hours.shifts for name, hours in brands.business_hours.items()}
-        page = build(Served(client, tokens, hosts, tell, proxy, proofs_of(brands), calendars))
-        config = uvicorn.Config(
-            page,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=proxy
-            is None,  # otherwise the address from which a request comes would be what its sender says
-            timeout_graceful_shutdown=STOP_SECONDS,
-        )
-        server = Server(config)
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        await page.state.inbox.close()
+    config = uvicorn.Config(
+        application,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=proxy_headers,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+    server = Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    try:
+        yield
+    finally:
         server.should_exit = True
         await serving
 

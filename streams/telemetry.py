@@ -17,6 +17,14 @@ from streams.errors import SettingsError
 PUBLISHED_EVENTS: Final = Counter("rapport_published_events", "Events acknowledged by Kafka", ["source"])
 PUBLISHED_BATCHES: Final = Counter("rapport_published_batches", "Messages acknowledged by Kafka", ["source"])
 DEAD_LETTERS: Final = Counter("rapport_dead_letters", "Input set aside", ["source", "reason"])
+RECEIVED: Final = Counter("rapport_received_records", "Records pushed and acknowledged by Kafka", ["source"])
+REFUSED: Final = Counter("rapport_refused_requests", "Requests refused to whoever pushes", ["source", "reason"])
+ACKNOWLEDGEMENT_SECONDS: Final = Histogram(
+    "rapport_acknowledgement_seconds",
+    "Wall time from a body read until Kafka had acknowledged all of it",
+    ["source"],
+    buckets=[0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 0.75, 1],
+)
 # -- worker ---------------------------------------------------------------------------------------------------------------
 EVENTS: Final = Counter("rapport_events", "Events folded, by kind", ["kind"])
 MESSAGES: Final = Counter("rapport_messages", "Messages of the input read")

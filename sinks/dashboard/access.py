@@ -24,6 +24,8 @@ PREFIX: Final = "rapport_"
 Role = Literal["reader", "agent", "admin"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 """Each may do what those before it may."""
+TokenRole = Literal[Role, "sender"]
+"""A sender sees nothing: it may push interactions to ``rapport listen``."""
 Action = Literal["acknowledge", "snooze", "silence"]
 NEEDED: Final[Mapping[Action, Role]] = {"acknowledge": "agent", "snooze": "agent", "silence": "admin"}
 """What role an action takes."""
@@ -41,7 +43,7 @@ class Token:
     """Of the token, in hexadecimal; empty: they are known otherwise."""
     accounts: Sequence[str] = ("*",)
     """Which accounts; * stands for anything, as in x:*."""
-    role: Role = "reader"
+    role: TokenRole = "reader"
 
     @cached_property
     def expression(self) -> str:
@@ -54,7 +56,7 @@ class Token:
 
     def may(self, action: Action) -> bool:
         """Say whether something may be done with it to its accounts."""
-        return ROLES.index(self.role) >= ROLES.index(NEEDED[action])
+        return self.role in ROLES[ROLES.index(NEEDED[action]) :]
 
 
 EVERYBODY: Final = Token("", "", role="admin")
@@ -115,6 +117,12 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+def bearer(connection: "HTTPConnection") -> str:
+    """Return the token of ``Authorization: Bearer``; empty: there is none."""
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
 class Gate:
     """Tells people by their tokens, or by what a proxy says of them."""
 
@@ -145,8 +153,7 @@ class Gate:
             person = self._proxy.who(connection)
             if person is not None:
                 return person
-        scheme, _, bearer = connection.headers.get("authorization", "").partition(" ")
-        token = bearer.strip() if scheme.lower() == "bearer" else connection.cookies.get(COOKIE, "")
+        token = bearer(connection) or connection.cookies.get(COOKIE, "")
         return self.known(token) if token else None
 
 

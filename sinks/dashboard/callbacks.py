@@ -19,10 +19,9 @@ from fastapi import APIRouter, HTTPException, Request, Response
 
 from schemas.answers import LABELS, Answer, Signed, loads, read
 from sinks.dashboard.acting import NO_NOTIFIER, Tell
+from sinks.dashboard.bodies import body_of
 from streams.errors import RapportError
 
-LARGEST_BODY: Final = 1_000_000
-"""Bytes."""
 REPLAY_SECONDS: Final = 300
 """What Slack signed longer ago may be what somebody overheard."""
 ANSWER_SECONDS: Final = 2.5
@@ -59,7 +58,7 @@ class Callbacks:
 
     async def slack(self, request: Request) -> Response:
         """Do what a button says: whoever pressed it stands in what Slack signed."""
-        body = await _body(request)
+        body = await body_of(request)
         at, signature = (request.headers.get(f"x-slack-{name}", "") for name in ("request-timestamp", "signature"))
         if not is_from_slack(_secrets(self._proofs.slack), at, body, signature, time.time()):
             raise HTTPException(401, "Slack has not signed this")
@@ -77,7 +76,7 @@ class Callbacks:
 
     async def answer(self, request: Request) -> Response:
         """Do what a link says."""
-        text = parse_qs((await _body(request)).decode("utf-8", "replace")).get("say", [""])[0]
+        text = parse_qs((await body_of(request)).decode("utf-8", "replace")).get("say", [""])[0]
         said = self._signed(text)
         await self._say(said.answer, said.by)
         return self._page(request, text, said, done=True)
@@ -119,16 +118,6 @@ def pressed(body: bytes) -> tuple[list[Answer], str]:
         return [], ""
     by = payload["user"].get("name") or payload["user"]["username"]
     return [loads(action["value"]) for action in payload["actions"] if action["action_id"] in LABELS], str(by)
-
-
-async def _body(request: Request) -> bytes:
-    """Return the body as it came, for that is what is signed."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST_BODY:
-            raise HTTPException(413, f"more than {LARGEST_BODY:,} bytes")
-    return bytes(body)
 
 
 def _secrets(known: Callable[[], Sequence[str]]) -> Sequence[str]:

@@ -21,6 +21,26 @@ POSTS: Final = frozenset(("mention", "reply", "broadcast", "peer"))
 _ADDRESSES: Final = re.compile(r"https?://\S+|[@#]\w+")
 
 
+class Understanding:
+    """Gives posts their language and sentiment."""
+
+    def __init__(self, language: LanguageModel | None, sentiment: SentimentModel | None) -> None:
+        """None: that is left as the source says."""
+        self._language = language
+        self._sentiment = sentiment
+
+    def __call__(self, item: Item) -> Item:
+        """Return an item with what its source does not say."""
+        if isinstance(item, Rejected) or item["kind"] not in POSTS or not item["text"]:
+            return item
+        lang, sentiment = item["lang"], item["sentiment"]
+        if not lang and self._language is not None:
+            lang = self._language(item["text"])
+        if not sentiment and self._sentiment is not None:
+            sentiment = self._sentiment(item["text"], lang)
+        return {**item, "lang": lang, "sentiment": sentiment}
+
+
 class Understood:
     """A source whose posts have their language and sentiment."""
 
@@ -29,20 +49,10 @@ class Understood:
         self.name = source.name
         self.counts = source.counts
         self._source = source
-        self._language = language
-        self._sentiment = sentiment
+        self._understand = Understanding(language, sentiment)
 
     def __iter__(self) -> Iterator[Item]:
-        for item in self._source:
-            if isinstance(item, Rejected) or item["kind"] not in POSTS or not item["text"]:
-                yield item
-                continue
-            lang, sentiment = item["lang"], item["sentiment"]
-            if not lang and self._language is not None:
-                lang = self._language(item["text"])
-            if not sentiment and self._sentiment is not None:
-                sentiment = self._sentiment(item["text"], lang)
-            yield {**item, "lang": lang, "sentiment": sentiment}
+        return map(self._understand, self._source)
 
 
 def language_model(name: str) -> LanguageModel | None:

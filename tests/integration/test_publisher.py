@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
-from confluent_kafka import Producer
 from prometheus_client import REGISTRY
 
 from schemas.codec import decode
@@ -21,20 +20,9 @@ from streams.connectors.runner import run
 from streams.connectors.simulator import Simulator, SimulatorOptions, simulate
 from streams.errors import BrokerError, Reason
 from streams.interactions import interaction
+from tests.memory_broker import Broker, messages
 
 TOPICS = Catalogue("tests")
-
-
-class Broker:
-    """A broker in memory."""
-
-    def __init__(self) -> None:
-        self._owner: Producer | None = Producer({"test.mock.num.brokers": 1, "log_level": 0})
-        address = next(iter(self._owner.list_topics().brokers.values()))
-        self.connection = {"bootstrap_servers": f"{address.host}:{address.port}"}
-
-    def die(self) -> None:
-        self._owner = None
 
 
 @pytest.fixture
@@ -48,20 +36,6 @@ def publisher(broker: Broker, **options: Any) -> Publisher:  # noqa: ANN401
     return Publisher(broker.connection, TOPICS, **{"source": "test", "max_bytes_in_flight": None, **options})
 
 
-async def messages(broker: Broker, topic: str = TOPICS.interactions.name) -> dict[int, list[bytes]]:
-    """Return all that a topic holds, by partition."""
-    async with AIOKafkaConsumer(**broker.connection) as consumer:
-        places = [TopicPartition(topic, number) for number in range(4)]
-        consumer.assign(places)
-        await consumer.seek_to_beginning(*places)
-        ends = await consumer.end_offsets(places)
-        found: dict[int, list[bytes]] = {number: [] for number in range(4)}
-        while any([await consumer.position(place) < ends[place] for place in places]):
-            for place, records in (await consumer.getmany(timeout_ms=200)).items():
-                found[place.partition] += [record.value for record in records]
-        return found
-
-
 def test_events_arrive_in_order_each_in_its_accounts_partition(broker: Broker) -> None:
     events = list(simulate(SimulatorOptions(accounts=9, events=3_000)))
 
@@ -69,7 +43,7 @@ def test_events_arrive_in_order_each_in_its_accounts_partition(broker: Broker) -
         async with publisher(broker, partitions=4) as it:
             for event in events:
                 await it.publish(event)
-        return await messages(broker)
+        return await messages(broker, TOPICS.interactions.name)
 
     found = asyncio.run(scenario())
     for number, batches in found.items():
@@ -95,7 +69,7 @@ def test_deterministic_batches_depend_on_the_events_alone(broker: Broker) -> Non
                 if number % 500 == 0:
                     await asyncio.sleep(pause)
             await it.tick(events[-1]["received_at"])
-        return await messages(broker)
+        return await messages(broker, TOPICS.interactions.name)
 
     first = asyncio.run(scenario(0))
     both = asyncio.run(scenario(0.12))
@@ -107,7 +81,7 @@ def test_live_events_do_not_wait_for_others(broker: Broker) -> None:
         async with publisher(broker, deterministic=deterministic) as it:
             await it.publish(next(simulate(SimulatorOptions())))
             await asyncio.sleep(0.3)
-            return sum(map(len, (await messages(broker)).values()))
+            return sum(map(len, (await messages(broker, TOPICS.interactions.name)).values()))
 
     assert asyncio.run(scenario(deterministic=True)) == 0
     assert asyncio.run(scenario(deterministic=False)) == 2, "the one of before, at its end, and the new one"
@@ -121,7 +95,7 @@ def test_a_tick_comes_after_the_events_in_every_partition(broker: Broker) -> Non
             for event in events:
                 await it.publish(event)
             await it.tick(7)
-        return await messages(broker)
+        return await messages(broker, TOPICS.interactions.name)
 
     for batches in asyncio.run(scenario()).values():
         (only,) = decode("interaction", batches[-1])
@@ -138,7 +112,7 @@ def test_large_events_make_small_batches(broker: Broker) -> None:
         async with publisher(broker) as it:
             for event in events:
                 await it.publish(event)
-        return await messages(broker)
+        return await messages(broker, TOPICS.interactions.name)
 
     batches = next(it for it in asyncio.run(scenario()).values() if it)
     assert [event for batch in batches for event in decode("interaction", batch)] == events
@@ -159,7 +133,7 @@ def test_what_cannot_be_used_becomes_a_dead_letter(broker: Broker) -> None:
             await it.publish({**good, "likes": 1 << 63})
             await it.reject(Rejected(Reason.TOO_LARGE, "so long \udcff", "file\udcff:1", bytes(10_000_000)), "twcs")
             await it.publish(good)
-        assert sum(len(batches) for batches in (await messages(broker)).values()) == 1
+        assert sum(len(batches) for batches in (await messages(broker, TOPICS.interactions.name)).values()) == 1
         letters = [letter for it in (await messages(broker, TOPICS.dead_letters.name)).values() for letter in it]
         return [record for letter in letters for record in decode("dead_letter", letter)]
 
@@ -227,7 +201,9 @@ def test_without_readers_the_publisher_waits(broker: Broker) -> None:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(run(source, it), 2)
         await it.__aexit__(TimeoutError, TimeoutError(), None)
-        return sum(len(batch) for batches in (await messages(broker)).values() for batch in batches)
+        return sum(
+            len(batch) for batches in (await messages(broker, TOPICS.interactions.name)).values() for batch in batches
+        )
 
     assert asyncio.run(scenario()) <= 100_000
 

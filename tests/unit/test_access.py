@@ -7,7 +7,7 @@ import pytest
 from starlette.requests import HTTPConnection
 
 from sinks.dashboard.access import COOKIE, EVERYBODY, NEEDED, Gate, Group, Proxy, Token, new_token
-from streams.serving import is_guarded, proxy_of, tokens_of
+from streams.serving import is_guarded, proxy_of, senders_of, tokens_of
 from tests.brands_file import load, mistake
 
 GROUPS = (Group("leads", "admin"), Group("support", "agent", ("x:*",)), Group("*", "reader", ("y:1",)))
@@ -122,3 +122,13 @@ def test_a_mistake_in_it_is_said(right: str, wrong: str, said: str, tmp_path: Pa
 def test_a_token_is_a_readers_unless_the_file_says_otherwise(tmp_path: Path) -> None:
     one = f'[[tokens]]\nname = "ann"\nsha256 = "{"0" * 64}"\n'
     assert [token.role for token in tokens_of(load(one + one + 'role = "agent"\n', tmp_path))] == ["reader", "agent"]
+
+
+def test_a_sender_pushes_and_is_nobody_on_the_page(tmp_path: Path) -> None:
+    one = f'[[tokens]]\nname = "collector"\nsha256 = "{"0" * 64}"\nrole = "sender"\naccounts = ["x:*"]\n'
+    brands = load(one, tmp_path)
+    assert [(token.name, token.accounts) for token in senders_of(brands)] == [("collector", ("x:*",))]
+    assert not any(token.may("acknowledge") for token in senders_of(brands))
+    assert tokens_of(brands) == []
+    assert not is_guarded(brands), "a page of which nobody has a token stays on its own machine"
+    assert "proxy.groups.0.role" in mistake(FILE, '"agent"', '"sender"', tmp_path)

@@ -22,7 +22,8 @@ from schemas.answers import Answer, Signed, sign
 from sinks.dashboard import app, callbacks
 from sinks.dashboard.access import Token
 from sinks.dashboard.app import Served, build
-from sinks.dashboard.callbacks import LARGEST_BODY, REPLAY_SECONDS, Proofs, is_from_slack, pressed
+from sinks.dashboard.bodies import LARGEST_BODY
+from sinks.dashboard.callbacks import REPLAY_SECONDS, Proofs, is_from_slack, pressed
 from sinks.dashboard.doors import BURST
 from streams.errors import BrokerError, SettingsError
 

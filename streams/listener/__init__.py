@@ -1,0 +1,1 @@
+"""``rapport listen``: takes in over HTTP what others push."""
