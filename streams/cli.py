@@ -165,16 +165,17 @@ def listen(
 
     Whoever pushes is answered once Kafka has it, or told to come again.
     """
-    from streams.listener import running  # noqa: PLC0415 - no other command has a use for it, and workers start often
+    from streams.listener import making, running  # noqa: PLC0415 - no other command has a use for it, and workers start often
 
     settings = load_settings()
     telemetry.configure_logging(settings.log_level)
     brands = load_brands(settings.accounts_file)
-    listening = running.listen(host, port, guarded=running.is_guarded(brands, ()))
+    hooks = making.hooks_of(brands, settings.accounts_file)
+    listening = running.listen(host, port, guarded=running.is_guarded(brands, hooks))
     console.print(f"Listening at {address(listening)}; Ctrl-C ends it.", highlight=False, soft_wrap=True)
 
     async def run() -> None:
-        await running.run_listener(settings, brands, (), listening, stop_at_signals())
+        await running.run_listener(settings, brands, hooks, listening, stop_at_signals())
 
     _run(run())
 

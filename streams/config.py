@@ -32,7 +32,7 @@ from streams.notification_settings import (
     SilenceSettings,
 )
 from streams.page_settings import PageProxy, PageToken
-from streams.tables import Name, Table, unreadable
+from streams.tables import Name, SecretTable, Table, unreadable
 from streams.target_rules import Rules
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
@@ -239,6 +239,8 @@ class Brands(Table):
     silences: tuple[SilenceSettings, ...] = ()
     plant: PlantSettings | None = None
     digest: DigestSettings = DigestSettings()
+    connectors: Mapping[Name, Mapping[str, Any]] = {}
+    """As they stand there: each connector knows its own settings (``streams.connecting.tables``)."""
 
     @property
     def notifications(self) -> Notifications:
@@ -289,9 +291,9 @@ class Brands(Table):
         return {name: Calendar(own, self.business_hours) for name, own in versions.items()}
 
 
-def secrets_of(receiver: ReceiverSettings) -> dict[str, Callable[[], str]]:
-    """Return what reads each secret of a receiver, each time anew. It raises :class:`SettingsError`."""
-    return {secret: partial(receiver.reveal, secret, os.environ) for secret in (*receiver.needs, *receiver.may_have)}
+def secrets_of(table: SecretTable) -> dict[str, Callable[[], str]]:
+    """Return what reads each secret of a table, each time anew. It raises :class:`SettingsError`."""
+    return {secret: partial(table.reveal, secret, os.environ) for secret in (*table.needs, *table.may_have)}
 
 
 def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - as the fields are
@@ -326,8 +328,13 @@ def load_brands(path: Path | None) -> Brands:
         raise SettingsError(f"{path} is not TOML", str(error)) from None
     except ValidationError as error:
         first = error.errors()[0]
-        where = [str(part) for part in first["loc"]]
-        raise SettingsError(f"{path}, line {_line(text, where)}: {'.'.join(where)}", first["msg"]) from None
+        raise mistake(path, [str(part) for part in first["loc"]], first["msg"]) from None
+
+
+def mistake(path: Path, where: list[str], remedy: str) -> SettingsError:
+    """Return what to say of a wrong key of ``rapport.toml``, with its line."""
+    line = _line(path.read_text("utf-8"), where)
+    return SettingsError(f"{path}, line {line}: {'.'.join(where)}", remedy)
 
 
 def _line(text: str, where: list[str]) -> int:

@@ -7,16 +7,15 @@ notification; one that ends in ``_env`` names a variable of the environment.
 from collections.abc import Mapping, Sequence
 from datetime import time
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from streams.errors import SettingsError
 from streams.metrics.calendars import Calendar
 from streams.notifications.model import Alert, Policy
 from streams.notifications.plant import Limits
-from streams.tables import Name, NamedApart, Table, Text, Texts, Time, Until, all_there, is_among, unreadable
+from streams.tables import Name, NamedApart, SecretTable, Table, Text, Texts, Time, Until, all_there, is_among
 
 Severity = Literal["info", "warning", "critical"]
 Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
@@ -165,45 +164,9 @@ Routes = Annotated[tuple[RouteSettings, ...], NamedApart]
 # -- who is told ----------------------------------------------------------------------------------------------------------
 
 
-class _Receiver(Table):
+class _Receiver(SecretTable):
     give_up_minutes: float = Field(60, gt=0, le=1440, description="what is not taken after this is a dead letter")
     timeout_seconds: float = Field(10, gt=0, le=120, description="a try takes no longer")
-
-    needs: ClassVar[tuple[str, ...]] = ()
-    """Its secrets: ``<it>_file`` or ``<it>_env`` says where one is …"""
-    may_have: ClassVar[tuple[str, ...]] = ()
-    """… and those that it does without."""
-
-    @model_validator(mode="after")
-    def _says_where_its_secrets_are(self) -> Self:
-        for secret in (*self.needs, *self.may_have):
-            names = [f"{secret}_file", f"{secret}_env"]
-            given = sum(getattr(self, name) is not None for name in names)
-            if given > 1 or (secret in self.needs and not given):
-                raise PydanticCustomError("secret", "give it {one} or {other}", {"one": names[0], "other": names[1]})
-        return self
-
-    def has(self, secret: str) -> bool:
-        """Say whether it has such a secret, and where that is."""
-        return any(getattr(self, f"{secret}_{kind}", None) is not None for kind in ("file", "env"))
-
-    def reveal(self, secret: str, environment: Mapping[str, str]) -> str:
-        """Return a secret; empty where there is none. Raises :class:`SettingsError`."""
-        file: Path | None = getattr(self, f"{secret}_file")
-        variable: str | None = getattr(self, f"{secret}_env")
-        if variable is not None:
-            found = environment.get(variable, "").strip()
-            if not found:
-                raise SettingsError(f"{variable} is not set", "put the receiver's secret there")
-            return found
-        if file is None:
-            return ""
-        try:
-            return file.read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(
-                f"{file} cannot be read ({unreadable(error)})", "name a file that has the secret"
-            ) from None
 
 
 class WebhookSettings(_Receiver):

@@ -1,17 +1,62 @@
 """What the tables of ``rapport.toml`` have in common: keys that nobody knows are refused, and what some values look like."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
+
+from streams.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Table(BaseModel):
     """A table that refuses keys it does not know."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SecretTable(Table):
+    """A table with secrets, none of which stands in the file: a file has it, or a variable of the environment."""
+
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Its secrets: ``<it>_file`` or ``<it>_env`` says where one is …"""
+    may_have: ClassVar[tuple[str, ...]] = ()
+    """… and those that it does without."""
+
+    @model_validator(mode="after")
+    def _says_where_its_secrets_are(self) -> Self:
+        for secret in (*self.needs, *self.may_have):
+            names = [f"{secret}_file", f"{secret}_env"]
+            given = sum(getattr(self, name) is not None for name in names)
+            if given > 1 or (secret in self.needs and not given):
+                raise PydanticCustomError("secret", "give it {one} or {other}", {"one": names[0], "other": names[1]})
+        return self
+
+    def has(self, secret: str) -> bool:
+        """Say whether it has such a secret, and where that is."""
+        return any(getattr(self, f"{secret}_{kind}", None) is not None for kind in ("file", "env"))
+
+    def reveal(self, secret: str, environment: Mapping[str, str]) -> str:
+        """Return a secret; empty where there is none. Raises :class:`SettingsError`."""
+        file: Path | None = getattr(self, f"{secret}_file")
+        variable: str | None = getattr(self, f"{secret}_env")
+        if variable is not None:
+            found = environment.get(variable, "").strip()
+            if not found:
+                raise SettingsError(f"{variable} is not set", "put the secret there")
+            return found
+        if file is None:
+            return ""
+        try:
+            return file.read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(
+                f"{file} cannot be read ({unreadable(error)})", "name a file that has the secret"
+            ) from None
 
 
 def _time(value: Any) -> datetime:  # noqa: ANN401 - a table may hold anything

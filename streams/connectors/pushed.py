@@ -30,30 +30,33 @@ Reader = Callable[[bytes, str, int], Sequence[Item]]
 
 def interactions(record: bytes, place: str, now: int) -> Sequence[Item]:
     """Read a record that is an Interaction, with the fields of the format ``jsonl``, received now unless it says otherwise."""
-    item = jsonl.parse(record.decode("utf-8", "surrogateescape"), place, now, now)
-    if not isinstance(item, Rejected) and item["kind"] == "tick":  # our own clock moves those of the partitions
-        return [Rejected(Reason.UNKNOWN_KIND, "a tick is not for others to send", place, record)]
-    return [item]
+    return [jsonl.parse(record.decode("utf-8", "surrogateescape"), place, now, now)]
 
 
 def only(allows: Callable[[str], bool], reader: Reader) -> Reader:
-    """Return a reader that sets aside what is of an account that is not allowed."""
+    """Return a reader that sets aside what is of an account that is not allowed, and ticks, which the worker makes."""
 
     def read_allowed(record: bytes, place: str, now: int) -> Sequence[Item]:
-        return [
-            item
-            if isinstance(item, Rejected) or allows(item["account"])
-            else Rejected(Reason.FORBIDDEN, f"its sender may not speak for {item['account'][:200]!r}", place, record)
-            for item in reader(record, place, now)
-        ]
+        return [allowed(item, record, place) for item in reader(record, place, now)]
+
+    def allowed(item: Item, record: bytes, place: str) -> Item:
+        if isinstance(item, Rejected):
+            return item
+        if item["kind"] == "tick":
+            return Rejected(Reason.UNKNOWN_KIND, "a tick is not for others to send", place, record)
+        if not allows(item["account"]):
+            wrong = f"its sender may not speak for {item['account'][:200]!r}"
+            return Rejected(Reason.FORBIDDEN, wrong, place, record)
+        return item
 
     return read_allowed
 
 
 def read(body: bytes, reader: Reader, place: str, now: int) -> list[Sequence[Item]]:
     """Return what each record of a body stands for, in order. Raises :class:`TooManyError`, and nothing else."""
-    found = records(body)
-    return [reader(record, f"{place}#{number}", now) for number, record in enumerate(found)]
+    found = [reader(record, f"{place}#{number}", now) for number, record in enumerate(records(body))]
+    require_few(sum(map(len, found)))
+    return found
 
 
 def records(body: bytes) -> list[bytes]:
@@ -67,9 +70,14 @@ def records(body: bytes) -> list[bytes]:
         found = [bytes(record) for record in _array(body)] if is_array else [bytes(_whole(body))]
     except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
         found = [body] if is_array else [line for line in body.splitlines() if line.strip()]
-    if len(found) > MOST_RECORDS:
-        raise TooManyError(f"{len(found):,} records, more than {MOST_RECORDS:,}")
+    require_few(len(found))
     return found
+
+
+def require_few(number: int) -> None:
+    """Raise :class:`TooManyError` if there are too many."""
+    if number > MOST_RECORDS:
+        raise TooManyError(f"{number:,} records, more than {MOST_RECORDS:,}")
 
 
 def loads(record: bytes) -> Any:  # noqa: ANN401 - any JSON

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any, Final
 
+from schemas.codec import Record
 from streams.connectors.base import Item, Rejected, Source
 from streams.errors import SettingsError
 
@@ -21,26 +22,6 @@ POSTS: Final = frozenset(("mention", "reply", "broadcast", "peer"))
 _ADDRESSES: Final = re.compile(r"https?://\S+|[@#]\w+")
 
 
-class Understanding:
-    """Gives posts their language and sentiment."""
-
-    def __init__(self, language: LanguageModel | None, sentiment: SentimentModel | None) -> None:
-        """None: that is left as the source says."""
-        self._language = language
-        self._sentiment = sentiment
-
-    def __call__(self, item: Item) -> Item:
-        """Return an item with what its source does not say."""
-        if isinstance(item, Rejected) or item["kind"] not in POSTS or not item["text"]:
-            return item
-        lang, sentiment = item["lang"], item["sentiment"]
-        if not lang and self._language is not None:
-            lang = self._language(item["text"])
-        if not sentiment and self._sentiment is not None:
-            sentiment = self._sentiment(item["text"], lang)
-        return {**item, "lang": lang, "sentiment": sentiment}
-
-
 class Understood:
     """A source whose posts have their language and sentiment."""
 
@@ -49,10 +30,24 @@ class Understood:
         self.name = source.name
         self.counts = source.counts
         self._source = source
-        self._understand = Understanding(language, sentiment)
+        self._language = language
+        self._sentiment = sentiment
 
     def __iter__(self) -> Iterator[Item]:
-        return map(self._understand, self._source)
+        for item in self._source:
+            yield item if isinstance(item, Rejected) else understood(item, self._language, self._sentiment)
+
+
+def understood(event: Record, language: LanguageModel | None, sentiment: SentimentModel | None) -> Record:
+    """Return an event with its language and sentiment, where it is a post and its source does not say; None: left as it is."""
+    if event["kind"] not in POSTS or not event["text"]:
+        return event
+    lang, meant = event["lang"], event["sentiment"]
+    if not lang and language is not None:
+        lang = language(event["text"])
+    if not meant and sentiment is not None:
+        meant = sentiment(event["text"], lang)
+    return {**event, "lang": lang, "sentiment": meant}
 
 
 def language_model(name: str) -> LanguageModel | None:

@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from schemas.codec import Record
 from sinks.dashboard.access import Gate, Rate, Token, bearer
 from sinks.dashboard.bodies import body_of
 from streams.connectors import pushed
@@ -57,7 +58,8 @@ class Served:
     """Whether interactions are taken of anybody: where neither tokens nor webhooks are set up, on this machine."""
     hosts: Sequence[str] = ("*",)
     """Names by which it may be asked for."""
-    understand: Callable[[Item], Item] = lambda item: item
+    understand: Callable[[Record], Record] = lambda event: event
+    """Gives an event its language and sentiment."""
     now: Callable[[], float] = time.time
     """Seconds since 1970."""
 
@@ -183,8 +185,13 @@ class _Listener:
         """Carry what ``read`` returns to Kafka, and say what became of it."""
         began, understand = time.monotonic(), self._served.understand
 
-        def understood() -> list[Sequence[Item]]:
-            return [[understand(_named(item, sender.source)) for item in items] for items in read()]
+        def finished(item: Item) -> Item:
+            return (
+                item if isinstance(item, Rejected) else understand({**item, "source": item["source"] or sender.source})
+            )
+
+        def understood() -> list[list[Item]]:
+            return [[finished(item) for item in items] for items in read()]
 
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
@@ -200,11 +207,6 @@ class _Listener:
 
     def _now(self) -> int:
         return int(self._served.now() * 1000)
-
-
-def _named(item: Item, source: str) -> Item:
-    """Return an item that says who brought it."""
-    return item if isinstance(item, Rejected) or item["source"] else {**item, "source": source}
 
 
 def _account_of(found: Sequence[Sequence[Item]]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from streams import serving, telemetry
 from streams.config import Brands, Settings
 from streams.connection import kafka_options
 from streams.connectors.publisher import Publisher
-from streams.connectors.understanding import Understanding, language_model, sentiment_model
+from streams.connectors.understanding import language_model, sentiment_model, understood
 from streams.errors import SettingsError
 from streams.listener.app import Served, build
 from streams.listener.courier import Courier
@@ -51,7 +51,7 @@ async def run_listener(
         timeout=KAFKA_SECONDS,
     )
     guarded = is_guarded(brands, hooks)
-    understand = Understanding(language_model(settings.language), sentiment_model(settings.sentiment))
+    language, sentiment = language_model(settings.language), sentiment_model(settings.sentiment)
     async with Courier(make) as courier:
         telemetry.serve(settings.metrics_host, settings.metrics_port, lambda: courier.is_connected)
         application = build(
@@ -61,7 +61,7 @@ async def run_listener(
                 hooks,
                 is_open=not guarded,
                 hosts=("*",) if guarded else serving.OWN_NAMES,
-                understand=understand,
+                understand=lambda event: understood(event, language, sentiment),
             )
         )
         async with serving.until_stopped(application, listening, stop):

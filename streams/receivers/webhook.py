@@ -1,16 +1,11 @@
 """Standard Webhooks 1.0: JSON that is signed (https://www.standardwebhooks.com)."""
 
-import base64
-import binascii
-import hashlib
-import hmac
 import time
-from typing import Any, Final
+from typing import Any
 
 from streams.notifications.model import Listed, Notification
 from streams.receivers.base import Poster, RefusedError, Secret, compact, iso
-
-_PREFIX: Final = "whsec_"
+from streams.signatures import standard_webhook
 
 
 class Webhook:
@@ -24,23 +19,16 @@ class Webhook:
         """Send it; see :class:`streams.receivers.base.Receiver`."""
         body, name = compact(payload(notification)), f"msg_{notification.key}"
         at = str(int(time.time()))  # of this try, as the specification has it
-        signed = f"{name}.{at}.".encode() + body
-        signatures = [signature(secret, signed) for secret in self._secret().split()]
+        try:
+            signatures = [standard_webhook(secret, name, at, body) for secret in self._secret().split()]
+        except ValueError as error:
+            raise RefusedError(str(error)) from None
         headers = {"webhook-id": name, "webhook-timestamp": at, "webhook-signature": " ".join(signatures)}
         await self._poster.post(self._url, body, headers)
 
     async def close(self) -> None:
         """Close its connections."""
         await self._poster.close()
-
-
-def signature(secret: str, signed: bytes) -> str:
-    """Return the signature ``v1`` of what is signed."""
-    try:
-        key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
-    except binascii.Error:
-        raise RefusedError("a secret of the webhook is not base64") from None
-    return f"v1,{base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()}"
 
 
 def payload(notification: Notification) -> dict[str, Any]:

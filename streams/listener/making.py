@@ -1,0 +1,73 @@
+"""Webhooks from their settings."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from sinks.dashboard.access import Token
+from streams.config import Brands, mistake, secrets_of
+from streams.connectors import mapping, pushed
+from streams.connectors.pushed import Reader
+from streams.errors import SettingsError
+from streams.listener.hooks import Hook
+from streams.listener.webhook import Webhook
+from streams.listener_settings import MappingSettings, PushedSettings, pushed_settings
+from streams.signatures import key_of, secrets_in
+
+
+def hooks_of(brands: Brands, path: Path | None) -> list[Hook]:
+    """Return the webhooks of ``rapport.toml``, which ``path`` names. Raises :class:`SettingsError`."""
+    found: list[Hook] = []
+    for name, table in brands.connectors.items():
+        where = ["connectors", name]
+        try:
+            settings = pushed_settings(table)
+            if settings is not None:
+                found.append(_hook(name, settings))
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise _wrong(path, [*where, *map(str, first["loc"])], first["msg"]) from None
+        except mapping.MappingError as error:
+            raise _wrong(path, [*where, "mapping"], str(error)) from None
+    return found
+
+
+def _wrong(path: Path | None, where: list[str], remedy: str) -> SettingsError:
+    return SettingsError(".".join(where), remedy) if path is None else mistake(path, where, remedy)
+
+
+def _hook(name: str, settings: PushedSettings) -> Hook:
+    reader = pushed.interactions if settings.mapping is None else _reader(settings.mapping)
+    secrets = _secrets(name, secrets_of(settings)["secret"], whsec)
+    return Webhook(Token(name, "", settings.accounts, "sender"), secrets, reader)
+
+
+def _reader(settings: MappingSettings) -> Reader:
+    """Return what reads by a mapping. Raises :class:`streams.connectors.mapping.MappingError`."""
+    constants = {name: list(it) if isinstance(it, tuple) else it for name, it in settings.constants.items()}
+    fields = {name: mapping.path(text) for name, text in settings.fields.items()}
+    return mapping.reader(
+        mapping.FieldMapping(fields, constants, settings.kinds, mapping.path(settings.records), settings.times)
+    )
+
+
+def whsec(text: str) -> list[str]:
+    """Return the secrets of Standard Webhooks in a text. Raises :class:`ValueError`."""
+    found = secrets_in(text)
+    for secret in found:
+        key_of(secret)
+    return found
+
+
+def _secrets(name: str, secret: Callable[[], str], parse: Callable[[str], list[str]]) -> Callable[[], Sequence[str]]:
+    """Return what reads secrets, each time anew; it is read once now. Raises :class:`SettingsError`, then and now."""
+
+    def read() -> list[str]:
+        try:
+            return parse(secret())
+        except ValueError as error:
+            raise SettingsError(f"the secret of connectors.{name} is none ({error})", "copy it again") from None
+
+    read()
+    return read
