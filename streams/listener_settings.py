@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from streams.tables import SecretTable, Table, Text, Texts
 
+Account = Annotated[str, Field(pattern=r"^[a-z]+:[^\s*]+$")]
 Constant = str | bool | int | float | tuple[str, ...]
 
 
@@ -23,11 +24,7 @@ class MappingSettings(Table):
     times: Literal["iso", "seconds", "milliseconds"] = Field("iso", description="how times are written")
 
 
-class _Webhook(SecretTable):
-    type: str
-
-
-class WebhookConnector(_Webhook):
+class WebhookConnector(SecretTable):
     """``type = "webhook"``: Standard Webhooks."""
 
     type: Literal["webhook"]
@@ -40,8 +37,36 @@ class WebhookConnector(_Webhook):
     needs = ("secret",)
 
 
-PushedSettings = WebhookConnector
-_TYPES: Final[Mapping[str, type[PushedSettings]]] = {"webhook": WebhookConnector}
+class MetaConnector(SecretTable):
+    """``type = "meta-webhook"``: Facebook Pages, Instagram and Threads, by one app."""
+
+    type: Literal["meta-webhook"]
+    app_secret_file: Path | None = Field(None, description="a file with the app's secret; one a line while it rotates")
+    app_secret_env: str | None = Field(None, description="the same in a variable, separated by spaces")
+    verify_token_file: Path | None = Field(None, description="a file with what Meta shows when it asks who we are")
+    verify_token_env: str | None = Field(None, description="the same in a variable")
+    accounts: tuple[Account, ...] = Field(min_length=1, description="facebook:PAGE, instagram:ACCOUNT, threads:USER")
+    needs = ("app_secret", "verify_token")
+
+
+class XConnector(SecretTable):
+    """``type = "x-webhook"``: X's Activity API."""
+
+    type: Literal["x-webhook"]
+    consumer_secret_file: Path | None = Field(
+        None, description="a file with the app's consumer secret; one a line while it rotates, the new one first"
+    )
+    consumer_secret_env: str | None = Field(None, description="the same in a variable, separated by spaces")
+    accounts: tuple[Account, ...] = Field(min_length=1, description="x:USER_ID")
+    needs = ("consumer_secret",)
+
+
+PushedSettings = WebhookConnector | MetaConnector | XConnector
+_TYPES: Final[Mapping[str, Any]] = {
+    "webhook": WebhookConnector,
+    "meta-webhook": MetaConnector,
+    "x-webhook": XConnector,
+}
 
 
 def pushed_settings(table: Mapping[str, Any]) -> PushedSettings | None:
@@ -50,4 +75,7 @@ def pushed_settings(table: Mapping[str, Any]) -> PushedSettings | None:
     Raises :class:`pydantic.ValidationError`.
     """
     kind = _TYPES.get(str(table.get("type")))
-    return None if kind is None else TypeAdapter(kind).validate_python(table)
+    if kind is None:
+        return None
+    settings: PushedSettings = kind.model_validate(table)
+    return settings

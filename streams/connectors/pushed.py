@@ -88,6 +88,13 @@ def loads(record: bytes) -> Any:  # noqa: ANN401 - any JSON
         raise ValueError("nested too deeply") from None
 
 
+def identity(value: object) -> str:
+    """Return an id as text. Raises :class:`ValueError` if it is none."""
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        raise ValueError(f"an id is {str(value)[:40]!r}")
+    return str(value)
+
+
 def malformed(record: bytes, place: str, error: object) -> Rejected:
     """Set a record aside that is not what it should be."""
     try:

@@ -11,8 +11,16 @@ from streams.connectors import mapping, pushed
 from streams.connectors.pushed import Reader
 from streams.errors import SettingsError
 from streams.listener.hooks import Hook
+from streams.listener.networks import Meta, X
 from streams.listener.webhook import Webhook
-from streams.listener_settings import MappingSettings, PushedSettings, pushed_settings
+from streams.listener_settings import (
+    MappingSettings,
+    MetaConnector,
+    PushedSettings,
+    WebhookConnector,
+    XConnector,
+    pushed_settings,
+)
 from streams.signatures import key_of, secrets_in
 
 
@@ -38,9 +46,17 @@ def _wrong(path: Path | None, where: list[str], remedy: str) -> SettingsError:
 
 
 def _hook(name: str, settings: PushedSettings) -> Hook:
-    reader = pushed.interactions if settings.mapping is None else _reader(settings.mapping)
-    secrets = _secrets(name, secrets_of(settings)["secret"], whsec)
-    return Webhook(Token(name, "", settings.accounts, "sender"), secrets, reader)
+    rights = Token(name, "", settings.accounts, "sender")
+    parse = whsec if isinstance(settings, WebhookConnector) else secrets_in
+    secrets = {secret: _secrets(name, reveal, parse) for secret, reveal in secrets_of(settings).items()}
+    match settings:
+        case MetaConnector():
+            return Meta(rights, secrets["app_secret"], secrets["verify_token"])
+        case XConnector():
+            return X(rights, secrets["consumer_secret"])
+        case WebhookConnector():
+            reader = pushed.interactions if settings.mapping is None else _reader(settings.mapping)
+            return Webhook(rights, secrets["secret"], reader)
 
 
 def _reader(settings: MappingSettings) -> Reader:
