@@ -33,6 +33,8 @@ ANSWER_SECONDS: Final = 1.0
 """Whoever pushes is answered within this, after the last byte of the body."""
 BODY_SECONDS: Final = 10.0
 """A body that takes longer to come is not waited for."""
+SMALL_BODY: Final = 30_000
+"""Bytes. What is larger is read in a thread, for which language its texts are in takes a while; handing over takes one, too."""
 RETRY_AFTER: Final = "2"
 """Seconds."""
 BURST: Final = 500
@@ -195,7 +197,7 @@ class _Listener:
 
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                found = await asyncio.to_thread(understood)  # which language a text is in takes a while
+                found = understood() if len(body) <= SMALL_BODY else await asyncio.to_thread(understood)
                 await self._served.carrier.deliver(sender.source, [it for items in found for it in items], len(body))
         except pushed.TooManyError as error:
             _refuse(sender.source, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_many_records", str(error))

@@ -7,6 +7,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol, Self
 
+from aiokafka.errors import KafkaError
+
 from streams.connectors.base import Item, Rejected
 from streams.connectors.publisher import LINGER_SECONDS, Publisher
 from streams.errors import BrokerError
@@ -96,16 +98,20 @@ class Courier:
         await publisher.flush()
 
     async def _keep_connected(self) -> None:
+        said = ""
         while True:
             try:
                 async with self._make() as publisher:
                     failure = asyncio.get_running_loop().create_future()
                     self._connection = publisher, failure
+                    said = ""
                     logger.info("Kafka is there")
                     try:
                         await failure
                     finally:
                         self._connection = None
-            except BrokerError as error:
-                logger.warning("Kafka takes nothing: whoever pushes is told to come again", error=str(error))
+            except (BrokerError, KafkaError, OSError) as error:
+                if str(error) != said:  # once for as long as it is so
+                    logger.warning("Kafka takes nothing: whoever pushes is told to come again", error=str(error))
+                said = str(error)
             await asyncio.sleep(RETRY_SECONDS)

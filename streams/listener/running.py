@@ -5,12 +5,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from schemas.codec import Record
 from streams import serving, telemetry
 from streams.config import Brands, Settings
 from streams.connection import kafka_options
 from streams.connectors.publisher import Publisher
 from streams.connectors.understanding import language_model, sentiment_model, understood
 from streams.errors import SettingsError
+from streams.interactions import interaction
 from streams.listener.app import Served, build
 from streams.listener.courier import Courier
 from streams.listener.hooks import Hook
@@ -52,6 +54,11 @@ async def run_listener(
     )
     guarded = is_guarded(brands, hooks)
     language, sentiment = language_model(settings.language), sentiment_model(settings.sentiment)
+
+    def understand(event: Record) -> Record:
+        return understood(event, language, sentiment)
+
+    understand(interaction(kind="mention", text="Good morning"))  # the models are loaded now, while nobody waits
     async with Courier(make) as courier:
         telemetry.serve(settings.metrics_host, settings.metrics_port, lambda: courier.is_connected)
         application = build(
@@ -61,7 +68,7 @@ async def run_listener(
                 hooks,
                 is_open=not guarded,
                 hosts=("*",) if guarded else serving.OWN_NAMES,
-                understand=lambda event: understood(event, language, sentiment),
+                understand=understand,
             )
         )
         async with serving.until_stopped(application, listening, stop):

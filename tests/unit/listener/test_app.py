@@ -73,6 +73,11 @@ def test_one_an_array_or_lines(kafka: Kafka, body: bytes) -> None:
     assert (event["account"], event["source"], event["likes"]) == ("x:acme", "http", -1)
 
 
+def test_a_large_body(kafka: Kafka) -> None:
+    events = [{**POST, "id": f"x:{number}", "text": "a" * 200} for number in range(MOST_RECORDS)]
+    assert client(kafka).post("/v1/interactions", content=lines(*events)).json()["taken"] == [it["id"] for it in events]
+
+
 def test_what_a_collector_says_of_when_it_saw_a_post_and_who_it_is_stands(kafka: Kafka) -> None:
     client(kafka).post("/v1/interactions", content=lines({**POST, "received_at": 1_772_445_600_007, "source": "ours"}))
     (event,) = kafka.has
