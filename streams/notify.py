@@ -57,7 +57,7 @@ async def _run(settings: Settings, notifications: Notifications) -> None:
 @app.command()
 def test(name: Annotated[str, typer.Argument(metavar="RECEIVER", help="One of [receivers.NAME].")]) -> None:
     """Send a test notification to a receiver, and say what came of it."""
-    from streams.receivers.base import RefusedError, UnavailableError  # noqa: PLC0415 - as above
+    from streams.http_answers import RefusedError, UnavailableError  # noqa: PLC0415 - as above
 
     notifications = _notifications(load_settings())
     if name not in notifications.receivers:

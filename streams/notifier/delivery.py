@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from streams.errors import RapportError
+from streams.http_answers import RefusedError, UnavailableError
 from streams.notification_settings import Notifications
 from streams.notifications.model import Notification
-from streams.receivers.base import Receiver, RefusedError, UnavailableError
+from streams.receivers.base import Receiver
 from streams.telemetry import NOTIFICATION_FAILURES, NOTIFICATION_SECONDS, NOTIFICATIONS, NOTIFICATIONS_PENDING, log
 
 FIRST_WAIT: Final = 0.2

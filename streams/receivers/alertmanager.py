@@ -12,9 +12,10 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any, Final, get_args
 
+from streams.http_answers import UnavailableError
 from streams.notification_settings import AlertmanagerSettings, Severity
 from streams.notifications.model import Listed, Notification
-from streams.receivers.base import Poster, Secret, UnavailableError, compact, iso
+from streams.receivers.base import Poster, Secret, compact, iso
 from streams.receivers.wording import line
 
 _MINUTE: Final = 60_000

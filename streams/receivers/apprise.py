@@ -7,8 +7,9 @@ import asyncio
 from typing import Final
 
 from streams.errors import SettingsError
+from streams.http_answers import RefusedError, UnavailableError
 from streams.notifications.model import Notification
-from streams.receivers.base import RefusedError, Secret, UnavailableError
+from streams.receivers.base import Secret
 from streams.receivers.wording import lines, title, worst_severity
 
 _TYPES: Final = {"resolved": "success", "acknowledged": "info", "critical": "failure", "warning": "warning"}

@@ -8,19 +8,15 @@ and Teams have nothing of the kind.
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from http import HTTPStatus
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import httpx
 
+from streams.http_answers import RefusedError, UnavailableError, may_help, pause_of
 from streams.notifications.model import Notification
 
 Secret = Callable[[], str]
 """Reads a receiver's secret, each time anew. Raises :class:`streams.errors.SettingsError`."""
-LONGEST_PAUSE: Final = 3600.0
-"""No receiver may ask for a longer pause, seconds."""
-_TRY_AGAIN: Final = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 
 
 class Receiver(Protocol):
@@ -35,19 +31,6 @@ class Receiver(Protocol):
 
     async def close(self) -> None:
         """Give back what it holds."""
-
-
-class UnavailableError(Exception):
-    """It was not taken, or nobody knows: try again."""
-
-    def __init__(self, why: str, pause: float = 0.0) -> None:
-        super().__init__(why)
-        self.pause = pause
-        """Seconds for which the receiver asks to be left alone."""
-
-
-class RefusedError(Exception):
-    """It will not be taken however often it is sent."""
 
 
 class Poster:
@@ -73,8 +56,8 @@ class Poster:
         if answer.is_success:
             return
         said = f"HTTP {status}"
-        if status in _TRY_AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise UnavailableError(said, _pause(answer.headers.get("Retry-After", "")))
+        if may_help(status):
+            raise UnavailableError(said, pause_of(answer.headers.get("Retry-After", "")))
         raise RefusedError(said)
 
     async def close(self) -> None:
@@ -90,15 +73,3 @@ def compact(value: Any) -> bytes:  # noqa: ANN401 - any JSON
 def iso(at: int) -> str:
     """Return an instant, ms, as ISO 8601 in UTC."""
     return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _pause(said: str) -> float:
-    """Return what a Retry-After asks for, seconds: a number of them, or a date."""
-    try:
-        pause = float(said)
-    except ValueError:
-        try:
-            pause = (parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):
-            return 0.0
-    return min(max(pause, 0.0), LONGEST_PAUSE)

@@ -14,9 +14,10 @@ import aiosmtplib
 
 from schemas.answers import LABELS, Answer, Signed, keys, sign
 from streams.errors import SettingsError
+from streams.http_answers import RefusedError, UnavailableError
 from streams.notification_settings import EmailSettings
 from streams.notifications.model import Notification
-from streams.receivers.base import RefusedError, Secret, UnavailableError
+from streams.receivers.base import Secret
 from streams.receivers.wording import alert_meant, lines, title
 
 LINKS_EXPIRE: Final = 7 * 86_400_000

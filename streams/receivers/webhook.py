@@ -3,8 +3,9 @@
 import time
 from typing import Any
 
+from streams.http_answers import RefusedError
 from streams.notifications.model import Listed, Notification
-from streams.receivers.base import Poster, RefusedError, Secret, compact, iso
+from streams.receivers.base import Poster, Secret, compact, iso
 from streams.signatures import standard_webhook
 
 

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from streams.cli import app
 from streams.errors import SettingsError
+from streams.http_answers import RefusedError, UnavailableError
 from streams.notification_settings import (
     AlertmanagerSettings,
     AppriseSettings,
@@ -29,7 +30,7 @@ from streams.notification_settings import (
     WebhookSettings,
 )
 from streams.notifications.model import Alert, Listed, Notification
-from streams.receivers.base import Receiver, RefusedError, UnavailableError
+from streams.receivers.base import Receiver
 from streams.receivers.making import receiver
 from tests.receivers import RETRY_AFTER, SECRETS, Behaviour, Station, station
 

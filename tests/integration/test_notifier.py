@@ -20,11 +20,11 @@ from schemas.codec import Record, decode
 from streams import digest
 from streams import kafka as kafka_reading
 from streams.config import Brands, Settings
+from streams.http_answers import RefusedError
 from streams.notifications.group import Group
 from streams.notifications.model import Notification
 from streams.notifications.plant import ACCOUNT
 from streams.notifier import store, watching
-from streams.receivers.base import RefusedError
 from tests.kafka_broker import Kafka, start_embedded
 from tests.notifier_crashes import ACCOUNTS, crashes, judge, notifier, story, until
 from tests.notifying import ENVIRONMENT, Alerts, alert, brands, settings, told

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from streams.errors import SettingsError
+from streams.http_answers import RefusedError, UnavailableError
 from streams.notification_settings import Notifications, RouteSettings, SlackSettings
 from streams.notifications.model import Notification
 from streams.notifier import delivery
 from streams.notifier.delivery import AT_ONCE, Delivery, UndeliveredError
-from streams.receivers.base import RefusedError, UnavailableError
 
 Answer = Exception | None
 

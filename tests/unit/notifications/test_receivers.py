@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from schemas import answers
 from streams.errors import SettingsError
+from streams.http_answers import RefusedError, UnavailableError
 from streams.notification_settings import AlertmanagerSettings, AppriseSettings, EmailSettings, Notifications
 from streams.notifications.group import Group, delivered, obey, take, wake
 from streams.notifications.model import UNTOLD, Alert, Command, Listed, Notification, Policy
 from streams.receivers import alertmanager, email, opsgenie, slack, teams
-from streams.receivers.base import RefusedError, UnavailableError
 from streams.receivers.email import LINKS_EXPIRE
 from streams.receivers.making import receiver
 from streams.receivers.wording import alert_meant, bullets
