@@ -18,7 +18,7 @@ class Role(StrEnum):
     """Who connects to Kafka."""
 
     CONNECTOR = "connector"
-    """Publishes Interactions: a producer of one's own."""
+    """`rapport connectors run`: publishes Interactions and keeps how far it is. A producer of one's own needs no more."""
     REPLAY = "replay"
     """`rapport replay`: publishes, and looks how far worker and sink have come."""
     LISTENER = "listener"
@@ -52,12 +52,11 @@ def _grants(role: Role, topics: Catalogue) -> Iterator[Grant]:  # noqa: C901 - a
     facts = [topics.turns, topics.panes, topics.rolling, topics.alerts]
     match role:
         case Role.CONNECTOR:
-            yield from _on("Write", topics.interactions, topics.dead_letters)
-            # it waits for readers that are far behind
-            yield Grant("Describe", "group", topics.worker_group)
-            yield Grant("Describe", "group", topics.sink_group)
+            yield from _publishing(topics)
+            yield from _on("Read", topics.connectors)
+            yield from _on("Write", topics.connectors)
         case Role.REPLAY:
-            yield from _grants(Role.CONNECTOR, topics)
+            yield from _publishing(topics)
             yield from _on("Describe", *facts)
             yield from _on("Read", topics.checkpoints)  # their claims say what is folded
         case Role.LISTENER:
@@ -84,6 +83,13 @@ def _grants(role: Role, topics: Catalogue) -> Iterator[Grant]:  # noqa: C901 - a
         case Role.ADMINISTRATOR:
             for operation in ("Create", "Describe", "DescribeConfigs"):
                 yield from _on(operation, *topics.all)
+
+
+def _publishing(topics: Catalogue) -> Iterator[Grant]:
+    """Yield what a publisher of Interactions needs: it waits for readers that are far behind."""
+    yield from _on("Write", topics.interactions, topics.dead_letters)
+    yield Grant("Describe", "group", topics.worker_group)
+    yield Grant("Describe", "group", topics.sink_group)
 
 
 def _watching(topics: Catalogue) -> Iterator[Grant]:

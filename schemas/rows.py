@@ -277,6 +277,33 @@ def checkpoint(
     return out.getvalue()
 
 
+def connector_state(
+    connector: str,
+    post: str,
+    cursor: str,
+    id: str,
+    accounts: Sequence[str],
+    author_id: str,
+    contact_id: str,
+    conversation_id: str,
+    published_at: int,
+    revision: int,
+) -> bytes:
+    """Return one record."""
+    out = BytesWriter()
+    write_string(out, connector)
+    write_string(out, post)
+    write_string(out, cursor)
+    write_string(out, id)
+    write_strings(out, accounts)
+    write_string(out, author_id)
+    write_string(out, contact_id)
+    write_string(out, conversation_id)
+    write_long(out, published_at)
+    write_long(out, revision)
+    return out.getvalue()
+
+
 def dead_letter(
     source: str,
     reason: str,
@@ -690,6 +717,7 @@ def turn(
 WRITERS: Final[Mapping[str, Callable[..., bytes]]] = {
     "alert": alert,
     "checkpoint": checkpoint,
+    "connector_state": connector_state,
     "dead_letter": dead_letter,
     "interaction": interaction,
     "notification_command": notification_command,

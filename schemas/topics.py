@@ -82,6 +82,12 @@ class Catalogue:
         return Topic(f"{self.notifier_group}-groups", "notification_group", "account + route + epoch, or epoch", config)
 
     @property
+    def connectors(self) -> Topic:
+        """What the connectors know: how far each is, and which posts concerned an account."""
+        config = {**self.checkpoints.config, "max.message.bytes": str(MEBIBYTE)}
+        return Topic(f"{self.prefix}-connectors", "connector_state", "connector, and the post's key", config, 1)
+
+    @property
     def revenue(self) -> Topic:
         """What contacts bought, where somebody tells: few, and in no order, since the highest version stands."""
         return Topic(f"{self.prefix}.revenue", "revenue", "none", _kept(7), 1)
@@ -122,7 +128,7 @@ class Catalogue:
     @property
     def all(self) -> tuple[Topic, ...]:
         """Every topic, in the order the data takes."""
-        return (*self.facts[:-1], self.checkpoints, self.notification_groups, self.dead_letters)
+        return (*self.facts[:-1], self.checkpoints, self.notification_groups, self.connectors, self.dead_letters)
 
     @property
     def worker_group(self) -> str:

@@ -17,10 +17,12 @@ from sinks.clickhouse.connection import connect
 from sinks.clickhouse.migrate import migrate as migrate_tables
 from sinks.clickhouse.migrate import pending
 from sinks.clickhouse.sink import Plan, run_sink
+from streams import connect as connectors
 from streams import demo as demonstration
 from streams import kafka, notify, questions, telemetry, terminal
 from streams.app import run_worker
 from streams.config import Settings, load_brands, load_settings
+from streams.connecting.tables import load_tables
 from streams.connection import kafka_options
 from streams.errors import EXIT_INTERRUPTED, EXIT_USAGE, RapportError, SettingsError
 from streams.metrics.fold import Fold
@@ -41,6 +43,7 @@ app = typer.Typer(
 topics_app = typer.Typer(help="Create the topics, or say what is wrong with them.", no_args_is_help=True)
 app.add_typer(topics_app, name="topics")
 app.add_typer(notify.app, name="notify")
+app.add_typer(connectors.app, name="connectors")
 
 
 class Format(StrEnum):
@@ -233,7 +236,7 @@ def check() -> None:
     problems: list[str] = []
 
     def brands() -> list[str]:
-        load_brands(settings.accounts_file)
+        load_tables(settings.accounts_file)
         return []
 
     def tables() -> list[str]:

@@ -25,6 +25,20 @@ ACKNOWLEDGEMENT_SECONDS: Final = Histogram(
     ["source"],
     buckets=[0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 0.75, 1],
 )
+# -- connectors -----------------------------------------------------------------------------------------------------------
+CONNECTOR_ITEMS: Final = Counter(
+    "rapport_connector_items", "What a network said, by what it was to the accounts", ["connector", "kind"]
+)
+CONNECTOR_UP: Final = Gauge("rapport_connector_up", "1 while something comes from the network", ["connector"])
+CONNECTOR_HEARD: Final = Gauge(
+    "rapport_connector_heard_seconds", "When something last came from the network, Unix seconds", ["connector"]
+)
+CONNECTOR_LAG: Final = Gauge(
+    "rapport_connector_lag_seconds", "Age of the last post when it came; below 0: clocks disagree", ["connector"]
+)
+CONNECTOR_FAILURES: Final = Counter("rapport_connector_failures", "Connections that failed", ["connector", "reason"])
+CONNECTOR_GAPS: Final = Counter("rapport_connector_gaps", "Times of which the network tells no more", ["connector"])
+CONNECTOR_REQUESTS: Final = Counter("rapport_connector_requests", "Requests, by their answer", ["connector", "status"])
 # -- worker ---------------------------------------------------------------------------------------------------------------
 EVENTS: Final = Counter("rapport_events", "Events folded, by kind", ["kind"])
 MESSAGES: Final = Counter("rapport_messages", "Messages of the input read")

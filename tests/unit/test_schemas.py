@@ -25,6 +25,7 @@ ALL = [schema for schemas in codec.versions().values() for schema in schemas]
 NAMES = [
     "alert",
     "checkpoint",
+    "connector_state",
     "dead_letter",
     "interaction",
     "notification_command",

@@ -1,0 +1,88 @@
+"""The commands ``rapport connectors …``: what there is, whether it can log in, and running it."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from streams import kafka, telemetry
+from streams.config import load_settings
+from streams.connecting.tables import Table, load_tables
+from streams.errors import EXIT_USAGE, RapportError
+from streams.service import STOP_SECONDS, restarted_after_kafka, stop_at_signals
+
+app = typer.Typer(help="Bring in what happens on networks.", no_args_is_help=True)
+
+NamesArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAME]…", help="Of [connectors.NAME]; all unless given.")
+]
+
+
+@app.command(name="list")
+def list_connectors() -> None:
+    """List the connectors of rapport.toml, and the types that there are."""
+    from streams.connectors.making import TYPES  # noqa: PLC0415 - a worker has no use for them, and starts often
+
+    for name, table in load_tables(load_settings().accounts_file).items():
+        typer.echo(f"{name}: {table.settings.type}, {', '.join(table.settings.accounts)}")
+    typer.echo(f"types: {', '.join(sorted(TYPES))}")
+
+
+@app.command()
+def check(names: NamesArgument = None) -> None:
+    """Log in to each network and say as whom; exit 2 if one refuses or is away. Nothing is published."""
+    tables = load_tables(load_settings().accounts_file)
+    is_well = True
+    for name in names or tables:
+        if (table := tables.get(name)) is None:
+            said, worked = "there is no such connector in rapport.toml", False
+        else:
+            said, worked = asyncio.run(_check(name, table))
+        typer.echo(f"{name}: {said}")
+        is_well = is_well and worked
+    if not is_well:
+        raise typer.Exit(EXIT_USAGE)
+
+
+async def _check(name: str, table: Table) -> tuple[str, bool]:
+    """Return what a network says of the credentials, and whether that is well."""
+    import httpx  # noqa: PLC0415 - as above
+
+    from streams.connectors.making import make  # noqa: PLC0415 - as above
+    from streams.http_answers import RefusedError, UnavailableError  # noqa: PLC0415 - as above
+
+    connector, session = make(name, table.settings, table.secrets, lambda _: None)
+    try:
+        return await connector.check(), True
+    except RefusedError as error:
+        return f"the network refuses the credentials ({error})", False
+    except (UnavailableError, RapportError) as error:
+        return str(error), False
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        return f"the network cannot be reached ({type(error).__name__})", False
+    finally:
+        await session.close()
+
+
+@app.command()
+def run(names: NamesArgument = None) -> None:
+    """Publish what happens on the networks of rapport.toml, from where each connector was, until SIGTERM or SIGINT.
+
+    The file is looked at all the time: what changes in it needs no restart.
+    """
+    settings = load_settings()
+    telemetry.configure_logging(settings.log_level)
+    load_tables(settings.accounts_file)
+    topics = settings.topics
+    kafka.require_access(settings, (topics.interactions, topics.connectors, topics.dead_letters))
+    asyncio.run(_run(names or []))
+
+
+async def _run(names: list[str]) -> None:
+    from streams.connecting.running import run_connectors  # noqa: PLC0415 - as above
+
+    settings = load_settings()
+    stop, ready = stop_at_signals(STOP_SECONDS), asyncio.Event()
+    telemetry.serve(settings.metrics_host, settings.metrics_port, ready.is_set)
+    with restarted_after_kafka("connectors"):
+        await run_connectors(settings, names, stop, ready.set)

@@ -1,0 +1,51 @@
+"""``[connectors.NAME]`` of rapport.toml: read, checked by each connector's own settings, and read again when it has changed."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
+
+from streams.config import load_brands, mistake, secrets_of
+from streams.connectors.live import ConnectorSettings
+from streams.connectors.making import settings_of
+from streams.errors import SettingsError
+
+
+class Table(NamedTuple):
+    """One connector as rapport.toml has it."""
+
+    settings: ConnectorSettings
+    secrets: Mapping[str, Callable[[], str]]
+
+    def digest(self) -> bytes:
+        """Return what changes when its settings or its secrets do."""
+        found = hashlib.sha256(self.settings.model_dump_json().encode())
+        for name, secret in sorted(self.secrets.items()):
+            try:
+                value = secret()
+            except SettingsError as error:
+                value = str(error)
+            found.update(f"\0{name}\0{value}".encode())
+        return found.digest()
+
+
+def load_tables(path: Path | None) -> dict[str, Table]:
+    """Return the connectors of rapport.toml by name. Raises :class:`SettingsError`."""
+    tables: dict[str, Table] = {}
+    for name, table in load_brands(path).connectors.items():
+        try:
+            settings = settings_of(table)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where, wrong = [str(part) for part in first["loc"]], first["msg"]
+        except PydanticCustomError as error:
+            where, wrong = [error.type], error.message()
+        else:
+            tables[name] = Table(settings, secrets_of(settings))
+            continue
+        assert path is not None  # noqa: S101 - without a file there is no table
+        raise mistake(path, ["connectors", name, *where], wrong)
+    return tables

@@ -1,0 +1,110 @@
+"""The contract of a network's connector: it yields what the network says, each time with the cursor to go on from.
+
+A connector knows one network and no account, no Kafka and no measure. :mod:`streams.connectors.live_runner` does the rest:
+whom a post is for, language and sentiment, Kafka, cursors, pauses. docs/connectors/README.md says how to write one.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Any, ClassVar, Final, NamedTuple, Protocol
+
+from pydantic import Field
+
+from schemas.codec import Record
+from streams.connectors.base import Rejected
+from streams.connectors.pacing import Budget
+from streams.tables import SecretTable, Texts
+
+
+class ConnectorSettings(SecretTable):
+    """What every ``[connectors.NAME]`` of rapport.toml has. A connector's own settings are a subclass."""
+
+    type: str = Field(description="which network, and how")
+    accounts: Texts = Field(min_length=1, description="the brand accounts, network:account_id")
+
+
+class Post(NamedTuple):
+    """A post as the network gives it. Ids of posts are ``network:…``, those of people are the network's own."""
+
+    key: str
+    """By what the network speaks of it in deletions and as a parent; often its id without the network."""
+    id: str
+    author_id: str
+    published_at: int
+    """ms, as the network says; the runner takes the time when it came if that is earlier."""
+    text: str
+    addressed: tuple[str, ...] = ()
+    """Whom it addresses: ids as ``author_id`` has them."""
+    parent_id: str = ""
+    parent_author_id: str = ""
+    """Who wrote the parent; "" if it has none, or nobody knows."""
+    parent_key: str = ""
+    conversation_id: str = ""
+    """The root's id; "" where nobody knows."""
+    revision: int = 0
+    """0 as first published, higher for every edit."""
+    fields: Record = {}  # noqa: RUF012 - nobody changes it
+    """Whatever else of an Interaction the network tells: ``url``, ``lang``, ``hashtags``, ``likes``, ….."""
+
+
+class Deletion(NamedTuple):
+    """A post is gone."""
+
+    key: str
+    at: int
+    """ms; when it was deleted or, where the network does not tell, when it said so."""
+
+
+class Gap(NamedTuple):
+    """The network cannot tell any more what happened in between. It is logged and counted, and the stream goes on."""
+
+    why: str
+
+
+ALIVE: Final = None
+"""Nothing happened, and the network says so."""
+
+Item = Post | Deletion | Gap | Rejected | Record | None
+"""What a connector yields; a Record is an Interaction that is whole: its account is told, as with an ``opt_out``."""
+
+
+class Received(NamedTuple):
+    """An item, and the cursor with which the stream goes on behind it."""
+
+    item: Item
+    cursor: str
+
+
+class Known(NamedTuple):
+    """What is kept of a post that concerned an account, for those that answer it and for its deletion."""
+
+    id: str
+    accounts: tuple[str, ...]
+    author_id: str
+    contact_id: str
+    conversation_id: str
+    published_at: int
+    revision: int
+
+
+class Connector(Protocol):
+    """One connection to a network. Made by its class from its settings, a :class:`Session` and its secrets."""
+
+    network: ClassVar[str]
+    """The first half of its accounts and ids."""
+    settings: ClassVar[type[ConnectorSettings]]
+
+    @staticmethod
+    def budget(settings: Any) -> Budget:  # noqa: ANN401 - its own
+        """Return how often the network may be asked."""
+
+    def stream(self, cursor: str | None) -> AsyncIterator[Received]:
+        """Yield what happens, from behind a cursor on; None: from now on.
+
+        What it has yielded before may come again. Between two items it may be ended at any time. It notices by itself that its
+        connection is dead, within its heartbeat. Raises :class:`streams.http_answers.UnavailableError` (or what httpx raises) where
+        another try may help, :class:`streams.http_answers.RefusedError` where the credentials are refused, and
+        :class:`streams.errors.SettingsError` where a secret cannot be read.
+        """
+
+    async def check(self) -> str:
+        """Return in words whom the credentials belong to; raises as :meth:`stream`."""

@@ -1,0 +1,57 @@
+"""Every type of connector, and one from its table of rapport.toml."""
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from pydantic_core import PydanticCustomError
+
+from streams.connectors.live import Connector, ConnectorSettings, Known
+
+if TYPE_CHECKING:
+    from streams.connectors.session import Session
+
+TYPES: Final[Mapping[str, str]] = {
+    "mastodon": "streams.connectors.mastodon:Mastodon",
+}
+"""Module and class by ``type``; imported when one is wanted."""
+
+
+class Made(NamedTuple):
+    """A connector, and what its requests go through."""
+
+    connector: Connector
+    session: "Session"
+
+
+def settings_of(table: Mapping[str, Any]) -> ConnectorSettings:
+    """Return the settings of a ``[connectors.NAME]``. Raises pydantic's ``ValidationError`` and ``PydanticCustomError``."""
+    if table.get("type") not in TYPES:
+        known = ", ".join(sorted(TYPES))
+        raise PydanticCustomError("type", "there is no such type of connector: give one of {known}", {"known": known})
+    kind = _class(table["type"])
+    found: ConnectorSettings = kind.settings.model_validate(dict(table))
+    for account in found.accounts:
+        if not account.startswith(f"{kind.network}:"):
+            wrong = "an account of this type begins with {network}:"
+            raise PydanticCustomError("accounts", wrong, {"network": kind.network})
+    return found
+
+
+def make(
+    name: str,
+    settings: ConnectorSettings,
+    secrets: Mapping[str, Callable[[], str]],
+    known: Callable[[str], Known | None],
+) -> Made:
+    """Return a connector that has not connected yet; ``known``: what is remembered of a post, by its key."""
+    from streams.connectors.session import Session  # noqa: PLC0415 - httpx takes its time, and rapport.toml is read often
+
+    kind = _class(settings.type)
+    session = Session(name, kind.budget(settings), known)
+    return Made(kind(settings, session, secrets), session)
+
+
+def _class(of: str) -> Any:  # noqa: ANN401 - a Connector that is to be made
+    module, _, name = TYPES[of].partition(":")
+    return getattr(import_module(module), name)

@@ -1,0 +1,168 @@
+"""How a connector asks its network: one HTTP client within a budget of requests, answers in JSON, streams of server-sent events.
+
+Neither addresses nor headers nor bodies are in the errors: they may hold secrets.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple
+
+import httpx
+
+from schemas.topics import MEBIBYTE
+from streams.connectors.live import Known
+from streams.connectors.pacing import Budget
+from streams.http_answers import LONGEST_PAUSE, RefusedError, UnavailableError, may_help, pause_of
+from streams.telemetry import CONNECTOR_REQUESTS
+
+LARGEST_ANSWER: Final = 16 * MEBIBYTE
+"""More than this of one answer is not read, bytes."""
+LARGEST_EVENT: Final = 4 * MEBIBYTE
+"""Nor of one event of a stream."""
+CONNECT_SECONDS: Final = 10.0
+"""A server that has not answered for so long is not there."""
+PAUSE_SECONDS: Final = 60.0
+"""How long to wait after "too many requests" without a word about it."""
+_CREDENTIALS: Final = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+
+Headers = Mapping[str, str]
+Parameters = Mapping[str, str | int | list[str]]
+
+
+class NotThereError(Exception):
+    """What was asked for is not there: HTTP 404, 410, and whatever else no other try will mend."""
+
+
+class Event(NamedTuple):
+    """A server-sent event. One without a name and data is a comment: a sign of life."""
+
+    name: str
+    data: bytes
+
+
+class Session:
+    """What a connector needs of the world. ``name``: the connector's, for metrics."""
+
+    def __init__(self, name: str, budget: Budget, known: Callable[[str], Known | None]) -> None:
+        self._name, self._budget = name, budget
+        self.known = known
+        """What is kept of a post, by its key; None: it is of no account of ours, or older than is kept."""
+        self._client = httpx.AsyncClient(timeout=CONNECT_SECONDS, follow_redirects=False)
+
+    async def get(self, url: str, headers: Headers, parameters: Parameters | None = None) -> Any:  # noqa: ANN401 - any JSON
+        """Return what ``url`` answers. Waits for the budget, and as long as the network asks for.
+
+        Raises :class:`NotThereError`, :class:`UnavailableError`, :class:`RefusedError`, and what httpx raises of connections.
+        """
+        while True:
+            await self._wait()
+            async with self._client.stream("GET", url, headers=headers, params=parameters) as answer:
+                CONNECTOR_REQUESTS.labels(self._name, str(answer.status_code)).inc()
+                if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+                    self._budget.pause(time.monotonic(), _pause(answer.headers))
+                    continue
+                _examine(answer)
+                body = await _read(answer)
+            try:
+                return json.loads(body)
+            except (ValueError, RecursionError):
+                raise UnavailableError("its answer is not JSON") from None
+
+    async def events(self, url: str, headers: Headers, heartbeat: float) -> AsyncIterator[Event]:
+        """Yield the events of a stream; one from which nothing comes for ``heartbeat`` seconds is dead.
+
+        Raises as :meth:`get`; the end of the stream is an :class:`UnavailableError`.
+        """
+        async with self.stream(url, headers, heartbeat) as answer:
+            async for event in parse(answer.aiter_bytes()):
+                yield event
+        raise UnavailableError("the stream ended")
+
+    @asynccontextmanager
+    async def stream(self, url: str, headers: Headers, heartbeat: float) -> AsyncIterator[httpx.Response]:
+        """Open a stream of which no two pieces are further apart than ``heartbeat`` seconds. Raises as :meth:`get`."""
+        await self._wait()
+        timeout = httpx.Timeout(CONNECT_SECONDS, read=heartbeat)
+        headers = {"Accept": "text/event-stream", "Cache-Control": "no-store", **headers}
+        async with self._client.stream("GET", url, headers=headers, timeout=timeout) as answer:
+            CONNECTOR_REQUESTS.labels(self._name, str(answer.status_code)).inc()
+            if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+                pause = _pause(answer.headers)
+                self._budget.pause(time.monotonic(), pause)
+                raise UnavailableError("HTTP 429", pause)
+            _examine(answer)
+            yield answer
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self._client.aclose()
+
+    async def _wait(self) -> None:
+        if (wait := self._budget.take(time.monotonic())) > 0:
+            await asyncio.sleep(wait)
+
+
+def _examine(answer: httpx.Response) -> None:
+    status = answer.status_code
+    if answer.is_success:
+        return
+    if status in _CREDENTIALS:
+        raise RefusedError(f"HTTP {status}")
+    if may_help(status):
+        raise UnavailableError(f"HTTP {status}", pause_of(answer.headers.get("Retry-After", "")))
+    raise NotThereError(f"HTTP {status}")
+
+
+async def _read(answer: httpx.Response) -> bytes:
+    found = bytearray()
+    async for chunk in answer.aiter_bytes():
+        found += chunk
+        if len(found) > LARGEST_ANSWER:
+            raise UnavailableError(f"its answer has more than {LARGEST_ANSWER} bytes")
+    return bytes(found)
+
+
+def _pause(headers: Headers) -> float:
+    """Return for how long a network wants to be left alone, seconds: Retry-After, or when its window ends."""
+    if "Retry-After" in headers:
+        return pause_of(headers["Retry-After"])
+    reset = headers.get("X-RateLimit-Reset", "")
+    try:
+        until = float(reset) if reset.isdecimal() else datetime.fromisoformat(reset).timestamp()
+    except ValueError:
+        return PAUSE_SECONDS
+    return min(max(until - datetime.now(UTC).timestamp(), 0.0), LONGEST_PAUSE)
+
+
+async def parse(chunks: AsyncIterator[bytes]) -> AsyncIterator[Event]:
+    """Yield the server-sent events of a stream of bytes, whose lines end in LF or CR LF (WHATWG, "Server-sent events").
+
+    By bytes, because the lines of text end at more characters than these, and JSON may hold them.
+    """
+    rest, name, size = b"", "", 0
+    data: list[bytes] = []
+    async for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        if len(rest) + size > LARGEST_EVENT:
+            raise UnavailableError(f"an event has more than {LARGEST_EVENT} bytes")
+        for ended in lines:
+            line = ended.removesuffix(b"\r")
+            if not line:
+                if name or data:
+                    yield Event(name, b"\n".join(data))
+                name, data, size = "", [], 0
+                continue
+            field, _, value = line.partition(b":")
+            value = value.removeprefix(b" ")
+            if not field:
+                yield Event("", b"")
+            elif field == b"event":
+                name = value.decode("utf-8", "replace")
+            elif field == b"data":
+                data.append(value)
+                size += len(value)

@@ -1,0 +1,280 @@
+"""A Mastodon server: the API's entities as docs.joinmastodon.org has them, and the stream as its own server writes it."""
+
+import asyncio
+import json
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from html import escape
+from itertools import count
+from typing import Any
+
+from tests.connectors.network import Network, Request, Written, answer
+
+HOST = "social.example"
+OURS = ("acme", "help")
+THUMP_SECONDS = 0.1
+"""The real one's are 15 s apart."""
+
+
+@dataclass
+class MastodonNetwork(Network):
+    """``acme`` is whose token it is. ``has_stream=False``: a server with WebSockets only."""
+
+    has_stream: bool = True
+    statuses: dict[str, dict[str, Any]] = field(default_factory=dict)
+    notifications: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _streams: list[asyncio.Queue[bytes | None]] = field(default_factory=list)
+    _held: list[bytes] = field(default_factory=list)
+    _numbers: Any = field(default_factory=lambda: count(110_224_538_612_341_312, 7))
+
+    def stanza(self, *accounts: str) -> dict[str, Any]:
+        return {
+            "type": "mastodon",
+            "accounts": [f"mastodon:{name}@{HOST}" for name in accounts],
+            "instance": self.url,
+            "token_env": "NETWORK_TOKEN",
+            "requests_per_5_minutes": 1_000_000,
+            "heartbeat_seconds": 0.5,
+            "poll_seconds": 0.1,
+        }
+
+    # -- what people do ---------------------------------------------------------------------------------------------------
+
+    def say(self, author: str, text: str, to: tuple[str, ...] = (), parent: str = "") -> Written:
+        number = str(next(self._numbers))
+        above = self.posts.get(parent)
+        others = dict.fromkeys([*to, *([above.author] if above and above.author != author else [])])
+        status = {
+            "id": number,
+            "created_at": _iso(self.now()),
+            "edited_at": None,
+            "in_reply_to_id": parent or None,
+            "in_reply_to_account_id": _account(above.author)["id"] if above else None,
+            "sensitive": False,
+            "spoiler_text": "",
+            "visibility": "public",
+            "language": "en",
+            "uri": f"https://{HOST}/users/{author}/statuses/{number}",
+            "url": f"https://{HOST}/@{author}/{number}",
+            "replies_count": 0,
+            "reblogs_count": 0,
+            "favourites_count": 0,
+            "favourited": False,
+            "reblogged": False,
+            "muted": False,
+            "bookmarked": False,
+            "content": _html(text, others),
+            "filtered": [],
+            "reblog": None,
+            "account": _account(author),
+            "media_attachments": [],
+            "mentions": [{key: _account(name)[key] for key in ("id", "username", "url", "acct")} for name in others],
+            "tags": [],
+            "emojis": [],
+            "card": None,
+            "poll": None,
+        }
+        self.statuses[number] = status
+        concerns = {}
+        for name in OURS:
+            account = f"mastodon:{name}@{HOST}"
+            if author == name:
+                concerns[account] = self.own(author, parent)
+            elif name in others and OURS[0] in others:  # what names only the other is not seen
+                concerns[account] = "mention"
+        uri = f"mastodon:{status['uri']}"
+        written = Written(number, uri, author, text, concerns, parent)
+        self.posts[number] = written
+        if author == OURS[0]:
+            self._send("update", status)
+        elif OURS[0] in others:
+            self._notify("mention", status)
+        return written
+
+    def boost(self, author: str, key: str) -> None:
+        """Have somebody boost a post: a status of its own, and a notification to its author."""
+        number = str(next(self._numbers))
+        self._send(
+            "update", {**self.statuses[key], "id": number, "account": _account(author), "reblog": self.statuses[key]}
+        )
+        self._notify("reblog", self.statuses[key])
+
+    def edit(self, key: str, text: str) -> None:
+        written = self.posts[key]
+        names = {it["username"]: None for it in self.statuses[key]["mentions"]}
+        self.statuses[key] |= {"content": _html(text, names), "edited_at": _iso(self.now() + 1)}
+        self.posts[key] = replace(written, text=text)
+        self._send("status.update", self.statuses[key])
+
+    def delete(self, key: str) -> None:
+        self.statuses.pop(key, None)
+        self.notifications = {n: it for n, it in self.notifications.items() if it["status"]["id"] != key}
+        self._write(f"event: delete\ndata: {key}\n\n".encode())
+
+    def malform(self) -> bytes:
+        self._write(b'event: update\ndata: {"id": "1", "acc\n\n')
+        number = str(next(self._numbers))
+        self.notifications[number] = {
+            "id": number,
+            "type": "mention",
+            "created_at": _iso(self.now()),
+            "status": {"id": 7},
+        }
+        self._send("notification", self.notifications[number])
+        return b'"id"'
+
+    def cut(self) -> None:
+        for stream in self._streams:
+            stream.put_nowait(None)
+
+    def forget(self) -> None:
+        """Mastodon keeps notifications and statuses: there is no cursor that is too old."""
+
+    def _notify(self, kind: str, status: dict[str, Any]) -> None:
+        number = str(next(self._numbers))
+        notification = {
+            "id": number,
+            "type": kind,
+            "created_at": status["created_at"],
+            "group_key": f"ungrouped-{number}",
+            "account": status["account"],
+            "status": status,
+        }
+        self.notifications[number] = notification
+        self._send("notification", notification)
+
+    def _send(self, event: str, payload: dict[str, Any]) -> None:
+        self._write(f"event: {event}\ndata: {json.dumps(payload, ensure_ascii=self.escapes)}\n\n".encode())
+
+    def _write(self, event: bytes) -> None:
+        if self.mood.shuffled:
+            self._held.append(event)
+            if len(self._held) < 2:
+                return
+            events, self._held = self._held[::-1], []
+        else:
+            events = [event]
+        for stream in self._streams:
+            for one in events:
+                for _ in range(2 if self.mood.repeating else 1):
+                    stream.put_nowait(one)
+
+    # -- what it answers --------------------------------------------------------------------------------------------------
+
+    async def serve(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        path = request.path
+        if path in ("/api/v2/instance", "/api/v1/instance"):  # for everybody
+            await answer(writer, _json(self._instance(path)))
+        elif fault := self.fault(request):
+            status, headers = fault
+            await answer(writer, b'{"error": "no"}', status, headers)
+        elif path == "/api/v1/streaming/user" and self.has_stream:
+            await self._stream(writer)
+        elif (found := self._found(request)) is None:
+            await answer(writer, b'{"error": "Record not found"}', "404 Not Found")
+        else:
+            limits = {"X-RateLimit-Limit": "300", "X-RateLimit-Remaining": "299", "X-RateLimit-Reset": _iso(self.now())}
+            await answer(writer, json.dumps(found, ensure_ascii=self.escapes).encode(), headers=limits)
+
+    def _instance(self, path: str) -> dict[str, Any]:
+        streaming = f"ws://127.0.0.1:{self.port}"
+        if "v1" in path:
+            return {"uri": HOST, "title": "A server", "version": "4.4.0", "urls": {"streaming_api": streaming}}
+        urls = {"urls": {"streaming": streaming}}
+        return {"domain": HOST, "title": "A server", "version": "4.4.0", "configuration": urls}
+
+    def _found(self, request: Request) -> object:
+        match request.path.strip("/").split("/")[2:]:
+            case ["accounts", "verify_credentials"]:
+                return _account(OURS[0])
+            case ["accounts", number, "statuses"]:
+                own = {key: it for key, it in self.statuses.items() if it["account"]["id"] == number}
+                return _page(own, request, 40)
+            case ["notifications"]:
+                kinds = request.query.get("types[]")
+                wanted = {key: it for key, it in self.notifications.items() if not kinds or it["type"] in kinds}
+                return _page(wanted, request, 80)
+            case ["statuses", number] if number in self.statuses:
+                return self.statuses[number]
+            case ["statuses", number, "context"] if number in self.statuses:
+                ancestors = []
+                above = self.statuses[number]["in_reply_to_id"]
+                while above in self.statuses:
+                    ancestors.insert(0, self.statuses[above])
+                    above = self.statuses[above]["in_reply_to_id"]
+                return {"ancestors": ancestors, "descendants": []}
+        return None
+
+    async def _stream(self, writer: asyncio.StreamWriter) -> None:
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: private, no-store\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
+        )
+        events: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._streams.append(events)
+        self.connections += 1
+        self.streamed += 1
+        try:
+            event: bytes | None = b":)\n"
+            while event is not None:
+                if not self.mood.mute:
+                    writer.write(b"%x\r\n%b\r\n" % (len(event), event))
+                    await writer.drain()
+                try:
+                    event = await asyncio.wait_for(events.get(), THUMP_SECONDS)
+                except TimeoutError:
+                    event = b":thump\n"
+            writer.transport.abort()
+            raise ConnectionResetError
+        finally:
+            self.connections -= 1
+            self._streams.remove(events)
+
+
+def _page(things: dict[str, Any], request: Request, most: int) -> list[Any]:
+    """Return a page as Mastodon gives it: newest first; behind min_id those that are next, otherwise the newest."""
+    limit, behind = min(int(request.one("limit", "20")), most), int(request.one("min_id", "0"))
+    numbers = sorted((number for number in things if int(number) > behind), key=int)
+    chosen = numbers[:limit] if "min_id" in request.query else numbers[-limit:]
+    return [things[number] for number in reversed(chosen)]
+
+
+def _account(name: str) -> dict[str, Any]:
+    """Return somebody. ``user@host`` is of another server."""
+    user, _, host = name.partition("@")
+    address = f"https://{host or HOST}/@{user}"
+    return {
+        "id": str(1_000 + sum(ord(letter) * 31**n for n, letter in enumerate(name)) % 10**12),
+        "username": user,
+        "acct": name,
+        "display_name": user.title(),
+        "locked": False,
+        "bot": False,
+        "created_at": "2022-11-05T00:00:00.000Z",
+        "note": "",
+        "url": address,
+        "uri": f"https://{host or HOST}/users/{user}",
+        "avatar": "https://files.example/a.png",
+        "followers_count": 12,
+        "following_count": 3,
+        "statuses_count": 9,
+        "emojis": [],
+        "fields": [],
+    }
+
+
+def _html(text: str, people: dict[str, None]) -> str:
+    """Return the content of a status. What people write in tests begins with no name: these stand in front of it."""
+    names = "".join(
+        f'<span class="h-card"><a href="{_account(name)["url"]}" class="u-url mention">@<span>{name}</span></a></span> '
+        for name in people
+    )
+    return f"<p>{names}{escape(text)}</p>"
+
+
+def _iso(at: int) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()

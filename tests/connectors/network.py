@@ -1,0 +1,190 @@
+"""What every fake network has: people who write, the truth of what they wrote, and all the ways to be unhelpful.
+
+A network speaks its protocol on loopback in its real wire format. What it does wrong is asked of it by its :class:`Mood`.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+RETRY_AFTER = 1
+
+
+@dataclass
+class Mood:
+    """How unhelpful it is."""
+
+    busy: int = 0
+    """So many requests are answered with 429 and Retry-After."""
+    failing: int = 0
+    """So many with 503."""
+    refusing: bool = False
+    """Credentials are refused."""
+    mute: bool = False
+    """Connections stay open, and nothing comes, signs of life neither."""
+    repeating: bool = False
+    """Every event of a stream comes twice."""
+    shuffled: bool = False
+    """Two events of a stream change places."""
+    slow: float = 0.0
+    """Seconds before an answer."""
+    skew: int = 0
+    """Its clock is ahead by this, ms."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """One post as it is in truth."""
+
+    key: str
+    id: str
+    author: str
+    text: str
+    concerns: Mapping[str, str]
+    """The kind that it is to each account."""
+    parent: str = ""
+    """Its parent's key."""
+
+
+@dataclass
+class Network:
+    """A fake network. Accounts of ours are ``acme`` and ``help``; everybody else is the public."""
+
+    mood: Mood = field(default_factory=Mood)
+    port: int = 0
+    posts: dict[str, Written] = field(default_factory=dict)
+    """What is there in truth, by key."""
+    requests: list[tuple[float, str]] = field(default_factory=list)
+    """When each came, and the path that was asked for."""
+    escapes: bool = False
+    """It writes JSON in ASCII: only so can it have half a character."""
+    connections: int = 0
+    """Streams that are open."""
+    streamed: int = 0
+    """Streams that were opened."""
+
+    token = "s3cr3t-t0ken"
+
+    # what each network does in its own way
+
+    def stanza(self, *accounts: str) -> dict[str, Any]:
+        """Return a ``[connectors.NAME]`` for it; ``accounts``: acme, help."""
+        raise NotImplementedError
+
+    def say(self, author: str, text: str, to: tuple[str, ...] = (), parent: str = "") -> Written:
+        """Have somebody write, with the names of accounts that it addresses and the key of what it answers."""
+        raise NotImplementedError
+
+    def edit(self, key: str, text: str) -> None:
+        raise NotImplementedError
+
+    def delete(self, key: str) -> None:
+        raise NotImplementedError
+
+    def malform(self) -> bytes:
+        """Say something that is no post; return what must be in the payload of the dead letter."""
+        raise NotImplementedError
+
+    def cut(self) -> None:
+        """End all streams at once."""
+        raise NotImplementedError
+
+    def forget(self) -> None:
+        """Forget what can be asked for: no cursor of before leads anywhere."""
+        raise NotImplementedError
+
+    async def serve(self, request: "Request", writer: asyncio.StreamWriter) -> None:
+        """Answer a request."""
+        raise NotImplementedError
+
+    # what is the same for all
+
+    def own(self, author: str, parent: str) -> str:
+        """Return what an account's own post is: a reply if it stands, however far, below somebody else's."""
+        above = self.posts.get(parent)
+        while above is not None:
+            if above.author != author:
+                return "reply"
+            above = self.posts.get(above.parent)
+        return "broadcast"
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def now(self) -> int:
+        return time.time_ns() // 1_000_000 + self.mood.skew
+
+    def fault(self, request: "Request") -> tuple[str, dict[str, str]] | None:
+        """Return the answer of a server in a bad mood."""
+        mood = self.mood
+        if mood.refusing or not request.is_authorized(self.token):
+            return "401 Unauthorized", {}
+        if mood.busy:
+            mood.busy -= 1
+            return "429 Too Many Requests", {"Retry-After": str(RETRY_AFTER)}
+        if mood.failing:
+            mood.failing -= 1
+            return "503 Service Unavailable", {}
+        return None
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request."""
+
+    path: str
+    query: Mapping[str, list[str]]
+    headers: Mapping[str, str]
+
+    def is_authorized(self, token: str) -> bool:
+        return self.headers.get("authorization") == f"Bearer {token}"
+
+    def one(self, name: str, otherwise: str = "") -> str:
+        return self.query.get(name, [otherwise])[0]
+
+
+@asynccontextmanager
+async def running(network: Network) -> AsyncIterator[Network]:
+    """Serve a network until the end."""
+    open_now: set[asyncio.StreamWriter] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        open_now.add(writer)
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+                headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
+                target = urlsplit(head[0].split()[1])
+                network.requests.append((time.monotonic(), target.path))
+                if network.mood.slow:
+                    await asyncio.sleep(network.mood.slow)
+                await network.serve(Request(target.path, parse_qs(target.query), headers), writer)
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            open_now.discard(writer)
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=1 << 24)
+    network.port = server.sockets[0].getsockname()[1]
+    try:
+        yield network
+    finally:
+        server.close()
+        for writer in open_now:
+            writer.transport.abort()
+
+
+async def answer(
+    writer: asyncio.StreamWriter, body: bytes, status: str = "200 OK", headers: Mapping[str, str] | None = None
+) -> None:
+    """Send a whole answer."""
+    lines = {"Content-Type": "application/json; charset=utf-8", "Content-Length": str(len(body)), **(headers or {})}
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    writer.write(f"HTTP/1.1 {status}\r\n{head}\r\n".encode() + body)
+    await writer.drain()

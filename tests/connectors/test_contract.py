@@ -1,0 +1,410 @@
+"""The contract of connectors, the same for each: against servers that speak as the real ones do, and are as unhelpful."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from prometheus_client import REGISTRY
+
+from streams.connectors.live import Known
+from streams.errors import Reason
+from streams.http_answers import RefusedError
+from tests.connectors.mastodon_network import MastodonNetwork
+from tests.connectors.network import RETRY_AFTER, Network, running
+from tests.connectors.plant import NAME, Plant, connected, until
+
+NETWORKS: dict[str, Callable[[], Network]] = {
+    "mastodon": MastodonNetwork,
+    "mastodon-polled": lambda: MastodonNetwork(has_stream=False),
+}
+STREAMED = [name for name in NETWORKS if not name.endswith("-polled")]
+
+
+@pytest.fixture(autouse=True)
+def _token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NETWORK_TOKEN", Network.token)
+
+
+@pytest.fixture(params=NETWORKS)
+def network(request: pytest.FixtureRequest) -> Network:
+    return NETWORKS[request.param]()
+
+
+@pytest.fixture(params=STREAMED)
+def streamed(request: pytest.FixtureRequest) -> Network:
+    """A network that says what happens at once, deletions and edits too."""
+    return NETWORKS[request.param]()
+
+
+def truth(network: Network, *accounts: str) -> dict[tuple[str, str], str]:
+    """Return what each post is to those of the accounts that are configured."""
+    named = network.stanza(*accounts)["accounts"]
+    return {
+        (account, it.id): it.concerns[account]
+        for it in network.posts.values()
+        for account in named
+        if account in it.concerns
+    }
+
+
+def counted(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, {"connector": NAME, **labels}) or 0.0
+
+
+async def ready(plant: Plant) -> None:
+    """Wait until a connector has begun: what is said from now on it hears."""
+    await until(lambda: plant.cursor is not None)
+
+
+def test_what_people_write_arrives_as_what_it_is(network: Network) -> None:
+    async def scenario() -> None:
+        plant = Plant()
+        async with running(network), connected(plant, network.stanza("acme", "help")):
+            await ready(plant)
+            question = network.say("ann", "Where is my <parcel> & co?", to=("acme",))
+            answer = network.say("acme", "On its way", parent=question.key)
+            more = network.say("acme", "(2/2) tomorrow", parent=answer.key)
+            network.say("ben@else.example", "Both of you!", to=("acme", "help"))
+            network.say("acme", "Spring sale")
+            await until(lambda: len(plant.kinds()) == 6)
+            assert plant.kinds() == truth(network, "acme", "help")
+            by_id = {it["id"]: it for it in plant.events}
+            assert by_id[question.id]["text"].endswith("Where is my <parcel> & co?")
+            assert by_id[answer.id]["parent_id"] == question.id
+            assert by_id[answer.id]["contact_id"] == by_id[question.id]["author_id"] == by_id[question.id]["contact_id"]
+            assert by_id[more.id]["contact_id"] == by_id[question.id]["author_id"], "part two of an answer"
+            assert {by_id[it.id]["conversation_id"] for it in (question, answer, more)} == {question.id}
+            for it in plant.events:
+                assert abs(it["received_at"] - time.time() * 1000) < 10_000
+                assert it["source"] == NAME
+                assert it["published_at"] <= it["received_at"]
+
+    asyncio.run(scenario())
+
+
+def test_of_accounts_that_are_not_configured_nothing_comes(network: Network) -> None:
+    async def scenario() -> None:
+        plant = Plant()
+        async with running(network), connected(plant, network.stanza("acme")):
+            await ready(plant)
+            both = network.say("ann", "Both of you!", to=("acme", "help"))
+            await until(lambda: plant.events)
+        assert plant.kinds() == truth(network, "acme")
+        assert [it["id"] for it in plant.events] == [both.id]
+
+    asyncio.run(scenario())
+
+
+def test_a_new_connector_begins_now(network: Network) -> None:
+    async def scenario() -> None:
+        plant = Plant()
+        network.say("ann", "before", to=("acme",))
+        async with running(network), connected(plant, network.stanza("acme")):
+            await ready(plant)
+            network.say("ann", "after", to=("acme",))
+            await until(lambda: plant.events)
+        assert [it["text"].split()[-1] for it in plant.events] == ["after"]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_twenty_kills_lose_nothing_and_a_repetition_has_its_id(network: Network, seed: int) -> None:
+    chance = random.Random(seed)
+    assert not asyncio.run(lost_by_kills(network, 400, 20, chance))
+
+
+async def lost_by_kills(
+    network: Network, posts: int, kills: int, chance: random.Random
+) -> set[tuple[tuple[str, str], str]]:
+    """Let people write while the connector is killed again and again; return in what the plant and the truth differ."""
+    plant = Plant(random=chance, acknowledges_after=0.02)
+    written: list[str] = []
+    moments = sorted(chance.sample(range(posts), kills))
+
+    async def write(number: int) -> None:
+        for _ in range(number):
+            parent = chance.choice(written) if written and chance.random() < 0.5 else ""
+            author = "acme" if chance.random() < 0.3 else f"person{chance.randrange(40)}"
+            to = chance.choice([("acme",), ("acme", "help"), ()]) if author != "acme" and not parent else ()
+            written.append(network.say(author, f"post {len(written)}", to, parent).key)
+            if chance.random() < 0.2:
+                await asyncio.sleep(chance.random() * 0.01)
+
+    async with running(network):
+        async with connected(plant, network.stanza("acme", "help")):
+            await ready(plant)
+        for moment, following in zip([0, *moments], [*moments, posts], strict=True):
+            async with connected(plant, network.stanza("acme", "help")) as kill:
+                await write((following - moment) // 2)
+                await asyncio.sleep(chance.random() * 0.1)
+                await kill()
+                await write(following - moment - (following - moment) // 2)  # while it is away
+        async with connected(plant, network.stanza("acme", "help")):
+            await until(lambda: truth(network, "acme", "help").keys() <= plant.kinds().keys(), 60)
+    return plant.kinds().items() ^ truth(network, "acme", "help").items()
+
+
+def test_an_edit_changes_the_text_and_nothing_else(streamed: Network) -> None:
+    async def scenario() -> None:
+        plant = Plant()
+        async with running(streamed), connected(plant, streamed.stanza("acme")):
+            await ready(plant)
+            post = streamed.say("ann", "teh parcel", to=("acme",))
+            await until(lambda: plant.events)
+            streamed.edit(post.key, "the parcel")
+            await until(lambda: len(plant.events) == 2)
+            first, second = plant.events
+            assert (first["revision"], first["id"], first["published_at"]) == (0, second["id"], second["published_at"])
+            assert second["revision"] > 0
+            assert plant.newest(post.id)["text"].endswith("the parcel")
+
+    asyncio.run(scenario())
+
+
+def test_a_deletion_withdraws_a_post_even_after_a_restart(streamed: Network) -> None:
+    async def scenario() -> None:
+        plant = Plant()
+        async with running(streamed):
+            async with connected(plant, streamed.stanza("acme", "help")):
+                await ready(plant)
+                post = streamed.say("ann", "never mind", to=("acme", "help"))
+                other = streamed.say("ann", "this stays", to=("acme",))
+                await until(lambda: len(plant.kinds()) == 3)
+            async with connected(plant, streamed.stanza("acme", "help")):
+                await until(lambda: streamed.streamed == 2)
+                streamed.delete(post.key)
+                streamed.delete("999")  # of somebody else's
+                await until(lambda: len(plant.kinds()) == 1)
+        assert [it[1] for it in plant.kinds()] == [other.id]
+        assert [it["account"] for it in plant.events if it["kind"] == "withdrawal"] == streamed.stanza("acme", "help")[
+            "accounts"
+        ]
+
+    asyncio.run(scenario())
+
+
+def test_what_comes_twice_or_in_another_order_is_the_same(streamed: Network) -> None:
+    async def scenario() -> None:
+        plant = Plant()
+        streamed.mood.repeating = streamed.mood.shuffled = True
+        async with running(streamed), connected(plant, streamed.stanza("acme", "help")):
+            await ready(plant)
+            await until(lambda: streamed.connections)
+            for number in range(20):
+                post = streamed.say("ann", f"question {number}", to=("acme",))
+                streamed.say("acme", "answer", parent=post.key)
+            await until(lambda: plant.kinds() == truth(streamed, "acme"))
+            older = streamed.say("ann", "old text", to=("acme",))
+            streamed.edit(older.key, "new text")  # which comes first
+            await until(lambda: older.id in {it["id"] for it in plant.events})
+        assert plant.newest(older.id)["text"].endswith("new text")
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("skew", [-3_600_000, 3_600_000], ids=["behind", "ahead"])
+def test_a_clock_that_is_wrong_loses_nothing(network: Network, skew: int) -> None:
+    async def scenario() -> None:
+        plant = Plant()
+        network.mood.skew = skew
+        async with running(network), connected(plant, network.stanza("acme")):
+            await ready(plant)
+            network.say("ann", "hello", to=("acme",))
+            await until(lambda: plant.events)
+        (event,) = plant.events
+        assert event["published_at"] <= event["received_at"]
+        assert abs(event["received_at"] - time.time() * 1000) < 10_000
+        assert counted("rapport_connector_lag_seconds") == pytest.approx(-skew / 1000, abs=5)
+
+    asyncio.run(scenario())
+
+
+def test_too_many_requests_are_waited_for(network: Network) -> None:
+    async def scenario() -> None:
+        plant = Plant()
+        async with running(network):
+            async with connected(plant, network.stanza("acme")):
+                await ready(plant)
+            network.say("ann", "hello", to=("acme",))
+            network.mood.busy = 2
+            asked, began = len(network.requests), time.monotonic()
+            async with connected(plant, network.stanza("acme")):
+                await until(lambda: plant.events)
+            assert time.monotonic() - began >= 2 * RETRY_AFTER
+            refused = [at for at, _ in network.requests[asked : asked + 3]]
+            assert all(later - earlier >= RETRY_AFTER for earlier, later in pairwise(refused))
+
+    asyncio.run(scenario())
+
+
+def test_a_server_that_fails_is_tried_again(network: Network) -> None:
+    async def scenario() -> None:
+        plant = Plant()
+        network.mood.failing = 5
+        async with running(network), connected(plant, network.stanza("acme")):
+            await ready(plant)
+            network.mood.slow = 0.05
+            network.say("ann", "hello", to=("acme",))
+            await until(lambda: plant.events)
+        assert plant.kinds() == truth(network, "acme")
+
+    asyncio.run(scenario())
+
+
+def test_a_connection_that_is_half_open_is_noticed_within_its_heartbeat(streamed: Network) -> None:
+    async def scenario() -> float:
+        plant = Plant()
+        async with running(streamed), connected(plant, streamed.stanza("acme")):
+            await ready(plant)
+            await until(lambda: streamed.streamed == 1)
+            await asyncio.sleep(0.3)
+            assert streamed.streamed == 1, "signs of life keep it"
+            streamed.mood.mute = True
+            began = time.monotonic()
+            streamed.say("ann", "is anybody there?", to=("acme",))
+            await until(lambda: streamed.streamed > 1)
+            noticed = time.monotonic() - began
+            streamed.mood.mute = False
+            await until(lambda: plant.events)
+            return noticed
+
+    assert asyncio.run(scenario()) < 0.5 + 0.5, "the heartbeat, and a pause before the next try"
+
+
+def test_streams_that_end_are_opened_again_and_nothing_is_missed(streamed: Network) -> None:
+    async def scenario() -> None:
+        plant = Plant()
+        async with running(streamed), connected(plant, streamed.stanza("acme")):
+            await ready(plant)
+            for number in range(100):
+                streamed.say("ann", f"post {number}", to=("acme",))
+                if number % 10 == 0:
+                    streamed.cut()
+                await asyncio.sleep(0.005)
+            await until(lambda: plant.kinds() == truth(streamed, "acme"))
+
+    asyncio.run(scenario())
+
+
+def test_what_is_no_post_becomes_a_dead_letter(network: Network) -> None:
+    async def scenario() -> None:
+        plant = Plant()
+        async with running(network), connected(plant, network.stanza("acme")):
+            await ready(plant)
+            part = network.malform()
+            network.say("ann", "good", to=("acme",))
+            await until(lambda: plant.events and plant.letters)
+        assert all(it.reason is Reason.MALFORMED_RECORD for it in plant.letters)
+        assert all(part in it.payload for it in plant.letters)
+        assert plant.kinds() == truth(network, "acme")
+
+    asyncio.run(scenario())
+
+
+def test_a_post_that_is_not_unicode_becomes_a_dead_letter(network: Network) -> None:
+    async def scenario() -> None:
+        plant = Plant()
+        network.escapes = True
+        async with running(network), connected(plant, network.stanza("acme")):
+            await ready(plant)
+            network.say("ann", "half a character: \ud83d", to=("acme",))
+            good = network.say("ann", "good", to=("acme",))
+            await until(lambda: plant.events and plant.letters)
+        assert {it.reason for it in plant.letters} == {Reason.INVALID_TEXT}
+        assert [it["id"] for it in plant.events] == [good.id]
+
+    asyncio.run(scenario())
+
+
+def test_a_cursor_that_is_too_old_is_no_silent_loss(network: Network) -> None:
+    """Either all of it comes or a gap is counted."""
+
+    async def scenario() -> None:
+        plant = Plant()
+        gaps = counted("rapport_connector_gaps_total")
+        async with running(network):
+            async with connected(plant, network.stanza("acme")):
+                await ready(plant)
+            for number in range(200):
+                network.say("ann", f"post {number}", to=("acme",))
+            network.forget()
+            async with connected(plant, network.stanza("acme")):
+                await until(
+                    lambda: plant.kinds() == truth(network, "acme") or counted("rapport_connector_gaps_total") > gaps
+                )
+
+    asyncio.run(scenario())
+
+
+def test_refused_credentials_stop_it(network: Network) -> None:
+    async def scenario() -> int:
+        plant = Plant()
+        async with running(network):
+            async with connected(plant, network.stanza("acme")):
+                await ready(plant)
+                network.say("ann", "hello", to=("acme",))
+                await until(lambda: plant.events)
+            network.mood.refusing = True
+            with pytest.raises(RefusedError):
+                async with connected(plant, network.stanza("acme")):
+                    await asyncio.sleep(0.3)
+            return len(network.requests)
+
+    assert asyncio.run(scenario()) < 20, "it does not ask again and again"
+
+
+def test_no_secret_is_in_the_log(network: Network, caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        plant = Plant()
+        async with running(network), connected(plant, network.stanza("acme")):
+            await ready(plant)
+            network.mood.failing = 3
+            network.cut()
+            await until(lambda: not network.mood.failing)
+            network.malform()
+            await until(lambda: plant.letters)
+            network.mood.refusing = True
+            network.cut()
+            await asyncio.sleep(0.5)
+        assert not any(network.token.encode() in it.payload for it in plant.letters)
+
+    with caplog.at_level(logging.DEBUG), pytest.raises(RefusedError):
+        asyncio.run(scenario())
+    assert network.requests
+    assert Network.token not in caplog.text
+
+
+def test_two_of_the_same_name_do_no_harm(network: Network) -> None:
+    async def scenario() -> None:
+        plant = Plant()
+        async with running(network):
+            async with connected(plant, network.stanza("acme")):
+                await ready(plant)
+            async with connected(plant, network.stanza("acme")) as kill, connected(plant, network.stanza("acme")):
+                for number in range(50):
+                    network.say("ann", f"post {number}", to=("acme",))
+                    await asyncio.sleep(0.002)
+                await kill()
+                for number in range(50):
+                    network.say("ann", f"more {number}", to=("acme",))
+                await until(lambda: plant.kinds() == truth(network, "acme"))
+
+    asyncio.run(scenario())
+
+
+def test_what_is_kept_is_enough_and_not_everything(network: Network) -> None:
+    async def scenario() -> None:
+        plant = Plant()
+        async with running(network), connected(plant, network.stanza("acme")):
+            await ready(plant)
+            post = network.say("ann", "hello", to=("acme",))
+            network.say("ann", "to nobody")
+            await until(lambda: post.key in plant.kept[NAME])
+        assert {key for key, it in plant.kept[NAME].items() if isinstance(it, Known)} == {post.key}
+
+    asyncio.run(scenario())
