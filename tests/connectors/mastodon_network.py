@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from html import escape
-from itertools import count
+from itertools import count, islice
 from typing import Any
 
 from tests.connectors.network import Network, Request, Written, answer
@@ -23,6 +24,10 @@ class MastodonNetwork(Network):
     has_stream: bool = True
     statuses: dict[str, dict[str, Any]] = field(default_factory=dict)
     notifications: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _written_by: dict[str, list[int]] = field(default_factory=dict)
+    _notified: list[int] = field(default_factory=list)
+    _mentions: list[int] = field(default_factory=list)
+    """The order of statuses by each account, of all notifications, and of those that are mentions."""
     _streams: list[asyncio.Queue[bytes | None]] = field(default_factory=list)
     _held: list[bytes] = field(default_factory=list)
     _numbers: Any = field(default_factory=lambda: count(110_224_538_612_341_312, 7))
@@ -75,6 +80,7 @@ class MastodonNetwork(Network):
             "poll": None,
         }
         self.statuses[number] = status
+        self._written_by.setdefault(status["account"]["id"], []).append(int(number))
         concerns = {}
         for name in OURS:
             account = f"mastodon:{name}@{HOST}"
@@ -108,7 +114,8 @@ class MastodonNetwork(Network):
 
     def delete(self, key: str) -> None:
         self.statuses.pop(key, None)
-        self.notifications = {n: it for n, it in self.notifications.items() if it["status"]["id"] != key}
+        for number in [n for n, it in self.notifications.items() if it["status"]["id"] == key]:
+            del self.notifications[number]
         self._write(f"event: delete\ndata: {key}\n\n".encode())
 
     def malform(self) -> bytes:
@@ -140,8 +147,14 @@ class MastodonNetwork(Network):
             "account": status["account"],
             "status": status,
         }
-        self.notifications[number] = notification
+        self._remember(notification)
         self._send("notification", notification)
+
+    def _remember(self, notification: dict[str, Any]) -> None:
+        self.notifications[notification["id"]] = notification
+        self._notified.append(int(notification["id"]))
+        if notification["type"] == "mention":
+            self._mentions.append(int(notification["id"]))
 
     def _send(self, event: str, payload: dict[str, Any]) -> None:
         self._write(f"event: {event}\ndata: {json.dumps(payload, ensure_ascii=self.escapes)}\n\n".encode())
@@ -188,12 +201,10 @@ class MastodonNetwork(Network):
             case ["accounts", "verify_credentials"]:
                 return _account(OURS[0])
             case ["accounts", number, "statuses"]:
-                own = {key: it for key, it in self.statuses.items() if it["account"]["id"] == number}
-                return _page(own, request, 40)
+                return _page(self._written_by.get(number, []), self.statuses, request, 40)
             case ["notifications"]:
-                kinds = request.query.get("types[]")
-                wanted = {key: it for key, it in self.notifications.items() if not kinds or it["type"] in kinds}
-                return _page(wanted, request, 80)
+                order = self._mentions if request.query.get("types[]") == ["mention"] else self._notified
+                return _page(order, self.notifications, request, 80)
             case ["statuses", number] if number in self.statuses:
                 return self.statuses[number]
             case ["statuses", number, "context"] if number in self.statuses:
@@ -231,12 +242,14 @@ class MastodonNetwork(Network):
             self._streams.remove(events)
 
 
-def _page(things: dict[str, Any], request: Request, most: int) -> list[Any]:
+def _page(order: list[int], things: dict[str, Any], request: Request, most: int) -> list[Any]:
     """Return a page as Mastodon gives it: newest first; behind min_id those that are next, otherwise the newest."""
-    limit, behind = min(int(request.one("limit", "20")), most), int(request.one("min_id", "0"))
-    numbers = sorted((number for number in things if int(number) > behind), key=int)
-    chosen = numbers[:limit] if "min_id" in request.query else numbers[-limit:]
-    return [things[number] for number in reversed(chosen)]
+    limit = min(int(request.one("limit", "20")), most)
+    if "min_id" in request.query:
+        first = bisect_right(order, int(request.one("min_id")))
+        following = (things[str(order[n])] for n in range(first, len(order)) if str(order[n]) in things)
+        return list(islice(following, limit))[::-1]
+    return list(islice((things[str(number)] for number in reversed(order) if str(number) in things), limit))
 
 
 def _account(name: str) -> dict[str, Any]:

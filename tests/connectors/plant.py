@@ -1,6 +1,7 @@
 """A plant that takes from connectors without Kafka: a carrier that acknowledges late, and a journal that outlives a crash."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -144,7 +145,10 @@ async def connected(
 
 
 async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
-    """Wait until something is so."""
+    """Wait until something is so; looking takes no more than a tenth of the time."""
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - what is waited for knows nothing of us
-            await asyncio.sleep(0.005)
+        while True:
+            began = time.monotonic()
+            if condition():
+                return
+            await asyncio.sleep(max(0.005, 10 * (time.monotonic() - began)))

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import random
 import time
 from collections.abc import Callable
@@ -118,6 +119,17 @@ def test_twenty_kills_lose_nothing_and_a_repetition_has_its_id(network: Network,
     assert not asyncio.run(lost_by_kills(network, 400, 20, chance))
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("name", STREAMED)
+def test_twenty_kills_among_a_hundred_thousand_posts(name: str) -> None:
+    """``RAPPORT_TEST_POSTS`` says how many, 20,000 otherwise."""
+    posts = int(os.environ.get("RAPPORT_TEST_POSTS", "20000"))
+    began = time.monotonic()
+    assert not asyncio.run(lost_by_kills(NETWORKS[name](), posts, 20, random.Random(7)))
+    print(f"{posts / (time.monotonic() - began):.0f} posts/s, the network included")  # noqa: T201
+
+
 async def lost_by_kills(
     network: Network, posts: int, kills: int, chance: random.Random
 ) -> set[tuple[tuple[str, str], str]]:
@@ -132,8 +144,10 @@ async def lost_by_kills(
             author = "acme" if chance.random() < 0.3 else f"person{chance.randrange(40)}"
             to = chance.choice([("acme",), ("acme", "help"), ()]) if author != "acme" and not parent else ()
             written.append(network.say(author, f"post {len(written)}", to, parent).key)
-            if chance.random() < 0.2:
+            if chance.random() < 80 / posts:
                 await asyncio.sleep(chance.random() * 0.01)
+            if number > 200 and len(written) % 50 == 0:
+                await asyncio.sleep(0)
 
     async with running(network):
         async with connected(plant, network.stanza("acme", "help")):
@@ -145,7 +159,7 @@ async def lost_by_kills(
                 await kill()
                 await write(following - moment - (following - moment) // 2)  # while it is away
         async with connected(plant, network.stanza("acme", "help")):
-            await until(lambda: truth(network, "acme", "help").keys() <= plant.kinds().keys(), 60)
+            await until(lambda: truth(network, "acme", "help").keys() <= plant.kinds().keys(), 900)
     return plant.kinds().items() ^ truth(network, "acme", "help").items()
 
 
