@@ -1,6 +1,7 @@
 """The commands ``rapport connectors …``: what there is, whether it can log in, and running it."""
 
 import asyncio
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -86,3 +87,16 @@ async def _run(names: list[str]) -> None:
     telemetry.serve(settings.metrics_host, settings.metrics_port, ready.is_set)
     with restarted_after_kafka("connectors"):
         await run_connectors(settings, names, stop, ready.set)
+
+
+@app.command()
+def new(name: Annotated[str, typer.Argument(help="The network, in small letters.")]) -> None:
+    """Write a new connector, its fake server and its page into this checkout of Rapport: all of it works, and is to be changed.
+
+    The contract's suite tests it from then on.
+    """
+    from streams.connecting.template import write  # noqa: PLC0415 - as above
+
+    for file in write(name, Path.cwd()):
+        typer.echo(file)
+    typer.echo(f"next: pytest tests/connectors -k {name}")

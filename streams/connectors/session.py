@@ -73,23 +73,15 @@ class Session:
             except (ValueError, RecursionError):
                 raise UnavailableError("its answer is not JSON") from None
 
-    async def events(self, url: str, headers: Headers, heartbeat: float) -> AsyncIterator[Event]:
-        """Yield the events of a stream; one from which nothing comes for ``heartbeat`` seconds is dead.
-
-        Raises as :meth:`get`; the end of the stream is an :class:`UnavailableError`.
-        """
-        async with self.stream(url, headers, heartbeat) as answer:
-            async for event in parse(answer.aiter_bytes()):
-                yield event
-        raise UnavailableError("the stream ended")
-
     @asynccontextmanager
-    async def stream(self, url: str, headers: Headers, heartbeat: float) -> AsyncIterator[httpx.Response]:
+    async def stream(
+        self, url: str, headers: Headers, heartbeat: float, parameters: Parameters | None = None
+    ) -> AsyncIterator[httpx.Response]:
         """Open a stream of which no two pieces are further apart than ``heartbeat`` seconds. Raises as :meth:`get`."""
         await self._wait()
         timeout = httpx.Timeout(CONNECT_SECONDS, read=heartbeat)
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store", **headers}
-        async with self._client.stream("GET", url, headers=headers, timeout=timeout) as answer:
+        async with self._client.stream("GET", url, headers=headers, params=parameters, timeout=timeout) as answer:
             CONNECTOR_REQUESTS.labels(self._name, str(answer.status_code)).inc()
             if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
                 pause = _pause(answer.headers)
@@ -139,30 +131,38 @@ def _pause(headers: Headers) -> float:
     return min(max(until - datetime.now(UTC).timestamp(), 0.0), LONGEST_PAUSE)
 
 
-async def parse(chunks: AsyncIterator[bytes]) -> AsyncIterator[Event]:
-    """Yield the server-sent events of a stream of bytes, whose lines end in LF or CR LF (WHATWG, "Server-sent events").
+async def lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the lines of a stream of bytes, which end in LF or CR LF, without their ends.
 
     By bytes, because the lines of text end at more characters than these, and JSON may hold them.
     """
-    rest, name, size = b"", "", 0
-    data: list[bytes] = []
+    rest = b""
     async for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        if len(rest) + size > LARGEST_EVENT:
+        *ended, rest = (rest + chunk).split(b"\n")
+        for line in ended:
+            yield line.removesuffix(b"\r")
+        if len(rest) > LARGEST_EVENT:
             raise UnavailableError(f"an event has more than {LARGEST_EVENT} bytes")
-        for ended in lines:
-            line = ended.removesuffix(b"\r")
-            if not line:
-                if name or data:
-                    yield Event(name, b"\n".join(data))
-                name, data, size = "", [], 0
-                continue
-            field, _, value = line.partition(b":")
-            value = value.removeprefix(b" ")
-            if not field:
-                yield Event("", b"")
-            elif field == b"event":
-                name = value.decode("utf-8", "replace")
-            elif field == b"data":
-                data.append(value)
-                size += len(value)
+
+
+async def parse(chunks: AsyncIterator[bytes]) -> AsyncIterator[Event]:
+    """Yield the server-sent events of a stream of bytes (WHATWG, "Server-sent events")."""
+    name, size = "", 0
+    data: list[bytes] = []
+    async for line in lines(chunks):
+        if not line:
+            if name or data:
+                yield Event(name, b"\n".join(data))
+            name, data, size = "", [], 0
+            continue
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if not field:
+            yield Event("", b"")
+        elif field == b"event":
+            name = value.decode("utf-8", "replace")
+        elif field == b"data":
+            data.append(value)
+            size += len(value)
+            if size > LARGEST_EVENT:
+                raise UnavailableError(f"an event has more than {LARGEST_EVENT} bytes")

@@ -22,6 +22,10 @@ class MastodonNetwork(Network):
     """``acme`` is whose token it is. ``has_stream=False``: a server with WebSockets only."""
 
     has_stream: bool = True
+
+    def __post_init__(self) -> None:
+        self.is_streamed = self.has_stream
+
     statuses: dict[str, dict[str, Any]] = field(default_factory=dict)
     notifications: dict[str, dict[str, Any]] = field(default_factory=dict)
     _written_by: dict[str, list[int]] = field(default_factory=dict)
@@ -121,13 +125,9 @@ class MastodonNetwork(Network):
     def malform(self) -> bytes:
         self._write(b'event: update\ndata: {"id": "1", "acc\n\n')
         number = str(next(self._numbers))
-        self.notifications[number] = {
-            "id": number,
-            "type": "mention",
-            "created_at": _iso(self.now()),
-            "status": {"id": 7},
-        }
-        self._send("notification", self.notifications[number])
+        wrong = {"id": number, "type": "mention", "created_at": _iso(self.now()), "status": {"id": 7}}
+        self._remember(wrong)
+        self._send("notification", wrong)
         return b'"id"'
 
     def cut(self) -> None:
@@ -291,3 +291,6 @@ def _iso(at: int) -> str:
 
 def _json(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode()
+
+
+NETWORKS = {"mastodon": MastodonNetwork, "mastodon-polled": lambda: MastodonNetwork(has_stream=False)}

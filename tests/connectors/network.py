@@ -68,6 +68,8 @@ class Network:
     """Streams that were opened."""
 
     token = "s3cr3t-t0ken"
+    is_streamed = True
+    """It says at once what happens, edits and deletions too; otherwise it is asked."""
 
     # what each network does in its own way
 

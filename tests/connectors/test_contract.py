@@ -6,7 +6,9 @@ import os
 import random
 import time
 from collections.abc import Callable
+from importlib import import_module
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
@@ -14,15 +16,17 @@ from prometheus_client import REGISTRY
 from streams.connectors.live import Known
 from streams.errors import Reason
 from streams.http_answers import RefusedError
-from tests.connectors.mastodon_network import MastodonNetwork
 from tests.connectors.network import RETRY_AFTER, Network, running
 from tests.connectors.plant import NAME, Plant, connected, until
 
+MODULES = sorted(path.stem for path in Path(__file__).parent.glob("*_network.py"))
 NETWORKS: dict[str, Callable[[], Network]] = {
-    "mastodon": MastodonNetwork,
-    "mastodon-polled": lambda: MastodonNetwork(has_stream=False),
+    name: network
+    for module in MODULES
+    for name, network in import_module(f"tests.connectors.{module}").NETWORKS.items()
 }
-STREAMED = [name for name in NETWORKS if not name.endswith("-polled")]
+"""Every network that has a fake server here."""
+STREAMED = [name for name, network in NETWORKS.items() if network().is_streamed]
 
 
 @pytest.fixture(autouse=True)
