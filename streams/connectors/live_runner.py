@@ -77,6 +77,7 @@ class LiveRunner:
     pace: Pace = field(default_factory=Pace)
     now: Callable[[], int] = lambda: time.time_ns() // 1_000_000
     """The time, ms since 1970."""
+    _keeping: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _has_sent: bool = field(default=False, init=False)
     """Something may be on its way to Kafka."""
     _deleted: dict[str, None] = field(default_factory=dict, init=False)
@@ -173,7 +174,9 @@ class LiveRunner:
             case event:
                 self._count(event["kind"])
                 await self.carrier.publish({**event, "source": self.name, "received_at": self.now()})
-        self.memory.cursor = received.cursor
+        is_first, self.memory.cursor = self.memory.cursor is None, received.cursor
+        if is_first:  # without it a crash would begin anew later
+            await self._keep()
 
     async def _take_post(self, post: Post) -> None:
         if post.key in self._deleted:  # the news of it was faster
@@ -257,10 +260,11 @@ class LiveRunner:
 
     async def _keep(self) -> None:
         """Write how far we are, once all up to there is acknowledged."""
-        self.memory.sweep(self.now())
-        cursor, rows = self.memory.pending()
-        if rows or self._has_sent:  # a deletion changes neither
-            self._has_sent = False
-            await self.carrier.flush()
-        if rows:
-            await self.memory.keep(cursor, rows)
+        async with self._keeping:
+            self.memory.sweep(self.now())
+            cursor, rows = self.memory.pending()
+            if rows or self._has_sent:  # a deletion changes neither
+                self._has_sent = False
+                await self.carrier.flush()
+            if rows:
+                await self.memory.keep(cursor, rows)

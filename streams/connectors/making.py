@@ -38,6 +38,12 @@ def settings_of(table: Mapping[str, Any]) -> ConnectorSettings:
     return found
 
 
+def settings_class(of: str) -> type[ConnectorSettings]:
+    """Return what the table of a type has to be."""
+    found: type[ConnectorSettings] = _class(of).settings
+    return found
+
+
 def make(
     name: str,
     settings: ConnectorSettings,

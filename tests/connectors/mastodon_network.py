@@ -9,10 +9,9 @@ from html import escape
 from itertools import count, islice
 from typing import Any
 
-from tests.connectors.network import Network, Request, Written, answer
+from tests.connectors.network import OURS, Network, Request, Written, answer
 
 HOST = "social.example"
-OURS = ("acme", "help")
 THUMP_SECONDS = 0.1
 """The real one's are 15 s apart."""
 
@@ -85,13 +84,8 @@ class MastodonNetwork(Network):
         }
         self.statuses[number] = status
         self._written_by.setdefault(status["account"]["id"], []).append(int(number))
-        concerns = {}
-        for name in OURS:
-            account = f"mastodon:{name}@{HOST}"
-            if author == name:
-                concerns[account] = self.own(author, parent)
-            elif name in others and OURS[0] in others:  # what names only the other is not seen
-                concerns[account] = "mention"
+        is_seen = OURS[0] in (author, *others)  # one token sees what one account sees
+        concerns = self.concerns(author, others, parent) if is_seen else {}
         uri = f"mastodon:{status['uri']}"
         written = Written(number, uri, author, text, concerns, parent)
         self.posts[number] = written
@@ -227,8 +221,10 @@ class MastodonNetwork(Network):
         self.streamed += 1
         try:
             event: bytes | None = b":)\n"
+            is_mute = False
             while event is not None:
-                if not self.mood.mute:
+                is_mute = is_mute or self.mood.mute  # what a dead connection has swallowed does not come later
+                if not is_mute:
                     writer.write(b"%x\r\n%b\r\n" % (len(event), event))
                     await writer.drain()
                 try:

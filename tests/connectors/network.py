@@ -5,13 +5,14 @@ A network speaks its protocol on loopback in its real wire format. What it does 
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 RETRY_AFTER = 1
+OURS = ("acme", "help")
 
 
 @dataclass
@@ -104,6 +105,18 @@ class Network:
         raise NotImplementedError
 
     # what is the same for all
+
+    def concerns(self, author: str, to: Collection[str], parent: str) -> dict[str, str]:
+        """Return what a post that is about to be written is to each of our accounts, by their full names."""
+        above, found = self.posts.get(parent), {}
+        for name, account in zip(OURS, self.stanza(*OURS)["accounts"], strict=True):
+            if author == name:
+                found[account] = self.own(author, parent)
+            elif name in to or (above and above.author == name):
+                found[account] = "mention"
+            elif above and account in above.concerns and author not in OURS:
+                found[account] = "peer"
+        return found
 
     def own(self, author: str, parent: str) -> str:
         """Return what an account's own post is: a reply if it stands, however far, below somebody else's."""

@@ -62,8 +62,8 @@ class Plant:
     def cursor(self) -> str | Known | None:
         return self.kept.get(NAME, {}).get(CURSOR)
 
-    def work(self) -> Work:
-        return Work(self, self.carrier, pace=PACE)
+    def work(self, pace: Pace) -> Work:
+        return Work(self, self.carrier, pace=pace)
 
     # -- what a fold makes of it: a known id is a repetition --------------------------------------------------------------
 
@@ -124,11 +124,11 @@ def table(stanza: dict[str, Any]) -> Table:
 
 @asynccontextmanager
 async def connected(
-    plant: Plant, stanza: dict[str, Any], name: str = NAME
+    plant: Plant, stanza: dict[str, Any], pace: Pace = PACE
 ) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """Run a connector until the end, then stop it in order. What is yielded kills it, as kill -9 does."""
     stop = asyncio.Event()
-    task = asyncio.create_task(plant.work().run(name, table(stanza), stop))
+    task = asyncio.create_task(plant.work(pace).run(NAME, table(stanza), stop))
 
     async def kill() -> None:
         task.cancel()

@@ -6,6 +6,7 @@ import os
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +18,7 @@ from streams.connectors.live import Known
 from streams.errors import Reason
 from streams.http_answers import RefusedError
 from tests.connectors.network import RETRY_AFTER, Network, running
-from tests.connectors.plant import NAME, Plant, connected, until
+from tests.connectors.plant import NAME, PACE, Plant, connected, until
 
 MODULES = sorted(path.stem for path in Path(__file__).parent.glob("*_network.py"))
 NETWORKS: dict[str, Callable[[], Network]] = {
@@ -113,6 +114,22 @@ def test_a_new_connector_begins_now(network: Network) -> None:
             network.say("ann", "after", to=("acme",))
             await until(lambda: plant.events)
         assert [it["text"].split()[-1] for it in plant.events] == ["after"]
+
+    asyncio.run(scenario())
+
+
+def test_a_crash_right_after_the_first_start_loses_nothing(network: Network) -> None:
+    async def scenario() -> None:
+        plant = Plant(acknowledges_after=0.02)
+        async with running(network):
+            async with connected(plant, network.stanza("acme"), pace=replace(PACE, keep=60)) as kill:
+                await ready(plant)
+                network.say("ann", "heard", to=("acme",))
+                await asyncio.sleep(0.2)
+                await kill()
+            network.say("ann", "not heard", to=("acme",))
+            async with connected(plant, network.stanza("acme")):
+                await until(lambda: plant.kinds() == truth(network, "acme"))
 
     asyncio.run(scenario())
 

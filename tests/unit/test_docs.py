@@ -17,6 +17,8 @@ from streams.business_hours import CalendarVersion
 from streams.campaigns import CampaignSettings
 from streams.cli import app
 from streams.config import AccountTargets, load_brands
+from streams.connecting.tables import load_tables
+from streams.connectors.making import TYPES, settings_class
 from streams.errors import Reason
 from streams.metrics.counters import PANE_COUNTERS, WINDOW_COUNTERS
 from streams.metrics.targets import DEFAULT_TARGETS
@@ -192,6 +194,25 @@ def test_the_brands_file_of_the_docs_is_valid(tmp_path: Path) -> None:
 def test_every_key_about_who_is_told_is_documented(settings: type[BaseModel]) -> None:
     keys = [field.alias or name for name, field in settings.model_fields.items()]
     assert [key for key in keys if f"`{key}`" not in text("docs/alerts.md")] == []
+
+
+def test_every_key_of_a_connector_is_documented_with_its_default() -> None:
+    for kind in TYPES:
+        keys = settings_class(kind).model_fields
+        page = text(f"docs/connectors/{kind}.md")
+        assert [key for key in keys if key != "type" and f"`{key}`" not in page] == []
+        rows = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", page, re.MULTILINE))
+        assert {key: float(default) for key, default in rows.items()} == {
+            key: field.default for key, field in keys.items() if isinstance(field.default, int | float)
+        }
+        assert f"({kind}.md)" in text("docs/connectors/README.md")
+
+
+@pytest.mark.parametrize("page", ["docs/connectors/README.md", *(f"docs/connectors/{kind}.md" for kind in TYPES)])
+def test_what_the_docs_say_of_a_connector_is_valid(tmp_path: Path, page: str) -> None:
+    file = tmp_path / "rapport.toml"
+    file.write_text("\n".join(re.findall(r"^```toml\n(.*?)^```", text(page), re.MULTILINE | re.DOTALL)), "utf-8")
+    assert load_tables(file)
 
 
 def test_the_defaults_of_routes_and_of_the_plant_are_documented() -> None:
