@@ -237,6 +237,11 @@ def test_what_comes_twice_or_in_another_order_is_the_same(streamed: Network) -> 
             older = streamed.say("ann", "old text", to=("acme",))
             streamed.edit(older.key, "new text")  # which comes first
             await until(lambda: older.id in {it["id"] for it in plant.events})
+            gone = streamed.say("ann", "never mind", to=("acme",))
+            streamed.delete(gone.key)  # which comes first
+            last = [streamed.say("ann", "last", to=("acme",)), streamed.say("ann", "of all", to=("acme",))]
+            await until(lambda: {it.id for it in last} <= {post for _, post in plant.kinds()})
+        assert gone.id not in {post for _, post in plant.kinds()}
         assert plant.newest(older.id)["text"].endswith("new text")
 
     asyncio.run(scenario())
