@@ -62,11 +62,12 @@ class XConnector(SecretTable):
 
 
 PushedSettings = WebhookConnector | MetaConnector | XConnector
-_TYPES: Final[Mapping[str, Any]] = {
+PUSHED: Final[Mapping[str, Any]] = {
     "webhook": WebhookConnector,
     "meta-webhook": MetaConnector,
     "x-webhook": XConnector,
 }
+"""By ``type``: `rapport listen` takes these in; all others are of `rapport connectors`."""
 
 
 def pushed_settings(table: Mapping[str, Any]) -> PushedSettings | None:
@@ -74,7 +75,7 @@ def pushed_settings(table: Mapping[str, Any]) -> PushedSettings | None:
 
     Raises :class:`pydantic.ValidationError`.
     """
-    kind = _TYPES.get(str(table.get("type")))
+    kind = PUSHED.get(str(table.get("type")))
     if kind is None:
         return None
     settings: PushedSettings = kind.model_validate(table)

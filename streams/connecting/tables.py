@@ -12,6 +12,7 @@ from streams.config import load_brands, mistake, secrets_of
 from streams.connectors.live import ConnectorSettings
 from streams.connectors.making import settings_of
 from streams.errors import SettingsError
+from streams.listener_settings import PUSHED
 
 
 class Table(NamedTuple):
@@ -36,6 +37,8 @@ def load_tables(path: Path | None) -> dict[str, Table]:
     """Return the connectors of rapport.toml by name. Raises :class:`SettingsError`."""
     tables: dict[str, Table] = {}
     for name, table in load_brands(path).connectors.items():
+        if table.get("type") in PUSHED:
+            continue
         try:
             settings = settings_of(table)
         except ValidationError as error:
