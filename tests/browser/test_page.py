@@ -206,7 +206,7 @@ async def check_charts(live: Live) -> None:
         saved = await download.value
         assert saved.suggested_filename.endswith(ending)
         content = await asyncio.to_thread(Path(await saved.path()).read_bytes)
-        assert content.startswith(b"time,") if ending == ".csv" else content.startswith(b"\x89PNG")
+        assert content.startswith(b'"time",') if ending == ".csv" else content.startswith(b"\x89PNG")
     await page.close()
 
 
