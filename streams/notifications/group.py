@@ -183,7 +183,8 @@ def _taken(known: Entry | None, alert: Alert, now: int, policy: Policy) -> Entry
     if alert.version <= known.alert.version:
         return None
     if not alert.firing:
-        return known._replace(alert=alert, hold="", held_until=0, again=False)
+        # whoever took it on has done with it: should it begin anew before anybody hears of its end, it is told again
+        return known._replace(alert=alert, hold="", held_until=0, again=bool(known.hold) and known.told != UNTOLD)
     firings = known.firings if known.alert.firing else _recent((*known.firings, now), now, policy)
     return known._replace(alert=alert, visible=wanted, firings=firings)
 
@@ -207,7 +208,8 @@ def _acknowledged(entries: Mapping[str, Entry]) -> list[Entry]:
 def _announced(group: Group, taken_on: Sequence[Entry], now: int) -> Group:
     entries = dict(group.entries)
     for entry in taken_on:
-        entries[entry.alert.alert_id] = entry._replace(announced=True)
+        # who hears that it is taken on hears how bad it is by now
+        entries[entry.alert.alert_id] = entry._replace(announced=True, told=entry.alert.escalation)
     listed = _worst(taken_on, now_is="acknowledged")
     notification = Notification(
         group.account,
@@ -258,7 +260,7 @@ def _released(entry: Entry, now: int, policy: Policy) -> Entry:
     if entry.hold and entry.held_until <= now:
         entry = entry._replace(hold="", again=entry.told != UNTOLD)
     if not policy.send_resolved and _is_resolved(entry, now, policy):
-        entry = entry._replace(told=UNTOLD)
+        entry = entry._replace(told=UNTOLD, again=False)
     return entry
 
 
@@ -325,7 +327,7 @@ def _told(entry: Entry, now: int, policy: Policy) -> Entry:
         if entry.alert.kind == DIGEST:
             return entry._replace(alert=entry.alert._replace(firing=False))
         return entry._replace(told=entry.alert.escalation, again=False)
-    return entry._replace(told=UNTOLD) if _is_resolved(entry, now, policy) else entry
+    return entry._replace(told=UNTOLD, again=False) if _is_resolved(entry, now, policy) else entry
 
 
 def _is_done(entry: Entry, now: int, policy: Policy) -> bool:

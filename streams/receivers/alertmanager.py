@@ -59,7 +59,7 @@ def _selves(notification: Notification, listed: Listed, until: int) -> Iterator[
         it = {"labels": _labels(notification, listed, severity), "annotations": _annotations(notification, listed)}
         if listed.change != "resolved" and severity == listed.alert.severity:
             yield {**it, "startsAt": iso(listed.alert.fired_at), "endsAt": iso(until)}
-        elif listed.change in ("resolved", "escalated", "again"):
+        elif listed.change in ("resolved", "escalated", "again", "acknowledged"):
             yield {**it, "endsAt": iso(notification.at)}
 
 

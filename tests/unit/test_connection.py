@@ -125,7 +125,7 @@ def test_every_topic_is_somebodys() -> None:
     for topic in topics.all:
         for operation in ("Read", "Write"):
             holders = {role for role in Role for it in grants(role, topics) if it[::2] == (operation, topic.name)}
-            assert holders & {Role.WORKER, Role.SINK, Role.REVENUE, Role.NOTIFIER}, (
+            assert holders & {Role.CONNECTOR, Role.WORKER, Role.SINK, Role.REVENUE, Role.NOTIFIER}, (
                 f"nobody may {operation} {topic.name}"
             )
 

@@ -165,6 +165,30 @@ def test_the_end_of_what_was_acknowledged_is_told() -> None:
     assert [status for _, status, _ in said(it.run(HOUR))] == ["resolved"]
 
 
+def test_what_was_acknowledged_and_begins_anew_before_anybody_hears_of_its_end_is_told() -> None:
+    it = Driven()
+    it.fire("a")
+    it.run(MINUTE)
+    it.command("acknowledge", "a")
+    it.run(2 * MINUTE)
+    it.resolve("a")
+    it.fire("a")
+    assert said(it.run(6 * MINUTE)) == [(5 * MINUTE + 30_000, "firing", [("a", "again")])]
+
+
+def test_an_acknowledgement_says_how_bad_it_is_by_now() -> None:
+    it = Driven()
+    it.fire("a")
+    it.run(MINUTE)
+    it.fire("a", 1)
+    it.command("acknowledge", "a")
+    it.run(2 * MINUTE)
+    assert (it.told[1].status, it.told[1].listed[0].alert.severity) == ("acknowledged", "critical")
+    it.resolve("a")
+    it.fire("a", 1)
+    assert said(it.run(6 * MINUTE)) == [(5 * MINUTE + 30_000, "firing", [("a", "again")])]
+
+
 def test_a_group_is_acknowledged_only_when_all_of_it_is() -> None:
     it = Driven()
     it.fire("a")
