@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 pytestmark = pytest.mark.slow
 
 MANY = 10_000
-CHANGES = 10
+CHANGES = 5
 SMOOTH_SECONDS = 0.016
 """What one change may take of the page's scripts, so that a frame of a sixtieth of a second is kept."""
 BUSY = 3

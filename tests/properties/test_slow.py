@@ -147,7 +147,7 @@ def near(found: list[Seen]) -> list[Seen]:
     ),
     st.sampled_from([0, MINUTE, 14 * MINUTE, 15 * MINUTE, 16 * MINUTE, 31 * MINUTE, 2 * HOUR, 20 * DAY]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_equals_the_oracle(events: list[Record], messages: random.Random, targets: Targets, later: int) -> None:
     partition = fold(events, messages, targets)
     partition.message([tick(partition.clock + later)])

@@ -185,7 +185,7 @@ def seen(partition: Partition) -> set[Seen]:
     st.sampled_from([DEFAULT_TARGETS, SHORT, Targets(sensitivity=2.0), SHORT._replace(sensitivity=0.5)]),
     st.sampled_from([0, MINUTE, 14 * MINUTE, 15 * MINUTE, 16 * MINUTE, 31 * MINUTE, 20 * DAY]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_equals_the_oracle(events: list[Record], messages: random.Random, targets: Targets, later: int) -> None:
     partition = fold(events, messages, targets)
     partition.message([tick(partition.clock + later)])
