@@ -327,12 +327,19 @@ def load_brands(path: Path | None) -> Brands:
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not TOML", str(error)) from None
     except ValidationError as error:
-        first = error.errors()[0]
-        raise mistake(path, [str(part) for part in first["loc"]], first["msg"]) from None
+        raise invalid(path, [], error) from None
 
 
-def mistake(path: Path, where: list[str], remedy: str) -> SettingsError:
-    """Return what to say of a wrong key of ``rapport.toml``, with its line."""
+def invalid(path: Path | None, table: list[str], error: ValidationError) -> SettingsError:
+    """Return what to say of the first thing that is wrong in a table of ``rapport.toml``."""
+    first = error.errors()[0]
+    return mistake(path, [*table, *map(str, first["loc"])], first["msg"])
+
+
+def mistake(path: Path | None, where: list[str], remedy: str) -> SettingsError:
+    """Return what to say of a wrong key of ``rapport.toml``, with its line if it is in a file."""
+    if path is None:
+        return SettingsError(".".join(where), remedy)
     line = _line(path.read_text("utf-8"), where)
     return SettingsError(f"{path}, line {line}: {'.'.join(where)}", remedy)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from streams import kafka, telemetry
-from streams.config import load_settings
+from streams.config import Settings, load_settings
 from streams.connecting.tables import Table, load_tables
 from streams.errors import EXIT_USAGE, RapportError
 from streams.service import STOP_SECONDS, restarted_after_kafka, stop_at_signals
@@ -76,13 +76,12 @@ def run(names: NamesArgument = None) -> None:
     load_tables(settings.accounts_file)
     topics = settings.topics
     kafka.require_access(settings, (topics.interactions, topics.connectors, topics.dead_letters))
-    asyncio.run(_run(names or []))
+    asyncio.run(_run(settings, names or []))
 
 
-async def _run(names: list[str]) -> None:
+async def _run(settings: Settings, names: list[str]) -> None:
     from streams.connecting.running import run_connectors  # noqa: PLC0415 - as above
 
-    settings = load_settings()
     stop, ready = stop_at_signals(STOP_SECONDS), asyncio.Event()
     telemetry.serve(settings.metrics_host, settings.metrics_port, ready.is_set)
     with restarted_after_kafka("connectors"):

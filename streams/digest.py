@@ -12,8 +12,7 @@ from aiokafka import AIOKafkaProducer
 from schemas.codec import encode
 from streams.config import Brands, Settings
 from streams.connection import kafka_options
-from streams.connectors.publisher import partition_of
-from streams.errors import BrokerError
+from streams.notification_commands import where_of
 
 if TYPE_CHECKING:
     from schemas.codec import Record
@@ -66,9 +65,6 @@ async def publish(settings: Settings, alerts: "Sequence[Record]") -> None:
     """Put alerts where the notifiers of their accounts find them. Raises aiokafka's ``KafkaError``."""
     topic = settings.topics.alerts.name
     async with AIOKafkaProducer(**kafka_options(settings), enable_idempotence=True) as producer:
-        number = len(await producer.partitions_for(topic))
-        if not number:
-            raise BrokerError(f"there is no topic {topic}", "run rapport topics apply")
         for row in alerts:
-            where = partition_of(row["account"], number)
+            where = await where_of(producer, topic, row["account"])
             await producer.send_and_wait(topic, encode("alert", [row]), partition=where)

@@ -1,5 +1,6 @@
 """What the answer of somebody else's server means: done, try again and when, or never. For receivers and connectors alike."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -23,9 +24,10 @@ class RefusedError(Exception):
     """It will not be done however often it is asked for."""
 
 
-def may_help(status: int) -> bool:
-    """Say whether another try may help after an answer of this status."""
-    return status in _TRY_AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+def raise_if_unavailable(status: int, headers: Mapping[str, str]) -> None:
+    """Raise :class:`UnavailableError` if another try may help after an answer of this status."""
+    if status in _TRY_AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise UnavailableError(f"HTTP {status}", pause_of(headers.get("Retry-After", "")))
 
 
 def pause_of(said: str) -> float:

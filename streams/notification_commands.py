@@ -18,6 +18,14 @@ SECONDS: Final = 10.0
 """Kafka that has not acknowledged a command for so long is away; whoever said it waits no longer."""
 
 
+async def where_of(producer: AIOKafkaProducer, topic: str, account: str) -> int:
+    """Return the partition of a topic in which an account's notifier reads. Raises :class:`BrokerError` without the topic."""
+    number = len(await producer.partitions_for(topic))
+    if not number:
+        raise BrokerError(f"there is no topic {topic}", "run rapport topics apply")
+    return partition_of(account, number)
+
+
 class Commands:
     """Publishes commands; connects to Kafka at the first one. An async context manager."""
 
@@ -47,12 +55,9 @@ class Commands:
 
     async def _send(self, command: Mapping[str, Any]) -> None:
         topic, producer = self._settings.topics.notification_commands.name, await self._connected()
-        number = len(await producer.partitions_for(topic))
-        if not number:
-            raise BrokerError(f"there is no topic {topic}", "run rapport topics apply")
+        account, where = command["account"], await where_of(producer, topic, command["account"])
         message = encode("notification_command", [{**command, "at": time.time_ns() // 1_000_000}])
-        account = command["account"]
-        await producer.send_and_wait(topic, message, key=account.encode(), partition=partition_of(account, number))
+        await producer.send_and_wait(topic, message, key=account.encode(), partition=where)
 
     async def _connected(self) -> Any:  # noqa: ANN401 - aiokafka's
         async with self._connecting:

@@ -158,12 +158,8 @@ def router(inbox: Inbox, client: Any) -> APIRouter:  # noqa: ANN401, C901 - clic
         at: datetime | None = None,
         posts: Annotated[int, Query(ge=0, le=200)] = 20,
     ) -> Response:
-        see(token, account)
-        try:
-            found = explanation.explain(client, explanation.Question(account, metric, window, moment(at), posts))
-        except RapportError as error:
-            raise HTTPException(404, str(error)) from None
-        return answer(request, found)
+        question = explanation.Question(account, metric, window, moment(at), posts)
+        return answer(request, explained(client, token, question))
 
     @routes.get("/relationships", summary="People: advocates, lapsed, follow_ups, bridges, opt_outs, cohorts")
     def _relationships(
@@ -192,6 +188,15 @@ def see(token: Token, account: str) -> None:
     """Refuse an account that may not be seen, as if it were not there."""
     if not token.allows(account):
         raise HTTPException(404, f"there is no account {account}")
+
+
+def explained(client: Any, token: Token, question: explanation.Question) -> explanation.Explanation:  # noqa: ANN401 - clickhouse_connect's
+    """Return why a number is what it is: :func:`sinks.clickhouse.explanation.explain`. Raises 404 for what is not there."""
+    see(token, question.account)
+    try:
+        return explanation.explain(client, question)
+    except RapportError as error:
+        raise HTTPException(404, str(error)) from None
 
 
 def answer(request: Request, body: Any, of: Any = None) -> Response:  # noqa: ANN401 - any JSON

@@ -22,12 +22,11 @@ from sinks.dashboard.access import COOKIE, Gate, Token
 from sinks.dashboard.accounts import RANGE_NAMES, RANGES, Range
 from sinks.dashboard.acting import NO_NOTIFIER, Tell, allowed
 from sinks.dashboard.alerts import AlertChoice, Alerts, Severity
-from sinks.dashboard.api import TOLD_SPIKES, Chosen, Explained, Reader, moment, see
+from sinks.dashboard.api import TOLD_SPIKES, Chosen, Explained, Reader, explained, moment, see
 from sinks.dashboard.business_time import Left
 from sinks.dashboard.freshness import stale
 from sinks.dashboard.inbox import MOST, STATES, Choice, Inbox, Waiting, key_of
 from sinks.dashboard.people import LISTS, people, triangle
-from streams.errors import RapportError
 
 FIRST_ROWS: Final = 200
 """Turns that stand in the page itself; its script asks for all."""
@@ -265,12 +264,8 @@ class Pages:
         at: datetime | None = None,
     ) -> HTMLResponse:
         """Why a number is what it is, or was."""
-        see(token, account)
-        try:
-            question = explanation.Question(account, metric, window, moment(at), POSTS)
-            return self.show(request, "explain", found=explanation.explain(self._client, question))
-        except RapportError as error:
-            raise HTTPException(404, str(error)) from None
+        question = explanation.Question(account, metric, window, moment(at), POSTS)
+        return self.show(request, "explain", found=explained(self._client, token, question))
 
     async def help(self, request: Request) -> HTMLResponse:
         """Say what the keys do, and what to do where the page is stale."""

@@ -19,7 +19,7 @@ from streams.connectors.making import make
 from streams.connectors.memory import Memory
 from streams.connectors.publisher import Publisher
 from streams.connectors.runner import Carrier
-from streams.connectors.understanding import language_model, sentiment_model, understood
+from streams.connectors.understanding import understanding
 from streams.errors import SettingsError
 from streams.http_answers import RefusedError
 from streams.telemetry import log
@@ -39,7 +39,7 @@ async def run_connectors(
     wrong at the start, :class:`streams.errors.BrokerError` and aiokafka's ``KafkaError`` if Kafka fails.
     """
     tables = _wanted(settings, names)
-    language, sentiment = language_model(settings.language), sentiment_model(settings.sentiment)
+    understand = understanding(settings.language, settings.sentiment)
     async with AsyncExitStack() as stack:
         producer = AIOKafkaProducer(**kafka_options(settings), enable_idempotence=True, linger_ms=0)
         with explained(settings):
@@ -49,7 +49,7 @@ async def run_connectors(
         work = Work(
             Store(settings, producer),
             lambda name: publisher(source=name),
-            partial(understood, language=language, sentiment=sentiment),
+            understand,
         )
         supervisor = Supervisor(work.run)
         stack.push_async_callback(supervisor.stop)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
-from streams.config import load_brands, mistake, secrets_of
+from streams.config import invalid, load_brands, mistake, secrets_of
 from streams.connectors.live import ConnectorSettings
 from streams.connectors.making import settings_of
 from streams.errors import SettingsError
@@ -39,16 +39,12 @@ def load_tables(path: Path | None) -> dict[str, Table]:
     for name, table in load_brands(path).connectors.items():
         if table.get("type") in PUSHED:
             continue
+        where = ["connectors", name]
         try:
             settings = settings_of(table)
         except ValidationError as error:
-            first = error.errors()[0]
-            where, wrong = [str(part) for part in first["loc"]], first["msg"]
+            raise invalid(path, where, error) from None
         except PydanticCustomError as error:
-            where, wrong = [error.type], error.message()
-        else:
-            tables[name] = Table(settings, secrets_of(settings))
-            continue
-        assert path is not None  # noqa: S101 - without a file there is no table
-        raise mistake(path, ["connectors", name, *where], wrong)
+            raise mistake(path, [*where, error.type], error.message()) from None
+        tables[name] = Table(settings, secrets_of(settings))
     return tables

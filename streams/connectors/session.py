@@ -17,7 +17,7 @@ import httpx
 from schemas.topics import MEBIBYTE
 from streams.connectors.live import Known
 from streams.connectors.pacing import Budget
-from streams.http_answers import LONGEST_PAUSE, RefusedError, UnavailableError, may_help, pause_of
+from streams.http_answers import LONGEST_PAUSE, RefusedError, UnavailableError, pause_of, raise_if_unavailable
 from streams.telemetry import CONNECTOR_REQUESTS
 
 LARGEST_ANSWER: Final = 16 * MEBIBYTE
@@ -105,8 +105,7 @@ def _examine(answer: httpx.Response) -> None:
         return
     if status in _CREDENTIALS:
         raise RefusedError(f"HTTP {status}")
-    if may_help(status):
-        raise UnavailableError(f"HTTP {status}", pause_of(answer.headers.get("Retry-After", "")))
+    raise_if_unavailable(status, answer.headers)
     raise NotThereError(f"HTTP {status}")
 
 

@@ -6,6 +6,7 @@ A model is a function, so that another can take its place: ``RAPPORT_LANGUAGE`` 
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import import_module
 from typing import Any, Final
 
@@ -48,6 +49,11 @@ def understood(event: Record, language: LanguageModel | None, sentiment: Sentime
     if not meant and sentiment is not None:
         meant = sentiment(event["text"], lang)
     return {**event, "lang": lang, "sentiment": meant}
+
+
+def understanding(language: str, sentiment: str) -> Callable[[Record], Record]:
+    """Return :func:`understood` with the models of these names, loaded already. Raises :class:`SettingsError`."""
+    return partial(understood, language=language_model(language), sentiment=sentiment_model(sentiment))
 
 
 def language_model(name: str) -> LanguageModel | None:

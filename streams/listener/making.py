@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from sinks.dashboard.access import Token
-from streams.config import Brands, mistake, secrets_of
+from streams.config import Brands, invalid, mistake, secrets_of
 from streams.connectors import mapping, pushed
 from streams.connectors.pushed import Reader
 from streams.errors import SettingsError
@@ -34,15 +34,10 @@ def hooks_of(brands: Brands, path: Path | None) -> list[Hook]:
             if settings is not None:
                 found.append(_hook(name, settings))
         except ValidationError as error:
-            first = error.errors()[0]
-            raise _wrong(path, [*where, *map(str, first["loc"])], first["msg"]) from None
+            raise invalid(path, where, error) from None
         except mapping.MappingError as error:
-            raise _wrong(path, [*where, "mapping"], str(error)) from None
+            raise mistake(path, [*where, "mapping"], str(error)) from None
     return found
-
-
-def _wrong(path: Path | None, where: list[str], remedy: str) -> SettingsError:
-    return SettingsError(".".join(where), remedy) if path is None else mistake(path, where, remedy)
 
 
 def _hook(name: str, settings: PushedSettings) -> Hook:

@@ -5,12 +5,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from schemas.codec import Record
 from streams import serving, telemetry
 from streams.config import Brands, Settings
 from streams.connection import kafka_options
 from streams.connectors.publisher import Publisher
-from streams.connectors.understanding import language_model, sentiment_model, understood
+from streams.connectors.understanding import understanding
 from streams.errors import SettingsError
 from streams.interactions import interaction
 from streams.listener.app import Served, build
@@ -53,11 +52,7 @@ async def run_listener(
         timeout=KAFKA_SECONDS,
     )
     guarded = is_guarded(brands, hooks)
-    language, sentiment = language_model(settings.language), sentiment_model(settings.sentiment)
-
-    def understand(event: Record) -> Record:
-        return understood(event, language, sentiment)
-
+    understand = understanding(settings.language, settings.sentiment)
     understand(interaction(kind="mention", text="Good morning"))  # the models are loaded now, while nobody waits
     async with Courier(make) as courier:
         telemetry.serve(settings.metrics_host, settings.metrics_port, lambda: courier.is_connected)

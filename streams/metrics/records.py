@@ -130,45 +130,36 @@ def alert_row(account: str, change: AlertChange, version: int) -> bytes:
 
 def spike_row(account: str, spike: Episode, version: int) -> bytes:
     """Return the ``alert`` of a spike, as it stands."""
-    series, began_at = SERIES[spike.number], spike.first * MINUTE
-    return rows.alert(
-        account=account,
-        alert_id=f"spike:{series}:{began_at}",
-        kind="spike",
-        severity="warning",
-        state="resolved" if spike.ended else "firing",
-        subject=series,
-        contact_id="",
-        escalation=0,
-        rule="",
-        opened_at=began_at,
-        due_at=began_at,
-        fired_at=(spike.last + 1) * MINUTE if spike.ended else began_at + LENGTH * MINUTE,
-        value=spike.value,
-        baseline=spike.baseline,
-        spread=spike.spread,
-        version=version,
+    began_at = spike.first * MINUTE
+    return _episode_row(
+        account, ("spike", SERIES[spike.number]), spike, (began_at, began_at + LENGTH * MINUTE), version
     )
 
 
 def slow_row(account: str, slow: Episode, version: int) -> bytes:
     """Return the ``alert`` of hours that are slow, as it stands."""
-    figure, began_at = FIGURES[slow.number], (slow.first + 1) * MINUTE
+    began_at = (slow.first + 1) * MINUTE
+    return _episode_row(account, ("slow", FIGURES[slow.number]), slow, (began_at, began_at), version)
+
+
+def _episode_row(account: str, what: tuple[str, str], episode: Episode, times: tuple[int, int], version: int) -> bytes:
+    """Return the ``alert`` of what goes on for a while. ``what``: kind and subject; ``times``: when it began, and was seen, ms."""
+    (kind, subject), (began_at, seen_at) = what, times
     return rows.alert(
         account=account,
-        alert_id=f"slow:{figure}:{began_at}",
-        kind="slow",
+        alert_id=f"{kind}:{subject}:{began_at}",
+        kind=kind,
         severity="warning",
-        state="resolved" if slow.ended else "firing",
-        subject=figure,
+        state="resolved" if episode.ended else "firing",
+        subject=subject,
         contact_id="",
         escalation=0,
         rule="",
         opened_at=began_at,
         due_at=began_at,
-        fired_at=(slow.last + 1) * MINUTE if slow.ended else began_at,
-        value=slow.value,
-        baseline=slow.baseline,
-        spread=None,
+        fired_at=(episode.last + 1) * MINUTE if episode.ended else seen_at,
+        value=episode.value,
+        baseline=episode.baseline,
+        spread=episode.spread if kind == "spike" else None,
         version=version,
     )

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import httpx
 
-from streams.http_answers import RefusedError, UnavailableError, may_help, pause_of
+from streams.http_answers import RefusedError, UnavailableError, raise_if_unavailable
 from streams.notifications.model import Notification
 
 Secret = Callable[[], str]
@@ -52,13 +52,9 @@ class Poster:
             raise RefusedError("its address is none") from None
         except (httpx.TransportError, OSError) as error:
             raise UnavailableError(type(error).__name__) from None
-        status = answer.status_code
-        if answer.is_success:
-            return
-        said = f"HTTP {status}"
-        if may_help(status):
-            raise UnavailableError(said, pause_of(answer.headers.get("Retry-After", "")))
-        raise RefusedError(said)
+        if not answer.is_success:
+            raise_if_unavailable(answer.status_code, answer.headers)
+            raise RefusedError(f"HTTP {answer.status_code}")
 
     async def close(self) -> None:
         """Close its connections."""

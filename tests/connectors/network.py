@@ -72,6 +72,16 @@ class Network:
     is_streamed = True
     """It says at once what happens, edits and deletions too; otherwise it is asked."""
 
+    def truth(self, *accounts: str) -> dict[tuple[str, str], str]:
+        """Return what each post is to those of the accounts that are configured."""
+        named = self.stanza(*accounts)["accounts"]
+        return {
+            (account, it.id): it.concerns[account]
+            for it in self.posts.values()
+            for account in named
+            if account in it.concerns
+        }
+
     # what each network does in its own way
 
     def stanza(self, *accounts: str) -> dict[str, Any]:

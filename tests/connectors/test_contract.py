@@ -46,17 +46,6 @@ def streamed(request: pytest.FixtureRequest) -> Network:
     return NETWORKS[request.param]()
 
 
-def truth(network: Network, *accounts: str) -> dict[tuple[str, str], str]:
-    """Return what each post is to those of the accounts that are configured."""
-    named = network.stanza(*accounts)["accounts"]
-    return {
-        (account, it.id): it.concerns[account]
-        for it in network.posts.values()
-        for account in named
-        if account in it.concerns
-    }
-
-
 def counted(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(name, {"connector": NAME, **labels}) or 0.0
 
@@ -77,7 +66,7 @@ def test_what_people_write_arrives_as_what_it_is(network: Network) -> None:
             network.say("ben@else.example", "Both of you!", to=("acme", "help"))
             network.say("acme", "Spring sale")
             await until(lambda: len(plant.kinds()) == 6)
-            assert plant.kinds() == truth(network, "acme", "help")
+            assert plant.kinds() == network.truth("acme", "help")
             by_id = {it["id"]: it for it in plant.events}
             assert by_id[question.id]["text"].endswith("Where is my <parcel> & co?")
             assert by_id[answer.id]["parent_id"] == question.id
@@ -99,7 +88,7 @@ def test_of_accounts_that_are_not_configured_nothing_comes(network: Network) -> 
             await ready(plant)
             both = network.say("ann", "Both of you!", to=("acme", "help"))
             await until(lambda: plant.events)
-        assert plant.kinds() == truth(network, "acme")
+        assert plant.kinds() == network.truth("acme")
         assert [it["id"] for it in plant.events] == [both.id]
 
     asyncio.run(scenario())
@@ -129,7 +118,7 @@ def test_a_crash_right_after_the_first_start_loses_nothing(network: Network) -> 
                 await kill()
             network.say("ann", "not heard", to=("acme",))
             async with connected(plant, network.stanza("acme")):
-                await until(lambda: plant.kinds() == truth(network, "acme"))
+                await until(lambda: plant.kinds() == network.truth("acme"))
 
     asyncio.run(scenario())
 
@@ -180,8 +169,8 @@ async def lost_by_kills(
                 await kill()
                 await write(following - moment - (following - moment) // 2)  # while it is away
         async with connected(plant, network.stanza("acme", "help")):
-            await until(lambda: truth(network, "acme", "help").keys() <= plant.kinds().keys(), 900)
-    return plant.kinds().items() ^ truth(network, "acme", "help").items()
+            await until(lambda: network.truth("acme", "help").keys() <= plant.kinds().keys(), 900)
+    return plant.kinds().items() ^ network.truth("acme", "help").items()
 
 
 def test_an_edit_changes_the_text_and_nothing_else(streamed: Network) -> None:
@@ -233,7 +222,7 @@ def test_what_comes_twice_or_in_another_order_is_the_same(streamed: Network) -> 
             for number in range(20):
                 post = streamed.say("ann", f"question {number}", to=("acme",))
                 streamed.say("acme", "answer", parent=post.key)
-            await until(lambda: plant.kinds() == truth(streamed, "acme"))
+            await until(lambda: plant.kinds() == streamed.truth("acme"))
             older = streamed.say("ann", "old text", to=("acme",))
             streamed.edit(older.key, "new text")  # which comes first
             await until(lambda: older.id in {it["id"] for it in plant.events})
@@ -291,7 +280,7 @@ def test_a_server_that_fails_is_tried_again(network: Network) -> None:
             network.mood.slow = 0.05
             network.say("ann", "hello", to=("acme",))
             await until(lambda: plant.events)
-        assert plant.kinds() == truth(network, "acme")
+        assert plant.kinds() == network.truth("acme")
 
     asyncio.run(scenario())
 
@@ -326,7 +315,7 @@ def test_streams_that_end_are_opened_again_and_nothing_is_missed(streamed: Netwo
                 if number % 10 == 0:
                     streamed.cut()
                 await asyncio.sleep(0.005)
-            await until(lambda: plant.kinds() == truth(streamed, "acme"))
+            await until(lambda: plant.kinds() == streamed.truth("acme"))
 
     asyncio.run(scenario())
 
@@ -341,7 +330,7 @@ def test_what_is_no_post_becomes_a_dead_letter(network: Network) -> None:
             await until(lambda: plant.events and plant.letters)
         assert all(it.reason is Reason.MALFORMED_RECORD for it in plant.letters)
         assert all(part in it.payload for it in plant.letters)
-        assert plant.kinds() == truth(network, "acme")
+        assert plant.kinds() == network.truth("acme")
 
     asyncio.run(scenario())
 
@@ -375,7 +364,7 @@ def test_a_cursor_that_is_too_old_is_no_silent_loss(network: Network) -> None:
             network.forget()
             async with connected(plant, network.stanza("acme")):
                 await until(
-                    lambda: plant.kinds() == truth(network, "acme") or counted("rapport_connector_gaps_total") > gaps
+                    lambda: plant.kinds() == network.truth("acme") or counted("rapport_connector_gaps_total") > gaps
                 )
 
     asyncio.run(scenario())
@@ -432,7 +421,7 @@ def test_two_of_the_same_name_do_no_harm(network: Network) -> None:
                 await kill()
                 for number in range(50):
                     network.say("ann", f"more {number}", to=("acme",))
-                await until(lambda: plant.kinds() == truth(network, "acme"))
+                await until(lambda: plant.kinds() == network.truth("acme"))
 
     asyncio.run(scenario())
 

@@ -10,20 +10,9 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from sinks.clickhouse.queries import report
+from tests.clickhouse_roles import VIEWS
 from tests.clickhouse_server import DAY, HOUR, MINUTE, NOON, answered, put, record, rows
 from tests.figures import data_file
-
-VIEWS = (
-    "interactions",
-    "turns",
-    "panes",
-    "rolling",
-    "alerts",
-    "revenue",
-    "notification_commands",
-    "dead_letters",
-    "message_responses",
-)
 
 
 def at(milliseconds: int) -> datetime:

@@ -96,16 +96,6 @@ async def streaming(network: MastodonNetwork, times: int = 1) -> None:
             await asyncio.sleep(0.01)
 
 
-def expected(network: MastodonNetwork, *accounts: str) -> dict[tuple[str, str], str]:
-    named = network.stanza(*accounts)["accounts"]
-    return {
-        (account, it.id): it.concerns[account]
-        for it in network.posts.values()
-        for account in named
-        if account in it.concerns
-    }
-
-
 def test_what_happens_is_published_and_a_restart_goes_on_from_there(broker: Kafka, tmp_path: Path) -> None:
     async def scenario() -> None:
         network, plant = MastodonNetwork(), Plant(broker, tmp_path, "resume")
@@ -115,14 +105,14 @@ def test_what_happens_is_published_and_a_restart_goes_on_from_there(broker: Kafk
                 await streaming(network)
                 post = network.say("ann", "hello", to=("acme", "help"))
                 network.say("acme", "hello yourself", parent=post.key)
-                await plant.until(expected(network, "acme", "help"))
+                await plant.until(network.truth("acme", "help"))
             for number in range(100):
                 network.say("ann", f"while it is away {number}", to=("acme",))
             async with connectors(plant, "fediverse"):
                 await streaming(network, 2)
                 network.delete(post.key)
                 gone = {(account, post.id): "withdrawal" for account in network.stanza("acme", "help")["accounts"]}
-                await plant.until(expected(network, "acme", "help") | gone)
+                await plant.until(network.truth("acme", "help") | gone)
 
     asyncio.run(scenario())
 
@@ -158,7 +148,7 @@ def test_a_process_that_is_killed_again_and_again_loses_nothing(broker: Kafka, t
                     network.say("cy", "while it is away", to=("acme",))
                     process.start()
                     await streaming(network, kill + 1)
-                await plant.until(expected(network, "acme", "help"))
+                await plant.until(network.truth("acme", "help"))
                 assert await asyncio.to_thread(process.stop) == 0
             finally:
                 process.kill()
@@ -177,13 +167,11 @@ def test_an_account_a_connector_and_a_token_change_without_a_restart(broker: Kaf
             async with connectors(plant):
                 await streaming(one)
                 one.say("ann", "before", to=("acme", "help"))
-                await plant.until(expected(one, "acme"))
+                await plant.until(one.truth("acme"))
                 plant.has(one=one.stanza("acme", "help"))
                 await streaming(one, 2)
                 later = one.say("ann", "after", to=("acme", "help"))
-                known = expected(one, "acme") | {
-                    it: kind for it, kind in expected(one, "help").items() if it[1] == later.id
-                }
+                known = one.truth("acme") | {it: kind for it, kind in one.truth("help").items() if it[1] == later.id}
                 await plant.until(known)
 
                 plant.has(one=one.stanza("acme", "help"), other=other.stanza("acme"))  # whose token is refused
@@ -191,14 +179,14 @@ def test_an_account_a_connector_and_a_token_change_without_a_restart(broker: Kaf
                 assert not other.streamed
                 assert (asked := len(other.requests)) < 5, "it does not ask again and again"
                 one.say("ann", "the others go on", to=("acme",))
-                known |= expected(one, "acme")
+                known |= one.truth("acme")
                 await plant.until(known)
                 assert len(other.requests) == asked
 
                 plant.file.write_text("[connectors.one]\ntype = 7\n", "utf-8")  # a mistake changes nothing
                 await asyncio.sleep(0.5)
                 one.say("ann", "still there", to=("acme",))
-                known |= expected(one, "acme")
+                known |= one.truth("acme")
                 await plant.until(known)
 
                 one.mood.refusing = True
@@ -206,7 +194,7 @@ def test_an_account_a_connector_and_a_token_change_without_a_restart(broker: Kaf
                 plant.has(other=other.stanza("acme"))
                 await streaming(other)
                 other.say("cy", "a new token", to=("acme",))
-                await plant.until(known | expected(other, "acme"))
+                await plant.until(known | other.truth("acme"))
                 async with asyncio.timeout(5):
                     while one.connections:  # noqa: ASYNC110 - as above
                         await asyncio.sleep(0.01)

@@ -97,6 +97,19 @@ def test_a_storm_and_what_people_say_to_it(broker: Kafka, tmp_path: Path) -> Non
     run_with_station(scenario)
 
 
+BAD = """\
+[receivers.bad]
+type = "slack"
+url_env = "NOWHERE"
+
+[[routes]]
+name = "bad"
+receiver = "bad"
+networks = ["y"]
+group_wait_seconds = 0
+"""
+
+
 class Refusing:
     async def send(self, _: Notification) -> None:
         raise RefusedError("no")
@@ -111,19 +124,7 @@ def test_a_receiver_that_is_down_is_told_by_another_route(
     """What it does not take is a dead letter; who watches the plant sees that there is one more."""
     its = settings(broker.brokers, "down")
     monkeypatch.setattr(watching, "EVERY_SECONDS", 0.2)
-    more = """
-[plant]
-
-[receivers.bad]
-type = "slack"
-url_env = "NOWHERE"
-
-[[routes]]
-name = "bad"
-receiver = "bad"
-networks = ["y"]
-group_wait_seconds = 0
-"""
+    more = f"[plant]\n\n{BAD}"
 
     async def scenario(it: Station) -> None:
         notifications = brands(tmp_path, it.url, more=more).notifications
@@ -161,17 +162,8 @@ def test_a_digest_that_is_published_again_and_again_is_told_once(broker: Kafka, 
 
 def test_who_is_refused_goes_to_the_fallback_or_becomes_a_dead_letter(broker: Kafka, tmp_path: Path) -> None:
     its = settings(broker.brokers, "refused")
-    more = """
-[receivers.bad]
-type = "slack"
-url_env = "NOWHERE"
-
-[[routes]]
-name = "bad"
-receiver = "bad"
-fallback = "hook"
-networks = ["y"]
-group_wait_seconds = 0
+    more = f"""\
+{BAD}fallback = "hook"
 
 [[routes]]
 name = "worse"
