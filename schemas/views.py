@@ -13,14 +13,16 @@ from schemas.versions import newest
 RECORDS: Final = {
     "interactions": "interaction",
     "turns": "turn",
+    "turns_by_time": "turn",
     "panes": "pane",
+    "panes_by_time": "pane",
     "rolling": "rolling",
     "alerts": "alert",
     "dead_letters": "dead_letter",
     "revenue": "revenue",
     "notification_commands": "notification_command",
 }
-"""The views that show a record, whose schema says what its fields are."""
+"""The views that show a record, or some of its fields: its schema says what they are."""
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,7 @@ ROUND = (
     "advocates_refresh",
     "bridges_refresh",
     "conversation_starters_refresh",
+    "opt_outs_refresh",
     "campaign_members_refresh",
     "round_ends",
 )

@@ -18,10 +18,12 @@ GRANT TABLE ENGINE ON Null, TABLE ENGINE ON ReplacingMergeTree TO rapport_migrat
 -- `rapport sink`: adds rows, and reads none. It looks which migrations there are, and nothing else.
 CREATE ROLE IF NOT EXISTS rapport_writer;
 GRANT INSERT ON rapport.interactions_landing TO rapport_writer;
--- for the view that passes on what has landed: the landing table itself never holds a row
+GRANT INSERT ON rapport.turns_landing TO rapport_writer;
+GRANT INSERT ON rapport.panes_landing TO rapport_writer;
+-- for the views that pass on what has landed: the landing tables themselves never hold a row
 GRANT SELECT ON rapport.interactions_landing TO rapport_writer;
-GRANT INSERT ON rapport.turns_versions TO rapport_writer;
-GRANT INSERT ON rapport.panes_versions TO rapport_writer;
+GRANT SELECT ON rapport.turns_landing TO rapport_writer;
+GRANT SELECT ON rapport.panes_landing TO rapport_writer;
 GRANT INSERT ON rapport.rolling_versions TO rapport_writer;
 GRANT INSERT ON rapport.alerts_versions TO rapport_writer;
 GRANT INSERT ON rapport.revenue_versions TO rapport_writer;

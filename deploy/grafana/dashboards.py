@@ -8,6 +8,7 @@ from deploy.grafana.panels import BEFORE, CLICKHOUSE, Panel, laid_out
 from deploy.grafana.plant import PLANT
 from deploy.grafana.queries import (
     ACCOUNTS,
+    BEGAN_EARLIER,
     CHOSEN,
     EARLIER,
     IN_TIME,
@@ -17,6 +18,7 @@ from deploy.grafana.queries import (
     beside_before,
     lines,
     link,
+    of_minutes,
     of_the_last_day,
     waiting,
 )
@@ -24,8 +26,13 @@ from deploy.grafana.queries import (
 FOLDER: Final = Path(__file__).parent / "dashboards"
 BESIDE: Final = "Beside it the period before, as long as this one."
 LAST_WEEK: Final = "Grey: the same hours of the week before."
+MOST: Final = 100
+"""Accounts of a table: how long people wait at each of ten thousand takes seconds."""
+MINUTES: Final = (of_minutes(CHOSEN), of_minutes(CHOSEN, BEGAN_EARLIER, "$__fromTime"))
 LAST_DAY: Final = "At each moment of the 24 hours before it."
 REFRESHED: Final = "As of the last refresh, at most some ten minutes ago. Strongest ties first."
+
+OLDEST: Final = f"(SELECT * FROM turns WHERE {ONE} AND status = 'open' ORDER BY opened_at LIMIT 100)"
 
 BRANDS: Final = (
     Panel(
@@ -43,7 +50,7 @@ FROM
     ),
     Panel(
         "stat",
-        (beside_before("account_activity", CHOSEN, IN_TIME),),
+        (beside_before(*MINUTES, IN_TIME),),
         ("within_1h", "sla"),
         title="Answered in time",
         text=BESIDE,
@@ -51,7 +58,7 @@ FROM
     ),
     Panel(
         "stat",
-        (beside_before("account_activity", CHOSEN, {name: f"sum({name})" for name in ("mentions", "replies")}),),
+        (beside_before(*MINUTES, {name: f"sum({name})" for name in ("mentions", "replies")}),),
         ("mentions", "replies"),
         title="Mentions and replies",
         text=BESIDE,
@@ -61,6 +68,29 @@ FROM
         "table",
         (
             f"""\
+WITH most AS
+    (
+        SELECT *
+        FROM
+        ({waiting(CHOSEN)}) AS waiting
+        FULL OUTER JOIN
+        (
+            SELECT
+                account,
+                {IN_TIME["within_1h"]} AS within_1h,
+                {IN_TIME["sla"]} AS sla,
+                sum(mentions) AS mentions,
+                sum(replies) AS replies,
+                sum(broadcasts) AS broadcasts,
+                replies / nullIf(replies + broadcasts, 0) AS reply_share
+            FROM {of_minutes(CHOSEN)}
+            GROUP BY account
+        ) AS activity
+        USING (account)
+        WHERE unanswered > 0 OR mentions + replies + broadcasts > 0
+        ORDER BY unanswered DESC, mentions DESC, account
+        LIMIT {MOST}
+    )
 SELECT
     account,
     unanswered,
@@ -69,17 +99,14 @@ SELECT
     waits.half_within AS half_within,
     earlier.half_within AS half_within{BEFORE},
     waits.ninety_within AS ninety_within,
-    activity.within_1h AS within_1h,
-    activity.sla AS sla,
-    activity.mentions AS mentions,
-    activity.replies AS replies,
-    activity.reply_share AS reply_share
-FROM
-({waiting(CHOSEN)}) AS waiting
-FULL OUTER JOIN (SELECT * FROM account_activity({PERIOD}) WHERE {CHOSEN}) AS activity USING (account)
-LEFT JOIN account_waits({PERIOD}) AS waits USING (account)
-LEFT JOIN account_waits({EARLIER}) AS earlier USING (account)
-WHERE unanswered > 0 OR mentions + replies + activity.broadcasts > 0
+    within_1h,
+    sla,
+    mentions,
+    replies,
+    reply_share
+FROM most
+LEFT JOIN (SELECT * FROM account_waits({PERIOD}) WHERE account IN (SELECT account FROM most)) AS waits USING (account)
+LEFT JOIN (SELECT * FROM account_waits({EARLIER}) WHERE account IN (SELECT account FROM most)) AS earlier USING (account)
 ORDER BY unanswered DESC, mentions DESC, account""",
         ),
         (
@@ -87,14 +114,14 @@ ORDER BY unanswered DESC, mentions DESC, account""",
             *("within_1h", "sla", "mentions", "replies", "reply_share"),
         ),
         title="Accounts",
-        text=f"{BESIDE} Who waits is as of its end.",
+        text=f"The {MOST} where most wait at the end of the period. {BESIDE}",
         names=("account",),
         width=24,
         height=12,
     ),
     Panel(
         "timeseries",
-        lines("panes", "minute", CHOSEN, a_minute("mentions", "replies")),
+        lines("panes_by_time", "minute", CHOSEN, a_minute("mentions", "replies")),
         ("mentions", "replies"),
         title="Mentions and replies a minute",
         text=LAST_WEEK,
@@ -103,7 +130,7 @@ ORDER BY unanswered DESC, mentions DESC, account""",
     ),
     Panel(
         "timeseries",
-        lines("panes", "minute", CHOSEN, IN_TIME),
+        lines("panes_by_time", "minute", CHOSEN, IN_TIME),
         ("within_1h", "sla"),
         title="Share answered in time",
         text=LAST_WEEK,
@@ -113,7 +140,14 @@ ORDER BY unanswered DESC, mentions DESC, account""",
 )
 ACCOUNT: Final = (
     *(
-        Panel("stat", (beside_before(view, ONE, {name: f"any({name})"}),), (name,), text=BESIDE, width=4, height=5)
+        Panel(
+            "stat",
+            (beside_before(f"{view}({PERIOD}) WHERE {ONE}", f"{view}({EARLIER}) WHERE {ONE}", {name: f"any({name})"}),),
+            (name,),
+            text=BESIDE,
+            width=4,
+            height=5,
+        )
         for view, name in (
             ("account_waits", "half_within"),
             ("account_waits", "ninety_within"),
@@ -128,12 +162,12 @@ ACCOUNT: Final = (
         (
             f"""\
 SELECT contact_id, author_name, opened_at, due_at, text, {link("url")}
-FROM (SELECT * FROM turns WHERE {ONE} AND status = 'open' ORDER BY opened_at LIMIT 100) AS turn
+FROM {OLDEST} AS turn
 LEFT JOIN
 (
     SELECT id, author_name, text, url
     FROM interactions
-    WHERE {ONE} AND kind = 'mention' AND id IN (SELECT turn_id FROM turns WHERE {ONE} AND status = 'open')
+    WHERE {ONE} AND kind = 'mention' AND (published_at, id) IN (SELECT opened_at, turn_id FROM {OLDEST})
 ) AS message
 ON turn.turn_id = message.id
 ORDER BY opened_at""",
@@ -300,7 +334,7 @@ ORDER BY opted_out_at DESC
 LIMIT 100""",
         ),
         title="Who left, and what we had done the day before",
-        text="Unfollows, blocks, hides and spam reports in the period.",
+        text="Unfollows, blocks, hides and spam reports in the period. As of the last refresh, at most some ten minutes ago.",
         names=(
             *("opted_out_at", "contact_id", "text", "replies_to_contact", "automated_to_contact"),
             *("broadcasts", "last_kind", "last_text"),

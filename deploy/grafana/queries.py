@@ -13,8 +13,9 @@ from schemas.metrics import metrics
 CHOSEN: Final = "$__conditionalAll(account IN (${account:singlequote}), $account)"
 """Where several accounts can be chosen, or all."""
 ONE: Final = "account = ${account:singlequote}"
+BEGAN_EARLIER: Final = "$__fromTime - ($__toTime - $__fromTime)"
 PERIOD: Final = "from = $__fromTime, to = $__toTime"
-EARLIER: Final = "from = $__fromTime - ($__toTime - $__fromTime), to = $__fromTime"
+EARLIER: Final = f"from = {BEGAN_EARLIER}, to = $__fromTime"
 """The period before the one that is looked at, as long as it."""
 ACCOUNTS: Final = """\
 SELECT account FROM panes
@@ -31,7 +32,7 @@ IN_TIME: Final = {
 def waiting(accounts: str) -> str:
     """Return a query for who waited at the end of the period, by account, in the catalogue's own terms.
 
-    A turn lives at most 90 days: older ones are not read.
+    A turn lives at most 90 days: older ones are not read. Nor are hours in which nobody waits any more.
     """
     waits, late, oldest = (
         metrics()[name].where.replace("{end:DateTime64(3, 'UTC')}", "$__toTime")
@@ -43,18 +44,23 @@ SELECT
     countIf({waits}) AS unanswered,
     countIf({late}) AS breached,
     minOrNullIf(opened_at, {oldest}) AS oldest_opened_at
-FROM turns
-WHERE opened_at >= $__toTime - INTERVAL 91 DAY AND {accounts}
+FROM turns_by_time
+WHERE opened_at >= $__toTime - INTERVAL 91 DAY AND opened_at < $__toTime AND waits_until >= $__toTime AND {accounts}
 GROUP BY account"""
 
 
-def beside_before(view: str, accounts: str, values: Mapping[str, str]) -> str:
-    """Return a query for metrics of the period, each beside what it was in the period before. ``values`` has SQL by metric."""
-    this, earlier = (
-        f"SELECT {_named(values, suffix)} FROM {view}({period}) WHERE {accounts}"
-        for period, suffix in ((PERIOD, ""), (EARLIER, BEFORE))
-    )
-    return f"SELECT * FROM\n({this}) AS this\nCROSS JOIN\n({earlier}) AS earlier"
+def of_minutes(accounts: str, start: str = "$__fromTime", end: str = "$__toTime") -> str:
+    """Return where the panes of many accounts are. Those that lie ahead hold only deadlines that may still be met."""
+    return f"panes_by_time WHERE minute >= {start} AND minute < least({end}, now()) AND {accounts}"
+
+
+def beside_before(this: str, earlier: str, values: Mapping[str, str]) -> str:
+    """Return a query for metrics of the period, each beside what it was in the period before.
+
+    ``this`` and ``earlier``: where the figures of both are, as SQL has it behind FROM. ``values`` has SQL by metric.
+    """
+    asks = (f"SELECT {_named(values, suffix)} FROM {of}" for of, suffix in ((this, ""), (earlier, BEFORE)))
+    return "SELECT * FROM\n({}) AS this\nCROSS JOIN\n({}) AS earlier".format(*asks)
 
 
 def lines(view: str, moment: str, where: str, values: Mapping[str, str]) -> tuple[str, str]:

@@ -23,8 +23,8 @@ from schemas.codec import Block, Schema
 
 TABLES: Final[Mapping[str, str]] = {
     "interaction": "interactions_landing",
-    "turn": "turns_versions",
-    "pane": "panes_versions",
+    "turn": "turns_landing",
+    "pane": "panes_landing",
     "rolling": "rolling_versions",
     "alert": "alerts_versions",
     "revenue": "revenue_versions",
@@ -35,6 +35,7 @@ TABLES: Final[Mapping[str, str]] = {
 
 SETTINGS: Final[Mapping[str, int]] = {
     "async_insert": 0,  # it would acknowledge before the rows are there
+    "deduplicate_blocks_in_dependent_materialized_views": 1,  # each table by itself: one may have failed
     "input_format_avro_allow_missing_fields": 1,  # records of older schema versions: the column's default
     "max_partitions_per_insert_block": 0,  # a backfill may span more than a hundred months
 }

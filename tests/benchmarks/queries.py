@@ -70,7 +70,7 @@ STATEMENTS: Final = (
     WITH number AS pair, {_PAIR}
     SELECT concat('out:', toString(number)), 'net', account, 'opt_out', contact, at, at, 'benchmark'
     FROM numbers(intDiv({{events:UInt64}}, 2000))""",
-    f"""INSERT INTO turns_versions (account, turn_id, contact_id, conversation_id, opened_at, status, answered_at, reply_id,
+    f"""INSERT INTO turns_landing (account, turn_id, contact_id, conversation_id, opened_at, status, answered_at, reply_id,
         response_seconds, business_seconds, due_at, sla, version)
     WITH number AS pair, {_PAIR}
     SELECT
@@ -80,11 +80,13 @@ STATEMENTS: Final = (
         if(answered, concat('n:', toString(2 * pair + 1)), ''), if(answered, wait / 1000, NULL) AS seconds, seconds,
         at + INTERVAL 1 HOUR, if(answered AND wait <= 3600000, 'met', 'missed'), 1
     FROM numbers(intDiv({{events:UInt64}}, 2))""",
-    """INSERT INTO panes_versions (account, minute, mentions, replies, broadcasts, turns, turns_answered, answered, first_answered,
-        response_samples, response_milliseconds, first_buckets, first_counts, version)
+    """INSERT INTO panes_landing (account, minute, mentions, replies, broadcasts, turns, turns_answered, answered, first_answered,
+        within_1h_hits, within_1h_misses, sla_met, sla_missed, response_samples, response_milliseconds, first_buckets,
+        first_counts, version)
     SELECT
-        account, minute, sum(mention), sum(reply), sum(broadcast), sum(mention), sum(mention), sum(reply), sum(reply), sum(reply),
-        sum(ms), arraySort(groupArrayIf(toInt32(ceil(log(greatest(ms, 1)) / log(1.01 / 0.99))), ms > 0)) AS buckets,
+        account, minute, sum(mention), sum(reply), sum(broadcast), sum(mention), sum(mention), sum(reply), sum(reply),
+        countIf(ms > 0 AND ms <= 3600000) AS hits, countIf(ms > 3600000) AS misses, hits, misses, sum(reply), sum(ms),
+        arraySort(groupArrayIf(toInt32(ceil(log(greatest(ms, 1)) / log(1.01 / 0.99))), ms > 0)) AS buckets,
         arrayMap(bucket -> 1, buckets), 1
     FROM
     (
@@ -108,7 +110,7 @@ def fill(client: Client, events: int) -> None:
     parameters = {"events": events, "accounts": max(1, events // OF_ACCOUNT), "start": START, "days": DAYS}
     for statement in STATEMENTS:
         client.command(statement, parameters=parameters)
-    for table in ("interactions", "turns", "panes"):
+    for table in ("interactions", "turns", "panes", "turns_by_time", "panes_by_time"):
         client.command(f"OPTIMIZE TABLE {table}_versions FINAL")  # as an hour later, when months have been merged
 
 

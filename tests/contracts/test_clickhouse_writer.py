@@ -39,6 +39,23 @@ def test_a_token_works_through_the_landing_table(clickhouse: Client) -> None:
     assert stored(clickhouse, "interactions_versions") == 2
 
 
+@pytest.mark.parametrize("name", ["turn", "pane"])
+def test_a_row_that_only_one_of_its_two_tables_took_reaches_the_other_when_it_is_sent_again(
+    clickhouse: Client, name: str
+) -> None:
+    tables = f"{name}s_versions", f"{name}s_by_time_versions"
+    for broken in tables:
+        for table in tables:
+            clickhouse.command(f"TRUNCATE TABLE {table}")
+        clickhouse.command(f"ALTER TABLE {broken} ADD CONSTRAINT full CHECK version < 0")
+        writer, blocks = Writer(clickhouse), [block(name, record(name))]
+        with pytest.raises((RefusedError, UnavailableError)):
+            writer.insert(name, blocks, f"into {broken}")
+        clickhouse.command(f"ALTER TABLE {broken} DROP CONSTRAINT full")
+        assert writer.insert(name, blocks, f"into {broken}") == 1
+        assert [stored(clickhouse, table) for table in tables] == [1, 1]
+
+
 def test_a_message_of_an_older_schema_gets_the_defaults_of_what_it_lacks(clickhouse: Client) -> None:
     later = ("likes", "hashtags", "automated", "source")
     definition = dict(newest("interaction").record)

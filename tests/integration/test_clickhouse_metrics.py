@@ -8,6 +8,7 @@ from tests.clickhouse_server import rows
 PERIOD = "from = '2026-01-01', to = '2026-02-01'"
 VIEWS = {
     "panes": "panes",
+    "panes_by_time": "panes_by_time",
     "rolling": "rolling",
     "account_activity": f"account_activity({PERIOD})",
     "account_responsiveness": f"account_responsiveness({PERIOD})",
@@ -31,6 +32,7 @@ CONTACT = {
 }
 NO_METRICS = {
     "panes": {"minute", "first_buckets", "first_counts", "next_buckets", "next_counts"},
+    "panes_by_time": {"minute"},
     "rolling": {"window", "as_of"},
     "equal_treatment": {"followers_from"},
     "agents": {"agent"},
@@ -50,6 +52,7 @@ NO_METRICS = {
     },
     "opt_outs": {
         *("id", "contact_id", "opted_out_at", "text", "last_at", "last_kind", "last_id", "last_url", "last_text"),
+        "refreshed_at",
     },
     "bridges": {"contact_id", "conversations", "hashtags", "refreshed_at"},
     "cohorts": {"month", "contacts"},

@@ -340,6 +340,7 @@ def test_opt_outs_show_what_the_account_did_in_the_day_before(clickhouse: Client
             said(9, NOON, "eve", kind="opt_out", text="unfollow"),
         ],
     )
+    refresh(clickhouse)
     found = shown(clickhouse, "opt_outs", "account", "id")
     assert found[BRAND, "n:1"] == {
         "contact_id": "carol",

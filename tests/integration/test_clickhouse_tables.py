@@ -47,10 +47,8 @@ def default(value: object) -> str:
 
 @pytest.mark.parametrize("schema", [one for name in TABLES for one in versions()[name]], ids=lambda one: one.name)
 def test_a_table_has_the_fields_of_every_version_of_its_schema(clickhouse: Client, schema: Schema) -> None:
-    names = [TABLES[schema.name]]
-    if schema.name == "interaction":
-        names.append("interactions_versions")
-    for name in names:
+    landing = TABLES[schema.name]
+    for name in {landing, landing.replace("_landing", "_versions")}:
         found = {row["name"]: row for row in rows(clickhouse, f"DESCRIBE TABLE {name}")}
         for field in schema.record["fields"]:
             described = found[field["name"]]
@@ -64,7 +62,8 @@ def test_a_table_has_the_fields_of_every_version_of_its_schema(clickhouse: Clien
 
 def test_every_fact_has_a_table_that_waits_for_the_disk_and_knows_tokens(clickhouse: Client) -> None:
     tables = rows(clickhouse, "SELECT name, engine_full FROM system.tables WHERE name LIKE '%_versions'")
-    assert {table["name"] for table in tables} == {*TABLES.values(), "interactions_versions"} - {"interactions_landing"}
+    tables_of_records = {name.replace("_landing", "_versions") for name in TABLES.values()}
+    assert {table["name"] for table in tables} == tables_of_records | {"panes_by_time_versions", "turns_by_time_versions"}
     for table in tables:
         for setting in ("fsync_after_insert = 1", "fsync_part_directory = 1", "non_replicated_deduplication_window = "):
             assert setting in table["engine_full"], table["name"]

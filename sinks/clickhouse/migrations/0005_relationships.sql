@@ -278,6 +278,77 @@ FROM posts
 LEFT JOIN begun ON posts.account = begun.account AND posts.id = begun.post_id
 LEFT JOIN met ON posts.account = met.account AND posts.id = met.post_id;
 
+-- Each unfollow, block, hide or spam report, and what the account did in the 24 h before. An opt-out is compared with the
+-- account's messages of its own day and of the day before, and with no others: joined on the times alone, all would meet all.
+CREATE OR REPLACE VIEW opt_outs_now AS
+WITH
+    departures AS
+    (
+        SELECT
+            account,
+            id,
+            if(contact_id != '', contact_id, author_id) AS contact,
+            published_at,
+            text,
+            arrayJoin([toDate(published_at), toDate(published_at) - 1]) AS day
+        FROM interactions
+        WHERE kind = 'opt_out'
+    ),
+    acts AS
+    (
+        SELECT
+            account,
+            toDate(published_at) AS day,
+            id,
+            kind,
+            contact_id AS contact,
+            automated,
+            published_at,
+            url,
+            text,
+            bitShiftLeft(toUInt128(toUnixTimestamp64Milli(published_at)), 64) + cityHash64(id) AS place
+        FROM interactions
+        WHERE kind IN ('reply', 'broadcast') AND (account, toDate(published_at)) IN (SELECT account, day FROM departures)
+    ),
+    compared AS
+    (
+        SELECT
+            departures.account AS account,
+            departures.id AS id,
+            departures.contact AS contact_id,
+            departures.published_at AS opted_out_at,
+            departures.text AS text,
+            acts.id AS act_id,
+            acts.kind AS act_kind,
+            acts.automated AS machine,
+            acts.published_at AS act_at,
+            acts.url AS act_url,
+            acts.text AS act_text,
+            acts.place AS place,
+            act_id != '' AND act_at < opted_out_at AND act_at >= opted_out_at - INTERVAL 24 HOUR AS before,
+            before AND act_kind = 'reply' AND acts.contact = contact_id AS addressed,
+            addressed OR before AND act_kind = 'broadcast' AS seen
+        FROM departures
+        LEFT JOIN acts ON departures.account = acts.account AND departures.day = acts.day
+    )
+SELECT
+    account,
+    id,
+    contact_id,
+    opted_out_at,
+    text,
+    toInt64(countIf(addressed AND NOT machine)) AS replies_to_contact,
+    toInt64(countIf(addressed AND machine)) AS automated_to_contact,
+    toInt64(countIf(before AND act_kind = 'broadcast')) AS broadcasts,
+    toInt64(countIf(before AND act_kind = 'reply' AND NOT machine)) AS replies,
+    maxOrNullIf(act_at, seen) AS last_at,
+    argMaxIf(act_kind, place, seen) AS last_kind,
+    argMaxIf(act_id, place, seen) AS last_id,
+    argMaxIf(act_url, place, seen) AS last_url,
+    argMaxIf(act_text, place, seen) AS last_text
+FROM compared
+GROUP BY account, id, contact_id, opted_out_at, text;
+
 CREATE TABLE IF NOT EXISTS contacts_kept
 (
     account         LowCardinality(String),
@@ -357,6 +428,27 @@ CREATE TABLE IF NOT EXISTS conversation_starters_kept
 ENGINE = ReplacingMergeTree(refreshed_at)
 ORDER BY (account, id);
 
+CREATE TABLE IF NOT EXISTS opt_outs_kept
+(
+    account              LowCardinality(String),
+    id                   String CODEC(ZSTD(1)),
+    contact_id           String CODEC(ZSTD(1)),
+    opted_out_at         DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
+    text                 String CODEC(ZSTD(3)),
+    replies_to_contact   Int64 CODEC(T64, ZSTD(1)),
+    automated_to_contact Int64 CODEC(T64, ZSTD(1)),
+    broadcasts           Int64 CODEC(T64, ZSTD(1)),
+    replies              Int64 CODEC(T64, ZSTD(1)),
+    last_at              Nullable(DateTime64(3, 'UTC')) CODEC(Delta, ZSTD(1)),
+    last_kind            LowCardinality(String),
+    last_id              String CODEC(ZSTD(1)),
+    last_url             String CODEC(ZSTD(3)),
+    last_text            String CODEC(ZSTD(3)),
+    refreshed_at         DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1))
+)
+ENGINE = ReplacingMergeTree(refreshed_at)
+ORDER BY (account, opted_out_at, id);
+
 -- Rounds of refreshes: when the latest began, and when the one began that came to its end last.
 CREATE TABLE IF NOT EXISTS refreshes (name LowCardinality(String), refreshed_at DateTime64(3, 'UTC'))
 ENGINE = ReplacingMergeTree(refreshed_at)
@@ -390,8 +482,13 @@ APPEND TO conversation_starters_kept EMPTY AS
 SELECT *, now64(3, 'UTC') AS refreshed_at FROM conversation_starters_now
 SETTINGS max_threads = 1, max_bytes_before_external_group_by = 2000000000;
 
+CREATE MATERIALIZED VIEW IF NOT EXISTS opt_outs_refresh REFRESH EVERY 10 MINUTE DEPENDS ON round_begins
+APPEND TO opt_outs_kept EMPTY AS
+SELECT *, now64(3, 'UTC') AS refreshed_at FROM opt_outs_now
+SETTINGS max_threads = 1, max_bytes_before_external_group_by = 2000000000;
+
 CREATE MATERIALIZED VIEW IF NOT EXISTS round_ends REFRESH EVERY 10 MINUTE
-DEPENDS ON contacts_refresh, advocates_refresh, bridges_refresh, conversation_starters_refresh APPEND TO refreshes EMPTY AS
+DEPENDS ON contacts_refresh, advocates_refresh, bridges_refresh, conversation_starters_refresh, opt_outs_refresh APPEND TO refreshes EMPTY AS
 SELECT 'ended' AS name, max(round.refreshed_at) AS refreshed_at FROM refreshes AS round WHERE round.name = 'begun';
 
 CREATE OR REPLACE VIEW contacts AS
@@ -408,6 +505,10 @@ WHERE refreshed_at >= (SELECT max(refreshed_at) FROM refreshes WHERE name = 'end
 
 CREATE OR REPLACE VIEW conversation_starters AS
 SELECT * FROM conversation_starters_kept FINAL
+WHERE refreshed_at >= (SELECT max(refreshed_at) FROM refreshes WHERE name = 'ended');
+
+CREATE OR REPLACE VIEW opt_outs AS
+SELECT * FROM opt_outs_kept FINAL
 WHERE refreshed_at >= (SELECT max(refreshed_at) FROM refreshes WHERE name = 'ended');
 
 -- As of now, from the last refresh. Without parameters, since BI tools list and filter a view as they do a table.
@@ -471,77 +572,6 @@ SELECT account, contact_id, tie_strength, cadence_seconds, follow_up_at, last_at
 FROM relationships
 WHERE follow_up_due
 ORDER BY tie_strength DESC, account, contact_id;
-
--- Each unfollow, block, hide or spam report, and what the account did in the 24 h before. An opt-out is compared with the
--- account's messages of its own day and of the day before, and with no others: joined on the times alone, all would meet all.
-CREATE OR REPLACE VIEW opt_outs AS
-WITH
-    departures AS
-    (
-        SELECT
-            account,
-            id,
-            if(contact_id != '', contact_id, author_id) AS contact,
-            published_at,
-            text,
-            arrayJoin([toDate(published_at), toDate(published_at) - 1]) AS day
-        FROM interactions
-        WHERE kind = 'opt_out'
-    ),
-    acts AS
-    (
-        SELECT
-            account,
-            toDate(published_at) AS day,
-            id,
-            kind,
-            contact_id AS contact,
-            automated,
-            published_at,
-            url,
-            text,
-            bitShiftLeft(toUInt128(toUnixTimestamp64Milli(published_at)), 64) + cityHash64(id) AS place
-        FROM interactions
-        WHERE kind IN ('reply', 'broadcast') AND (account, toDate(published_at)) IN (SELECT account, day FROM departures)
-    ),
-    compared AS
-    (
-        SELECT
-            departures.account AS account,
-            departures.id AS id,
-            departures.contact AS contact_id,
-            departures.published_at AS opted_out_at,
-            departures.text AS text,
-            acts.id AS act_id,
-            acts.kind AS act_kind,
-            acts.automated AS machine,
-            acts.published_at AS act_at,
-            acts.url AS act_url,
-            acts.text AS act_text,
-            acts.place AS place,
-            act_id != '' AND act_at < opted_out_at AND act_at >= opted_out_at - INTERVAL 24 HOUR AS before,
-            before AND act_kind = 'reply' AND acts.contact = contact_id AS addressed,
-            addressed OR before AND act_kind = 'broadcast' AS seen
-        FROM departures
-        LEFT JOIN acts ON departures.account = acts.account AND departures.day = acts.day
-    )
-SELECT
-    account,
-    id,
-    contact_id,
-    opted_out_at,
-    text,
-    toInt64(countIf(addressed AND NOT machine)) AS replies_to_contact,
-    toInt64(countIf(addressed AND machine)) AS automated_to_contact,
-    toInt64(countIf(before AND act_kind = 'broadcast')) AS broadcasts,
-    toInt64(countIf(before AND act_kind = 'reply' AND NOT machine)) AS replies,
-    maxOrNullIf(act_at, seen) AS last_at,
-    argMaxIf(act_kind, place, seen) AS last_kind,
-    argMaxIf(act_id, place, seen) AS last_id,
-    argMaxIf(act_url, place, seen) AS last_url,
-    argMaxIf(act_text, place, seen) AS last_text
-FROM compared
-GROUP BY account, id, contact_id, opted_out_at, text;
 
 -- A month is decided when its last day is so long ago: before that some of its contacts have not had the time.
 CREATE OR REPLACE VIEW cohorts AS

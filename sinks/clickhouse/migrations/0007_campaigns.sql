@@ -117,7 +117,7 @@ SELECT *, now64(3, 'UTC') AS refreshed_at FROM campaign_members_now
 SETTINGS max_threads = 1, max_bytes_before_external_group_by = 2000000000;
 
 ALTER TABLE round_ends MODIFY REFRESH EVERY 10 MINUTE DEPENDS ON
-    contacts_refresh, advocates_refresh, bridges_refresh, conversation_starters_refresh, campaign_members_refresh APPEND;
+    contacts_refresh, advocates_refresh, bridges_refresh, conversation_starters_refresh, opt_outs_refresh, campaign_members_refresh APPEND;
 
 -- Rows of a campaign that reads differently by now are not shown.
 CREATE OR REPLACE VIEW campaign_members AS
