@@ -13,7 +13,7 @@ from clickhouse_connect.driver.client import Client
 from schemas.codec import Block, Record, cut, encode, message_of, newest
 from sinks.clickhouse.connection import connect
 from sinks.clickhouse.migrate import migrate
-from sinks.clickhouse.writer import Writer
+from sinks.clickhouse.writer import TABLES, Writer
 from streams.cycle import by_record
 from streams.metrics.model import Facts
 from tests.processes import has_docker
@@ -71,6 +71,11 @@ ROUND = (
     "round_ends",
 )
 """What is refreshed every ten minutes, in this order."""
+
+
+def kept_in(name: str) -> str:
+    """Return the table in which every version of a record of the type ``name`` is."""
+    return TABLES[name].replace("_landing", "_versions")
 
 
 def record(name: str, **fields: Any) -> Record:  # noqa: ANN401 - as the schema's fields are

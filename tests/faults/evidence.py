@@ -9,11 +9,11 @@ from confluent_kafka import Consumer, TopicPartition
 from schemas import codec
 from schemas.codec import Record
 from schemas.topics import Topic
-from sinks.clickhouse.writer import TABLES
 from streams import kafka
 from streams.config import Settings
 from streams.connectors.truth import ExpectedTurn, Truth
 from streams.intake import Message
+from tests.clickhouse_server import kept_in
 from tests.faults.load import Letter
 from tests.faults.verdict import Verdict
 from tests.plants import READER, messages, records
@@ -45,7 +45,7 @@ class Left:
         fields = codec.newest(record).record["fields"]
         columns = ", ".join(_column(field) for field in fields)
         query = (
-            f"SELECT {columns} FROM {TABLES[record]} {'FINAL ' if final else ''}WHERE account IN ({_list(accounts)})"
+            f"SELECT {columns} FROM {kept_in(record)} {'FINAL ' if final else ''}WHERE account IN ({_list(accounts)})"
         )
         names = [field["name"] for field in fields]
         for row in self._rows(query):

@@ -18,13 +18,7 @@ def test_leaders_of_three_brokers_die(cluster: Cluster, outcome: Outcome) -> Non
 
 
 def test_without_a_rule_the_verdict_finds_something(kafka: Kafka, outcome: Outcome) -> None:
-    rule = "a claim does not pass the oldest change"  # what comes between is lost whenever a worker is killed while it is at work
-
-    def is_found(seed: int) -> bool:
-        options = Options(seed=seed, minutes=0.4, events=4_000, pause=3, only={"kill_worker"}, without=rule)
-        _, verdict = outcome(kafka, options)
-        return any(verdict.faults[f"{record}: untrue"] for record in ("turn", "pane", "rolling"))
-
-    assert any(
-        is_found(seed) for seed in (3, 4, 5)
-    )  # a busy machine may have time for one kill, and that at an idle moment
+    rule = "untouched accounts are in the heap"  # then an account of which nothing is heard after a kill falls silent
+    options = Options(seed=3, minutes=0.3, events=1_000, pause=3, only={"kill_worker"}, without=rule)
+    _, verdict = outcome(kafka, options)
+    assert verdict.faults["rolling: no row at all"]

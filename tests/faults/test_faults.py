@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 @pytest.mark.parametrize("lanes", [("workers", "brokers"), ("stores",)], ids=" and ".join)
 def test_everything_happens_once(cluster: Cluster, outcome: Outcome, lanes: tuple[str, ...]) -> None:
     actions = {action.__name__ for lane in lanes for action in LANES[lane]}
-    options = Options(seed=1, minutes=1.0, events=5_000, pause=1.5, once=True, only=actions)
+    options = Options(seed=1, minutes=1.0, events=5_000, pause=1, once=True, only=actions)
     trial, verdict = outcome(cluster(1), options)
     assert verdict.faults == {}, dict(verdict.examples)
     assert trial.done.keys() == actions

@@ -15,7 +15,7 @@ from sinks.clickhouse.connection import connect
 from sinks.clickhouse.migrate import migrate, migrations, pending
 from sinks.clickhouse.writer import TABLES
 from streams.errors import ClickHouseError, SettingsError
-from tests.clickhouse_server import put, record, rows
+from tests.clickhouse_server import kept_in, put, record, rows
 
 COLUMN = {
     "string": "String",
@@ -47,8 +47,7 @@ def default(value: object) -> str:
 
 @pytest.mark.parametrize("schema", [one for name in TABLES for one in versions()[name]], ids=lambda one: one.name)
 def test_a_table_has_the_fields_of_every_version_of_its_schema(clickhouse: Client, schema: Schema) -> None:
-    landing = TABLES[schema.name]
-    for name in {landing, landing.replace("_landing", "_versions")}:
+    for name in {TABLES[schema.name], kept_in(schema.name)}:
         found = {row["name"]: row for row in rows(clickhouse, f"DESCRIBE TABLE {name}")}
         for field in schema.record["fields"]:
             described = found[field["name"]]
@@ -62,8 +61,8 @@ def test_a_table_has_the_fields_of_every_version_of_its_schema(clickhouse: Clien
 
 def test_every_fact_has_a_table_that_waits_for_the_disk_and_knows_tokens(clickhouse: Client) -> None:
     tables = rows(clickhouse, "SELECT name, engine_full FROM system.tables WHERE name LIKE '%_versions'")
-    tables_of_records = {name.replace("_landing", "_versions") for name in TABLES.values()}
-    assert {table["name"] for table in tables} == tables_of_records | {"panes_by_time_versions", "turns_by_time_versions"}
+    again = {"panes_by_time_versions", "turns_by_time_versions"}
+    assert {table["name"] for table in tables} == {kept_in(name) for name in TABLES} | again
     for table in tables:
         for setting in ("fsync_after_insert = 1", "fsync_part_directory = 1", "non_replicated_deduplication_window = "):
             assert setting in table["engine_full"], table["name"]

@@ -105,7 +105,7 @@ def test_an_insert_names_table_token_and_settings(told: int) -> None:
     rows, client = insert(told)
     assert rows == 2
     ((table, settings),) = client.calls
-    assert table == TABLES["turn"] == "turns_versions"
+    assert table == TABLES["turn"] == "turns_landing"
     assert settings["insert_deduplication_token"] == "token:0"
     assert (settings["async_insert"], settings["input_format_avro_allow_missing_fields"]) == (0, 1)
 
