@@ -23,7 +23,7 @@ from tests.toy_trial import Load, Worker, judge, settings_for, wait_until_covere
 @pytest.mark.slow
 def test_outputs_are_those_of_one_sequential_pass_through_kill_9_and_sigterm(kafka: Kafka, tmp_path: Path) -> None:
     settings = settings_for(kafka.brokers)
-    load = Load(settings, rate=60, seed=1)
+    load = Load(settings, rate=100, seed=1)
     load.start()
     worker = Worker(settings, tmp_path / "1.log")
     for number in (2, 3):
