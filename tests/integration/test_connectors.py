@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from schemas.codec import decode
 from streams import kafka
+from streams.checking import in_file
 from streams.cli import app
 from streams.config import Settings
 from streams.connecting import running as process
@@ -258,7 +259,14 @@ def test_the_commands(broker: Kafka, tmp_path: Path, monkeypatch: pytest.MonkeyP
             )
             code, said = await rapport("check")
             assert (code, said.splitlines()[1]) == (2, "away: the network cannot be reached (ConnectError)")
+            unreachable = "connectors.away: the network cannot be reached (ConnectError): see docs/connectors"
+            assert await asyncio.to_thread(in_file, plant.file) == []
+            assert await asyncio.to_thread(in_file, plant.file, networks=True) == [unreachable]
             network.mood.refusing = True
+            assert await asyncio.to_thread(in_file, plant.file, networks=True) == [
+                "connectors.fediverse: the network refuses the credentials (HTTP 401): see docs/connectors",
+                unreachable,
+            ]
             code, said = await rapport("check", "fediverse", "nobody")
             assert (code, said) == (
                 2,
