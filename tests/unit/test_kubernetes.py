@@ -1,15 +1,19 @@
 """deploy/kubernetes/, without a cluster: what the manifests say of each other, of the code, of the image and of Compose."""
 
 import copy
+import lzma
+import os
 import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from importlib.resources import files
 from inspect import getsource, signature
 from pathlib import Path
 from typing import Any
 
 import httpx
+import py3langid
 import pytest
 import uvicorn
 import yaml
@@ -363,6 +367,15 @@ def test_memory_is_bounded_and_processors_are_not() -> None:
         assert container["resources"]["limits"].keys() == {"memory"}
         asked, most = (_bytes(container["resources"][kind]["memory"]) for kind in ("requests", "limits"))
         assert asked <= most
+
+
+def test_what_tells_languages_can_be_unpacked() -> None:
+    """py3langid does so into a file of 65 MiB, which is gone again at once."""
+    with lzma.open(files(py3langid) / "data" / "model.npz.xz") as packed:
+        size = packed.seek(0, os.SEEK_END)
+    for name in RUN:
+        assert _bytes(mounts_of(name)["/tmp"]["emptyDir"]["sizeLimit"]) > size
+        assert "medium" not in mounts_of(name)["/tmp"]["emptyDir"], "in memory it would be the container's"
 
 
 def _bytes(quantity: str) -> int:
