@@ -17,16 +17,15 @@ from sinks.clickhouse.connection import connect
 from sinks.clickhouse.migrate import migrate as migrate_tables
 from sinks.clickhouse.migrate import pending
 from sinks.clickhouse.sink import Plan, run_sink
+from streams import checking, kafka, notify, questions, telemetry, terminal
 from streams import connect as connectors
 from streams import demo as demonstration
-from streams import kafka, notify, questions, telemetry, terminal
 from streams.app import run_worker
 from streams.config import Settings, load_brands, load_settings
-from streams.connecting.tables import load_tables
 from streams.connection import kafka_options
 from streams.errors import EXIT_INTERRUPTED, EXIT_USAGE, RapportError, SettingsError
 from streams.metrics.fold import Fold
-from streams.options import BrokersOption, ClickHouseOption, EmbeddedOption, client_of, console, settings_of
+from streams.options import BrokersOption, ClickHouseOption, EmbeddedOption, client_of, console, findings, settings_of
 from streams.replaying import Request, replay_embedded, replay_into
 from streams.revenue import revenue_embedded, revenue_into
 from streams.service import STOP_SECONDS, restarted_after_kafka, stop_at_signals
@@ -193,7 +192,7 @@ def topics_apply() -> None:
 @topics_app.command("check")
 def topics_check() -> None:
     """Say what is wrong with the topics; exit 2 if anything is."""
-    _findings(kafka.check_topics(load_settings()), "the topics are as they should be")
+    findings(kafka.check_topics(load_settings()), "the topics are as they should be")
 
 
 @topics_app.command("acls")
@@ -229,37 +228,8 @@ def migrate(embedded: EmbeddedOption = None, clickhouse: ClickHouseOption = None
         console.print(name, highlight=False)
 
 
-@app.command()
-def check() -> None:
-    """Say what is wrong with settings, brokers, topics and tables; exit 2 if anything is."""
-    settings = load_settings()
-    problems: list[str] = []
-
-    def brands() -> list[str]:
-        load_tables(settings.accounts_file)
-        return []
-
-    def tables() -> list[str]:
-        missing = pending(connect(*settings.clickhouse_server))
-        return [f"ClickHouse lacks {name}: run `rapport migrate`" for name in missing]
-
-    for examine in (brands, lambda: kafka.check_topics(settings), tables):
-        try:
-            problems += examine()
-        except RapportError as error:
-            problems.append(str(error))
-    _findings(problems, "settings, brokers, topics and tables are as they should be")
-
-
-for command in (questions.sql, questions.report, questions.explain, questions.serve, questions.token):
+for command in (checking.check, questions.sql, questions.report, questions.explain, questions.serve, questions.token):
     app.command()(command)
-
-
-def _findings(problems: list[str], otherwise: str) -> None:
-    for line in problems or [otherwise]:
-        console.print(line, highlight=False, soft_wrap=True)
-    if problems:
-        raise typer.Exit(EXIT_USAGE)
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:

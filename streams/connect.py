@@ -8,8 +8,9 @@ import typer
 
 from streams import kafka, telemetry
 from streams.config import Settings, load_settings
-from streams.connecting.tables import Table, load_tables
-from streams.errors import EXIT_USAGE, RapportError
+from streams.connecting.login import login
+from streams.connecting.tables import load_tables
+from streams.errors import EXIT_USAGE
 from streams.service import STOP_SECONDS, restarted_after_kafka, stop_at_signals
 
 app = typer.Typer(help="Bring in what happens on networks.", no_args_is_help=True)
@@ -38,31 +39,11 @@ def check(names: NamesArgument = None) -> None:
         if (table := tables.get(name)) is None:
             said, worked = "there is no such connector in rapport.toml", False
         else:
-            said, worked = asyncio.run(_check(name, table))
+            said, worked = asyncio.run(login(name, table))
         typer.echo(f"{name}: {said}")
         is_well = is_well and worked
     if not is_well:
         raise typer.Exit(EXIT_USAGE)
-
-
-async def _check(name: str, table: Table) -> tuple[str, bool]:
-    """Return what a network says of the credentials, and whether that is well."""
-    import httpx  # noqa: PLC0415 - as above
-
-    from streams.connectors.making import make  # noqa: PLC0415 - as above
-    from streams.http_answers import RefusedError, UnavailableError  # noqa: PLC0415 - as above
-
-    connector, session = make(name, table.settings, table.secrets, lambda _: None)
-    try:
-        return await connector.check(), True
-    except RefusedError as error:
-        return f"the network refuses the credentials ({error})", False
-    except (UnavailableError, RapportError) as error:
-        return str(error), False
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        return f"the network cannot be reached ({type(error).__name__})", False
-    finally:
-        await session.close()
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """What the commands share: where they write, and how they are told where things are."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -10,7 +11,7 @@ from rich.console import Console
 from sinks.clickhouse.connection import connect
 from streams import embedded as plant
 from streams.config import Settings, load_settings
-from streams.errors import SettingsError
+from streams.errors import EXIT_USAGE, SettingsError
 
 
 class _Console(Console):
@@ -52,3 +53,11 @@ def client_of(embedded: Path | None, clickhouse: str | None) -> Client:
     if not embedded.exists():
         raise SettingsError(f"there is nothing in {embedded}", "fill it with `rapport replay … --embedded DIR`")
     return connect(plant.target(embedded))
+
+
+def findings(problems: Sequence[str], otherwise: str) -> None:
+    """Show what is wrong, one line each, and end with exit 2; or say that nothing is."""
+    for line in problems or [otherwise]:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+    if problems:
+        raise typer.Exit(EXIT_USAGE)

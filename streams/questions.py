@@ -122,7 +122,9 @@ def serve(
     kafka = settings if "brokers" in settings.model_fields_set and embedded is None else None
 
     async def run() -> None:
-        await serving.serve(client, listening, brands, stop_at_signals(), kafka)
+        stop = stop_at_signals()
+        telemetry.serve(settings.metrics_host, settings.metrics_port, lambda: not stop.is_set())
+        await serving.serve(client, listening, brands, stop, kafka)
 
     asyncio.run(run())
     client.close()

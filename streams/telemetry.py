@@ -30,6 +30,11 @@ CONNECTOR_ITEMS: Final = Counter(
     "rapport_connector_items", "What a network said, by what it was to the accounts", ["connector", "kind"]
 )
 CONNECTOR_UP: Final = Gauge("rapport_connector_up", "1 while something comes from the network", ["connector"])
+CONNECTOR_STOPPED: Final = Gauge(
+    "rapport_connector_stopped",
+    "1 while the network is not asked, by why: refused, left_alone",
+    ["connector", "reason"],
+)
 CONNECTOR_HEARD: Final = Gauge(
     "rapport_connector_heard_seconds", "When something last came from the network, Unix seconds", ["connector"]
 )
@@ -39,6 +44,22 @@ CONNECTOR_LAG: Final = Gauge(
 CONNECTOR_FAILURES: Final = Counter("rapport_connector_failures", "Connections that failed", ["connector", "reason"])
 CONNECTOR_GAPS: Final = Counter("rapport_connector_gaps", "Times of which the network tells no more", ["connector"])
 CONNECTOR_REQUESTS: Final = Counter("rapport_connector_requests", "Requests, by their answer", ["connector", "status"])
+
+
+def connector_stopped(connector: str, reason: str | None) -> None:
+    """Tell why a connector's network is not asked; None: it is."""
+    for each in ("refused", "left_alone"):
+        CONNECTOR_STOPPED.labels(connector, each).set(each == reason)
+
+
+def connector_gone(connector: str) -> None:
+    """Tell no more how a connector is: nobody wants it to run."""
+    for gauge in (CONNECTOR_UP, CONNECTOR_HEARD, CONNECTOR_LAG):
+        gauge.remove(connector)
+    for reason in ("refused", "left_alone"):
+        CONNECTOR_STOPPED.remove(connector, reason)
+
+
 # -- worker ---------------------------------------------------------------------------------------------------------------
 EVENTS: Final = Counter("rapport_events", "Events folded, by kind", ["kind"])
 MESSAGES: Final = Counter("rapport_messages", "Messages of the input read")

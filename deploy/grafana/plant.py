@@ -7,7 +7,7 @@ from deploy.grafana.panels import Panel
 PLANT: Final = (
     Panel(
         "stat",
-        {"{{job}}": 'sum by (job) (up{job=~"worker|sink"})'},
+        {"{{job}}": "sum by (job) (up)"},
         title="Processes that answer",
         text="As many as were started. A worker more than there are partitions is idle, and that is in order.",
         height=5,
@@ -66,7 +66,7 @@ PLANT: Final = (
     ),
     Panel(
         "timeseries",
-        {"{{instance}}": 'process_resident_memory_bytes{job=~"worker|sink"}'},
+        {"{{job}} {{instance}}": "max by (job, instance) (process_resident_memory_bytes)"},
         title="Memory",
         unit="bytes",
     ),
@@ -94,5 +94,51 @@ PLANT: Final = (
             "set aside, {{source}} {{reason}}": "sum by (source, reason) (increase(rapport_dead_letters_total[$__rate_interval]))",
         },
         title="Inserts tried again, input set aside",
+    ),
+    Panel(
+        "timeseries",
+        {
+            "up, {{connector}}": "max by (connector) (rapport_connector_up)",
+            "{{reason}}, {{connector}}": "max by (connector, reason) (rapport_connector_stopped) > 0",
+        },
+        title="Connectors",
+        text="1 while something comes from the network; below, why its network is not asked.",
+    ),
+    Panel(
+        "timeseries",
+        {
+            "brought in, {{connector}} {{kind}}": (
+                'sum by (connector, kind) (rate(rapport_connector_items_total{kind!~"unattributed|repeated"}[$__rate_interval]))'
+            ),
+            "pushed, {{source}}": "sum by (source) (rate(rapport_received_records_total[$__rate_interval]))",
+        },
+        title="What comes in, a second",
+        text="What networks said of the accounts, and what others pushed.",
+        unit="cps",
+    ),
+    Panel(
+        "timeseries",
+        {
+            "late, {{connector}}": "max by (connector) (rapport_connector_lag_seconds)",
+            "acknowledged, p95, {{source}}": (
+                "histogram_quantile(0.95, sum by (le, source) (rate(rapport_acknowledgement_seconds_bucket[$__rate_interval])))"
+            ),
+        },
+        title="How late posts come, how soon pushes are acknowledged",
+        text="A lag stays what it was when nothing more is said. Acknowledgements that take a second are refused.",
+        unit="s",
+    ),
+    Panel(
+        "timeseries",
+        {
+            "failed, {{connector}} {{reason}}": (
+                "sum by (connector, reason) (increase(rapport_connector_failures_total[$__rate_interval]))"
+            ),
+            "gap, {{connector}}": "sum by (connector) (increase(rapport_connector_gaps_total[$__rate_interval]))",
+            "refused, {{source}} {{reason}}": (
+                "sum by (source, reason) (increase(rapport_refused_requests_total[$__rate_interval]))"
+            ),
+        },
+        title="Connections that failed, pushes that were refused",
     ),
 )

@@ -22,7 +22,7 @@ from streams.connectors.runner import Carrier
 from streams.connectors.understanding import understanding
 from streams.errors import SettingsError
 from streams.http_answers import RefusedError
-from streams.telemetry import log
+from streams.telemetry import connector_gone, log
 
 RELOAD_SECONDS: Final = 2.0
 """How often rapport.toml and the secrets are looked at."""
@@ -132,6 +132,8 @@ class Supervisor:
             if name in self._tasks:
                 self._stops[name].set()
                 self._ending.add(self._tasks.pop(name))
+            else:  # its credentials were refused
+                connector_gone(name)
         for name, table in tables.items():
             if name in self._digests:
                 continue
@@ -149,6 +151,8 @@ class Supervisor:
         except RefusedError as error:
             remedy = "give it others: it starts again when they or its settings change"
             logger.error("credentials_refused", connector=name, error=str(error), remedy=remedy)  # noqa: TRY400 - it says all
+        else:
+            connector_gone(name)
 
     async def wait(self, stop: asyncio.Event, seconds: float) -> None:
         """Wait until ``stop`` is set, a connector ends, or so long."""

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
@@ -35,16 +35,19 @@ class Table(NamedTuple):
 
 def load_tables(path: Path | None) -> dict[str, Table]:
     """Return the connectors of rapport.toml by name. Raises :class:`SettingsError`."""
-    tables: dict[str, Table] = {}
-    for name, table in load_brands(path).connectors.items():
-        if table.get("type") in PUSHED:
-            continue
-        where = ["connectors", name]
-        try:
-            settings = settings_of(table)
-        except ValidationError as error:
-            raise invalid(path, where, error) from None
-        except PydanticCustomError as error:
-            raise mistake(path, [*where, error.type], error.message()) from None
-        tables[name] = Table(settings, secrets_of(settings))
-    return tables
+    tables = {name: table_of(name, table, path) for name, table in load_brands(path).connectors.items()}
+    return {name: table for name, table in tables.items() if table is not None}
+
+
+def table_of(name: str, table: Mapping[str, Any], path: Path | None) -> Table | None:
+    """Return one connector of the rapport.toml that ``path`` names; None: others push to it. Raises :class:`SettingsError`."""
+    if table.get("type") in PUSHED:
+        return None
+    where = ["connectors", name]
+    try:
+        settings = settings_of(table)
+    except ValidationError as error:
+        raise invalid(path, where, error) from None
+    except PydanticCustomError as error:
+        raise mistake(path, [*where, error.type], error.message()) from None
+    return Table(settings, secrets_of(settings))

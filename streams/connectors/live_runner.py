@@ -37,6 +37,7 @@ from streams.telemetry import (
     CONNECTOR_ITEMS,
     CONNECTOR_LAG,
     CONNECTOR_UP,
+    connector_stopped,
     log,
 )
 
@@ -89,6 +90,7 @@ class LiveRunner:
         Raises :class:`RefusedError` if the network refuses the credentials, and what ``carrier`` raises: what was not acknowledged
         then is received again by the next run.
         """
+        CONNECTOR_UP.labels(self.name).set(0)  # from now on it is meant to be up
         tasks = [asyncio.create_task(work()) for work in (self._receive, self._keep_often, stop.wait)]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -101,6 +103,7 @@ class LiveRunner:
             for task in done:
                 task.result()
         except RefusedError:
+            connector_stopped(self.name, "refused")
             await self._keep()
             raise
         await self._keep()
@@ -112,6 +115,7 @@ class LiveRunner:
         breaker = Breaker(self.pace.threshold, self.pace.rest)
         while True:
             began = time.monotonic()
+            connector_stopped(self.name, None)
             why, pause = await self._receive_once()
             if time.monotonic() - began >= self.pace.steady:
                 breaker.succeeded()
@@ -122,6 +126,8 @@ class LiveRunner:
             say = logger.error if opened else logger.warning
             said = "left_alone" if opened else "connection_lost"
             say(said, connector=self.name, error=why, failures=breaker.failures, retry_seconds=round(wait, 2))
+            if breaker.state == "open":
+                connector_stopped(self.name, "left_alone")
             await asyncio.sleep(wait)
 
     async def _receive_once(self) -> tuple[str, float]:

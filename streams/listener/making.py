@@ -1,7 +1,8 @@
 """Webhooks from their settings."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -26,18 +27,20 @@ from streams.signatures import key_of, secrets_in
 
 def hooks_of(brands: Brands, path: Path | None) -> list[Hook]:
     """Return the webhooks of ``rapport.toml``, which ``path`` names. Raises :class:`SettingsError`."""
-    found: list[Hook] = []
-    for name, table in brands.connectors.items():
-        where = ["connectors", name]
-        try:
-            settings = pushed_settings(table)
-            if settings is not None:
-                found.append(_hook(name, settings))
-        except ValidationError as error:
-            raise invalid(path, where, error) from None
-        except mapping.MappingError as error:
-            raise mistake(path, [*where, "mapping"], str(error)) from None
-    return found
+    found = [hook_of(name, table, path) for name, table in brands.connectors.items()]
+    return [hook for hook in found if hook is not None]
+
+
+def hook_of(name: str, table: Mapping[str, Any], path: Path | None) -> Hook | None:
+    """Return the webhook that is a table of connectors; None: nobody pushes to it. Raises :class:`SettingsError`."""
+    where = ["connectors", name]
+    try:
+        settings = pushed_settings(table)
+        return None if settings is None else _hook(name, settings)
+    except ValidationError as error:
+        raise invalid(path, where, error) from None
+    except mapping.MappingError as error:
+        raise mistake(path, [*where, "mapping"], str(error)) from None
 
 
 def _hook(name: str, settings: PushedSettings) -> Hook:

@@ -382,9 +382,23 @@ def test_refused_credentials_stop_it(network: Network) -> None:
             with pytest.raises(RefusedError):
                 async with connected(plant, network.stanza("acme")):
                     await asyncio.sleep(0.3)
+            assert counted("rapport_connector_stopped", reason="refused") == 1
             return len(network.requests)
 
     assert asyncio.run(scenario()) < 20, "it does not ask again and again"
+
+
+def test_a_network_that_fails_again_and_again_is_left_alone_and_then_asked_again(network: Network) -> None:
+    async def scenario() -> None:
+        plant = Plant()
+        network.mood.failing = 3
+        async with running(network), connected(plant, network.stanza("acme"), replace(PACE, threshold=3, rest=0.3)):
+            await until(lambda: counted("rapport_connector_stopped", reason="left_alone"))
+            await ready(plant)
+            for reason in ("left_alone", "refused"):
+                assert counted("rapport_connector_stopped", reason=reason) == 0
+
+    asyncio.run(scenario())
 
 
 def test_no_secret_is_in_the_log(network: Network, caplog: pytest.LogCaptureFixture) -> None:

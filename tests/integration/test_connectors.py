@@ -12,10 +12,12 @@ from random import Random
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from typer.testing import CliRunner
 
 from schemas.codec import decode
 from streams import kafka
+from streams.checking import in_file
 from streams.cli import app
 from streams.config import Settings
 from streams.connecting import running as process
@@ -182,6 +184,7 @@ def test_an_account_a_connector_and_a_token_change_without_a_restart(broker: Kaf
                 known |= one.truth("acme")
                 await plant.until(known)
                 assert len(other.requests) == asked
+                assert (stopped("one"), stopped("other")) == (0, 1)
 
                 plant.file.write_text("[connectors.one]\ntype = 7\n", "utf-8")  # a mistake changes nothing
                 await asyncio.sleep(0.5)
@@ -196,10 +199,16 @@ def test_an_account_a_connector_and_a_token_change_without_a_restart(broker: Kaf
                 other.say("cy", "a new token", to=("acme",))
                 await plant.until(known | other.truth("acme"))
                 async with asyncio.timeout(5):
-                    while one.connections:  # noqa: ASYNC110 - as above
+                    while one.connections or stopped("one") is not None:  # noqa: ASYNC110 - as above
                         await asyncio.sleep(0.01)
+                assert stopped("other") == 0
 
     asyncio.run(scenario())
+
+
+def stopped(name: str) -> float | None:
+    """Return what is told of a connector whose credentials were refused; None: nothing."""
+    return REGISTRY.get_sample_value("rapport_connector_stopped", {"connector": name, "reason": "refused"})
 
 
 def test_what_is_wrong_at_the_start_is_said(broker: Kafka, tmp_path: Path) -> None:
@@ -250,7 +259,14 @@ def test_the_commands(broker: Kafka, tmp_path: Path, monkeypatch: pytest.MonkeyP
             )
             code, said = await rapport("check")
             assert (code, said.splitlines()[1]) == (2, "away: the network cannot be reached (ConnectError)")
+            unreachable = "connectors.away: the network cannot be reached (ConnectError): see docs/connectors"
+            assert await asyncio.to_thread(in_file, plant.file) == []
+            assert await asyncio.to_thread(in_file, plant.file, networks=True) == [unreachable]
             network.mood.refusing = True
+            assert await asyncio.to_thread(in_file, plant.file, networks=True) == [
+                "connectors.fediverse: the network refuses the credentials (HTTP 401): see docs/connectors",
+                unreachable,
+            ]
             code, said = await rapport("check", "fediverse", "nobody")
             assert (code, said) == (
                 2,

@@ -11,6 +11,7 @@ import sysconfig
 import time
 import tomllib
 from collections.abc import Iterator
+from inspect import signature
 from pathlib import Path, PurePath
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -20,10 +21,16 @@ import pytest
 import yaml
 from docker.utils import exclude_paths
 from prometheus_client import REGISTRY
+from typer.testing import CliRunner
 
 from schemas.topics import Catalogue
 from streams import kafka, telemetry
-from streams.config import Settings, load_brands
+from streams.cli import app, listen
+from streams.config import SECRETS, Settings, load_brands
+from streams.connecting.tables import load_tables
+from streams.listener_settings import pushed_settings
+from streams.questions import serve
+from streams.service import STOP_SECONDS
 from tests.kafka_broker import JARS
 from tests.processes import ROOT, free_port, free_ports
 
@@ -31,6 +38,7 @@ DEPLOY = ROOT / "deploy"
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
 SERVICES = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
+STAY = {name: service for name, service in OURS.items() if service.get("restart") == "unless-stopped"}
 PROMETHEUS = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text("utf-8"))
 RULES = [
     rule
@@ -105,12 +113,34 @@ def test_every_service_depends_on_services_that_are_there_and_can_fulfil_it() ->
                 assert SERVICES[other]["restart"] == "no", "what always restarts is never completed"
 
 
-def test_worker_and_sink_wait_for_topics_and_tables() -> None:
+def test_the_whole_product_runs() -> None:
+    """Every command that stays is a service: those that need nothing of rapport.toml always, the others by a profile."""
+    commands = {name: " ".join(service.get("command", ())) for name, service in OURS.items()}
+    assert {command: name for name, command in commands.items() if command} == {
+        "worker": "worker",
+        "sink": "sink",
+        "serve --host 0.0.0.0": "page",
+        "notify run": "notify",
+        "listen --host 0.0.0.0": "listen",
+        "connectors run": "connectors",
+    }
+    for command in commands.values():
+        called = CliRunner().invoke(app, [*command.split(), "--help"])
+        assert (called.exit_code, "Usage" in called.output) == (0, True), command
+    assert {name: service["profiles"] for name, service in OURS.items() if "profiles" in service} == {
+        **{name: [name] for name in ("page", "notify", "listen", "connectors")},
+        "rapport": ["tools"],
+    }
+
+
+def test_what_stays_waits_for_topics_and_tables_is_asked_for_its_health_and_has_time_to_stop() -> None:
     assert "rapport topics apply && rapport migrate" in SERVICES["setup"]["entrypoint"]
-    for name in ("worker", "sink", "notify"):
-        assert SERVICES[name]["depends_on"] == {"setup": {"condition": "service_completed_successfully"}}
-        assert SERVICES[name]["restart"] == "unless-stopped", "exit 75 asks for a restart"
-        assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) >= 12
+    assert set(STAY) == {"worker", "sink", "page", "notify", "listen", "connectors"}
+    for service in STAY.values():
+        assert service["depends_on"] == {"setup": {"condition": "service_completed_successfully"}}
+        assert service["restart"] == "unless-stopped", "exit 75 asks for a restart"
+        assert int(service["stop_grace_period"].removesuffix("s")) > STOP_SECONDS
+        assert "healthcheck" not in service, "the image has one"
 
 
 def test_ports_are_published_on_the_loopback_address_only() -> None:
@@ -119,11 +149,67 @@ def test_ports_are_published_on_the_loopback_address_only() -> None:
             assert re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port), name
 
 
-def test_what_is_ours_can_be_scaled_and_keeps_nothing() -> None:
+def test_of_ours_only_page_and_listener_can_be_reached() -> None:
+    defaults = {"page": signature(serve), "listen": signature(listen)}
+    published = {name: service["ports"] for name, service in OURS.items() if "ports" in service}
+    assert published == {
+        name: [f"127.0.0.1:{it.parameters['port'].default}:{it.parameters['port'].default}"]
+        for name, it in defaults.items()
+    }
+
+
+def test_what_is_ours_keeps_nothing_and_may_nothing() -> None:
     for service in OURS.values():
-        assert not service.keys() & {"ports", "container_name"}
+        assert "container_name" not in service
         assert service["read_only"]
         assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert "privileged" not in service
+        assert "user" not in service, "the image has one"
+
+
+def test_each_has_the_secrets_that_it_needs_and_no_others() -> None:
+    """Those of ClickHouse from .env, by name; those of rapport.toml as files, which the examples name at the same places."""
+    for name, service in OURS.items():
+        assert [file["path"] for file in service["env_file"]] == ["rapport.env"]
+        passwords = set(re.findall(r"\w+_PASSWORD", str(service["environment"])))
+        reaches = "storage" in service.get("networks", ["default"])
+        assert passwords == {"page": {"CLICKHOUSE_READER_PASSWORD"}}.get(
+            name, {"CLICKHOUSE_PASSWORD"} if reaches else set()
+        )
+        assert reaches == (name in {"setup", "sink", "page", "rapport"})
+    mounted = {
+        name: {volume.split(":")[1].removeprefix("/run/secrets/") for volume in service["volumes"][1:]}
+        for name, service in OURS.items()
+    }
+    assert {name: it for name, it in mounted.items() if it} == {
+        "page": {"answers"},
+        "notify": {"notify", "answers"},
+        "listen": {"listen"},
+        "connectors": {"connectors"},
+        "rapport": {"answers", "connectors", "listen", "notify"},
+    }
+    for service in OURS.values():
+        for volume in service["volumes"][1:]:
+            source, target, _ = volume.split(":")
+            assert source.removeprefix("./") == target.removeprefix("/run/")
+    named = set(re.findall(r'"/run/secrets/(\w+)/\w+"', (DEPLOY / "settings" / "rapport.toml").read_text("utf-8")))
+    assert (
+        named
+        == {path.name for path in (DEPLOY / "secrets").iterdir()}
+        == {
+            "answers",
+            "connectors",
+            "listen",
+            "notify",
+        }
+    )
+
+
+def test_no_secret_can_be_committed() -> None:
+    for path in (".env", "rapport.env", "secrets/listen/shop", "secrets/notify/.hidden"):
+        ignored = subprocess.run(["git", "check-ignore", "--quiet", path], cwd=DEPLOY, check=False)
+        assert ignored.returncode == 0, path
 
 
 def test_what_stays_up_is_bounded() -> None:
@@ -184,9 +270,13 @@ def test_the_settings_of_clickhouse_are_well_formed() -> None:
 
 def test_our_services_and_clickhouse_share_one_login() -> None:
     login = SERVICES["clickhouse"]["environment"]
-    for service in OURS.values():
-        user, password = login["CLICKHOUSE_USER"], login["CLICKHOUSE_PASSWORD"]
-        assert service["environment"]["RAPPORT_CLICKHOUSE"] == f"http://{user}:{password}@clickhouse:8123/rapport"
+    user, password = login["CLICKHOUSE_USER"], login["CLICKHOUSE_PASSWORD"]
+    logins = {name: service["environment"].get("RAPPORT_CLICKHOUSE") for name, service in OURS.items()}
+    everything = f"http://{user}:{password}@clickhouse:8123/rapport"
+    assert {name: it for name, it in logins.items() if it} == {
+        **dict.fromkeys(("setup", "sink", "rapport"), everything),
+        "page": f"http://reader:{login['CLICKHOUSE_READER_PASSWORD']}@clickhouse:8123/rapport",
+    }
 
 
 def test_the_example_of_an_env_file_gives_the_defaults() -> None:
@@ -203,14 +293,14 @@ def test_the_example_of_an_env_file_gives_the_defaults() -> None:
 
 
 def test_every_setting_named_in_deploy_is_one() -> None:
-    known = {f"RAPPORT_{name.upper()}" for name in Settings.model_fields}
+    known = {f"RAPPORT_{name.upper()}" for name in Settings.model_fields} | SECRETS.keys()
     for file in [path for path in DEPLOY.rglob("*") if path.is_file()]:
         named = set(re.findall(r"RAPPORT_[A-Z][A-Z_]*[A-Z]", file.read_text("utf-8")))
         assert named <= known, file
 
 
 def test_the_settings_of_the_services_are_valid(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in SERVICES["worker"]["environment"].items():
+    for name, value in SERVICES["sink"]["environment"].items():
         monkeypatch.setenv(name, re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", str(value)))
     settings = Settings()
     assert settings.bootstrap_servers == ["kafka:19092"]
@@ -218,11 +308,16 @@ def test_the_settings_of_the_services_are_valid(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_brands_file_is_valid_as_it_is_and_with_its_examples(tmp_path: Path) -> None:
-    text = (DEPLOY / "rapport.toml").read_text("utf-8")
-    load_brands(DEPLOY / "rapport.toml")
+    text = (DEPLOY / "settings" / "rapport.toml").read_text("utf-8")
+    load_brands(DEPLOY / "settings" / "rapport.toml")
     examples = tmp_path / "rapport.toml"
     examples.write_text(re.sub(r"^# (?=\[|\w+ = )", "", text, flags=re.MULTILINE), "utf-8")
-    assert load_brands(examples).accounts
+    brands = load_brands(examples)
+    assert brands.accounts
+    assert list(load_tables(examples)) == ["fediverse"]
+    assert [kind for kind in (pushed_settings(table) for table in brands.connectors.values()) if kind]
+    for table in ("tokens", "routes", "rules", "calendars", "plant"):
+        assert getattr(brands, table)
 
 
 # -- Prometheus -----------------------------------------------------------------------------------------------------------
@@ -235,8 +330,7 @@ def test_prometheus_asks_every_process_that_stays_where_it_answers() -> None:
         (discovery,) = job["dns_sd_configs"]
         assert (discovery["type"], discovery["port"]) == ("A", port)
         (asked[job["job_name"]],) = discovery["names"]
-    assert asked == {"worker": "worker", "sink": "sink", "notify": "notify"}
-    assert set(asked) <= set(OURS)
+    assert asked == {name: name for name in STAY}
     for service in OURS.values():
         assert service["environment"]["RAPPORT_METRICS_PORT"] == port
         assert (

@@ -1,7 +1,10 @@
 """Where the page may be served, to whom, and how it ends."""
 
 import asyncio
+import os
 import socket
+import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -15,6 +18,7 @@ from streams.errors import SettingsError
 from streams.serving import STOP_SECONDS, address, is_own, listen, proofs_of, serve, tokens_of
 from tests.brands_file import load
 from tests.clickhouse_server import embedded
+from tests.processes import ROOT, Process, free_ports
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
@@ -71,6 +75,26 @@ def test_it_answers_until_it_is_stopped_also_while_somebody_watches(
 
     asyncio.run(story())
     assert [it.message for it in caplog.records if it.levelname in ("WARNING", "ERROR")] == []
+
+
+def test_it_says_that_it_lives_beside_the_page(tmp_path: Path) -> None:
+    port, page = free_ports(2)
+    environment = {**os.environ, "RAPPORT_METRICS_PORT": str(port), "RAPPORT_METRICS_HOST": "127.0.0.1"}
+    command = [sys.executable, "-m", "streams", "serve", "--port", str(page), "--embedded", str(tmp_path)]
+    process = Process(command, tmp_path / "log", environment, ROOT)
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                assert httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
+                break
+            except httpx.ConnectError:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        assert "process_resident_memory_bytes" in httpx.get(f"http://127.0.0.1:{port}/metrics").text
+        assert process.stop() == 0
+    finally:
+        process.kill()
 
 
 def test_without_kafka_what_is_said_is_refused_and_the_page_goes_on(tmp_path: Path) -> None:
