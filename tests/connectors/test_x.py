@@ -10,12 +10,14 @@ import pytest
 from streams.connectors.live import Known
 from streams.connectors.making import make, settings_of
 from streams.connectors.x import X, left_alone
+from streams.connectors.x_activity import reader
 from streams.connectors.x_standing import keep_rules, keep_subscriptions
 from streams.http_answers import UnavailableError
 from tests.connectors.network import Network, running
 from tests.connectors.plant import NAME, Plant, connected, until
 from tests.connectors.test_contract import counted
 from tests.connectors.x_network import XNetwork, number_of
+from tests.oracle import measure
 
 ACME, HELP = number_of("acme"), number_of("help")
 
@@ -112,6 +114,29 @@ def test_a_quote_is_a_mention_and_a_repost_is_nothing(way: str) -> None:
         assert {it["id"]: it["kind"] for it in plant.events} == {post.id: "broadcast", last.id: "mention"} | told
 
     played(network, scene)
+
+
+def test_pushed_and_taken_are_the_same_posts_and_count_once() -> None:
+    network = XNetwork()
+
+    async def scene(plant: Plant) -> None:
+        question = network.say("ann", "Where is my <parcel>?", to=("acme", "help"))
+        answer = network.say("acme", "On its way", parent=question.key)
+        network.say("acme", "(2/2) tomorrow", parent=answer.key)
+        thanks = network.say("ann", "thnaks", parent=answer.key)
+        network.say("acme", "Spring sale")
+        await until(lambda: plant.kinds() == network.truth("acme", "help"))
+        network.edit(thanks.key, "thanks")
+        await until(lambda: any(it["revision"] for it in plant.events))
+
+    taken = played(network, scene).events
+    now = max(it["received_at"] for it in taken)
+    read = reader({f"x:{ACME}", f"x:{HELP}"}.__contains__)
+    pushed = [event for line in network.said for event in read(line, "x", now) if isinstance(event, dict)]
+    same = ("id", "account", "kind", "author_id", "conversation_id", "parent_id", "published_at", "text", "revision")
+    assert {tuple(it[name] for name in same) for it in pushed} == {tuple(it[name] for name in same) for it in taken}
+    for both in ([*pushed, *taken], [*taken, *pushed]):
+        assert measure(both, now + 60_000) == measure(taken, now + 60_000)
 
 
 def test_who_unfollows_opts_out_where_that_is_subscribed_to() -> None:

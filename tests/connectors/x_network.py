@@ -31,6 +31,8 @@ class XNetwork(Network):
     subscriptions: dict[str, dict[str, Any]] = field(default_factory=dict)
     goes_back: dict[str, int] = field(default_factory=lambda: {"mentions": 1_000_000, "tweets": 1_000_000})
     """So many posts of a timeline can be asked for; X's own limits would be less than what tests write at once."""
+    said: list[bytes] = field(default_factory=list)
+    """All events of the Activity API, as a stream or a webhook gets them."""
     _timelines: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     """User and timeline: the ids of the posts in it."""
     _streams: dict[str, asyncio.Queue[bytes | None]] = field(default_factory=dict)
@@ -189,6 +191,8 @@ class XNetwork(Network):
                 yield it
 
     def write(self, way: str, line: bytes) -> None:
+        if way == "activity":
+            self.said.append(line)
         if (stream := self._streams.get(way)) is None:
             return
         self._held.append(line)
