@@ -1,17 +1,13 @@
 """``[connectors.NAME]`` of both kinds in one file: each command takes its own."""
 
-import re
-import tomllib
 from pathlib import Path
 
 import pytest
 
 from streams.config import load_brands
 from streams.connecting.tables import load_tables
-from streams.connectors.making import TYPES, settings_class, settings_of
 from streams.errors import SettingsError
 from streams.listener.making import hooks_of
-from tests.processes import ROOT
 
 FILE = """\
 [connectors.masto]
@@ -40,19 +36,3 @@ def test_a_type_that_nobody_knows_is_said(tmp_path: Path) -> None:
     file.write_text(FILE.replace('"mastodon"', '"pigeon"', 1))
     with pytest.raises(SettingsError, match="no such type of connector"):
         load_tables(file)
-
-
-@pytest.mark.parametrize("kind", TYPES)
-def test_what_the_docs_say_is_valid_and_whole(kind: str) -> None:
-    text = (ROOT / f"docs/connectors/{kind}.md").read_text("utf-8")
-    stanzas = [
-        stanza
-        for block in re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-        for stanza in tomllib.loads(block)["connectors"].values()
-        if stanza["type"] == kind
-    ]
-    assert stanzas
-    for stanza in stanzas:
-        assert settings_of(stanza).type == kind
-    keys = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`[^|]*) \|", text, re.MULTILINE)))
-    assert {name for name in settings_class(kind).model_fields if name != "type"} <= set(keys)
