@@ -128,7 +128,10 @@ class Meta:
     async def _name(self, account: str) -> str:
         network, _, own = account.partition(":")
         name = "name" if network == "facebook" else "username"
-        return f"{account} ({(await self._get(own, {'fields': name}, self._secrets['token']()))[name]})"
+        try:
+            return f"{account} ({(await self._get(own, {'fields': name}, self._secrets['token']()))[name]})"
+        except (NotThereError, LookupError, TypeError):
+            raise UnavailableError(f"{account} is not there, or the token does not see it") from None
 
     async def _graph(self, account: str) -> Graph:
         """Return what asks for an account: a page's comments name their authors to the page's own token alone."""

@@ -16,7 +16,7 @@ from streams.connectors.live import ALIVE, ConnectorSettings, Gap, Received
 from streams.connectors.pacing import Budget
 from streams.connectors.session import Headers, NotThereError, Parameters, Session, lines
 from streams.connectors.x_reading import EndedError, Reading
-from streams.connectors.x_standing import keep_rules, keep_subscriptions
+from streams.connectors.x_standing import RULES, SUBSCRIPTIONS, keep_rules, keep_subscriptions
 from streams.http_answers import RefusedError, UnavailableError
 from streams.tables import Texts
 
@@ -78,11 +78,12 @@ class X:
 
     async def check(self) -> str:
         """Return in words whom the token sees; and ask for what its way needs."""
-        people = await self._people()
-        if self._settings.way == "activity":
-            await self.get("/2/activity/subscriptions")
-        elif self._settings.way == "filtered":
-            await self.get("/2/tweets/search/stream/rules")
+        try:
+            people = await self._people()
+            if self._settings.way != "poll":
+                await self.get({"activity": SUBSCRIPTIONS, "filtered": RULES}[self._settings.way])
+        except NotThereError as error:
+            raise UnavailableError(str(error)) from None
         seen = [f"x:{number} (@{people[number]})" if number in people else f"not x:{number}" for number in self._ids]
         return f"the token sees {', '.join(seen)}"
 

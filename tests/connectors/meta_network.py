@@ -251,7 +251,7 @@ class MetaNetwork(Network):
             name = names[parts[0]]
             shown = {"name": name, "username": name, "access_token": f"{self.token}-{parts[0]}", "id": parts[0]}
             return {it: shown[it] for it in ["id", *request.one("fields").split(",")]}
-        things = self._things(request, names.get(parts[0], ""), *parts)
+        things = self._things(request, names.get(parts[0], ""), *parts) if len(parts) > 1 else None
         if things is None:
             return None
         since = int(request.one("since", "0")) * 1000
@@ -260,7 +260,7 @@ class MetaNetwork(Network):
         fields, limit = request.one("fields"), int(request.one("limit", "25"))
         return self._listed(newest_first, limit, request.one("after"), fields, is_page=is_page)
 
-    def _things(self, request: Request, name: str, number: str, edge: str = "") -> list[Thing] | None:
+    def _things(self, request: Request, name: str, number: str, edge: str) -> list[Thing] | None:
         """Return what a list has, newest first."""
         if name:
             lists = {"replies": self._replies, **dict.fromkeys(("feed", "media", "threads"), self._posts)}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from streams.connectors.making import settings_of
+from streams.connectors.making import make, settings_of
 from streams.connectors.meta import reader
 from streams.connectors.meta_graph import judge
 from streams.http_answers import RefusedError, UnavailableError
@@ -128,6 +128,26 @@ def test_limits_are_kept_as_the_headers_have_them() -> None:
     for nonsense in ("[", "[]", "7", '{"call_count": "many"}'):
         assert judge(200, {"X-App-Usage": nonsense}, b"") == 0
     assert judge(404, {}, b"<html>") == 0
+
+
+def test_check_says_whose_accounts_the_token_sees(network: MetaNetwork) -> None:
+    async def scenario(accounts: list[str]) -> str:
+        async with running(network):
+            settings = settings_of(network.stanza("acme") | {"accounts": accounts})
+            secret = lambda: Network.token  # noqa: E731 - as rapport.toml would have it
+            made = make("meta", settings, {"token": secret, "app_secret": secret}, lambda _: None)
+            try:
+                return await made.connector.check()
+            finally:
+                await made.session.close()
+
+    ours = f"{network.kind}:{number_of('acme')}"
+    assert asyncio.run(scenario([ours])) == f"the token sees {ours} (acme)"
+    with pytest.raises(UnavailableError, match=f"^{network.kind}:7 is not there"):
+        asyncio.run(scenario([ours, f"{network.kind}:7"]))
+    network.mood.refusing = True
+    with pytest.raises(RefusedError, match="error 190"):
+        asyncio.run(scenario([ours]))
 
 
 def test_what_needs_two_tokens_is_two_connectors() -> None:
