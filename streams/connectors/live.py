@@ -46,6 +46,11 @@ class Post(NamedTuple):
     """Whatever else of an Interaction the network tells: ``url``, ``lang``, ``hashtags``, ``likes``, ….."""
 
 
+def network_of(identity: str) -> str:
+    """Return the network of an account's or a post's id, ``network:…``."""
+    return identity.partition(":")[0]
+
+
 class Deletion(NamedTuple):
     """A post is gone."""
 
@@ -89,8 +94,8 @@ class Known(NamedTuple):
 class Connector(Protocol):
     """One connection to a network. Made by its class from its settings, a :class:`Session` and its secrets."""
 
-    network: ClassVar[str]
-    """The first half of its accounts and ids."""
+    network: ClassVar[str | tuple[str, ...]]
+    """The first half of its accounts and ids, or all that this may be."""
     settings: ClassVar[type[ConnectorSettings]]
 
     @staticmethod

@@ -23,7 +23,7 @@ import httpx
 from schemas.codec import Record
 from streams.connectors.attribution import attribute
 from streams.connectors.base import Rejected
-from streams.connectors.live import ALIVE, Connector, Deletion, Gap, Known, Post, Received
+from streams.connectors.live import ALIVE, Connector, Deletion, Gap, Known, Post, Received, network_of
 from streams.connectors.memory import Memory
 from streams.connectors.pacing import Breaker, full_jitter
 from streams.connectors.runner import Carrier
@@ -189,7 +189,8 @@ class LiveRunner:
             self._count("repeated")
             return
         parent = self.memory.known(post.parent_key) if post.parent_key else None
-        found = attribute(post, self.connector.network, self.accounts, parent)
+        network = network_of(post.id)
+        found = attribute(post, network, self.accounts, parent)
         if not found:
             self._count("unattributed")
             return
@@ -205,7 +206,7 @@ class LiveRunner:
         whole = interaction(
             **{
                 "id": post.id,
-                "network": self.connector.network,
+                "network": network,
                 "author_id": post.author_id,
                 "parent_id": post.parent_id or (parent.id if parent else ""),
                 "conversation_id": conversation,
@@ -245,7 +246,7 @@ class LiveRunner:
             await self.carrier.publish(
                 interaction(
                     id=known.id,
-                    network=self.connector.network,
+                    network=network_of(known.id),
                     account=account,
                     kind="withdrawal",
                     published_at=min(deletion.at, seen_at),

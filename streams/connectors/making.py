@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pydantic_core import PydanticCustomError
 
-from streams.connectors.live import Connector, ConnectorSettings, Known
+from streams.connectors.live import Connector, ConnectorSettings, Known, network_of
 
 if TYPE_CHECKING:
     from streams.connectors.session import Session
 
 TYPES: Final[Mapping[str, str]] = {
     "mastodon": "streams.connectors.mastodon:Mastodon",
+    "meta": "streams.connectors.meta_graph:Meta",
+    "x": "streams.connectors.x:X",
 }
 """Module and class by ``type``; imported when one is wanted."""
 
@@ -31,10 +33,11 @@ def settings_of(table: Mapping[str, Any]) -> ConnectorSettings:
         raise PydanticCustomError("type", "there is no such type of connector: give one of {known}", {"known": known})
     kind = _class(table["type"])
     found: ConnectorSettings = kind.settings.model_validate(dict(table))
+    networks = (kind.network,) if isinstance(kind.network, str) else kind.network
     for account in found.accounts:
-        if not account.startswith(f"{kind.network}:"):
-            wrong = "an account of this type begins with {network}:"
-            raise PydanticCustomError("accounts", wrong, {"network": kind.network})
+        if network_of(account) not in networks or ":" not in account:
+            wrong = "an account of this type begins with {networks}:"
+            raise PydanticCustomError("accounts", wrong, {"networks": ": or ".join(networks)})
     return found
 
 

@@ -7,7 +7,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
@@ -32,6 +32,9 @@ _CREDENTIALS: Final = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 
 Headers = Mapping[str, str]
 Parameters = Mapping[str, str | int | list[str]]
+Judge = Callable[[int, Headers, bytes], float]
+"""Looks at status, headers and body of an answer where they say more than HTTP does: returns the seconds for which the network
+wants to be left alone, after which a request that failed is made again; raises what no other try will mend."""
 
 
 class NotThereError(Exception):
@@ -49,25 +52,42 @@ class Session:
     """What a connector needs of the world. ``name``: the connector's, for metrics."""
 
     def __init__(self, name: str, budget: Budget, known: Callable[[str], Known | None]) -> None:
-        self._name, self._budget = name, budget
+        self.name, self._budget = name, budget
         self.known = known
         """What is kept of a post, by its key; None: it is of no account of ours, or older than is kept."""
         self._client = httpx.AsyncClient(timeout=CONNECT_SECONDS, follow_redirects=False)
 
-    async def get(self, url: str, headers: Headers, parameters: Parameters | None = None) -> Any:  # noqa: ANN401 - any JSON
+    async def get(
+        self, url: str, headers: Headers, parameters: Parameters | None = None, judge: Judge | None = None
+    ) -> Any:  # noqa: ANN401 - any JSON
         """Return what ``url`` answers. Waits for the budget, and as long as the network asks for.
 
         Raises :class:`NotThereError`, :class:`UnavailableError`, :class:`RefusedError`, and what httpx raises of connections.
         """
+        return await self._ask(self._client.build_request("GET", url, headers=headers, params=parameters), judge)
+
+    async def send(self, method: str, url: str, headers: Headers, body: object = None) -> Any:  # noqa: ANN401 - any JSON
+        """Return what is answered to a body, as JSON. Waits and raises as :meth:`get`."""
+        return await self._ask(self._client.build_request(method, url, headers=headers, json=body))
+
+    async def _ask(self, request: httpx.Request, judge: Judge | None = None) -> Any:  # noqa: ANN401 - any JSON
         while True:
             await self._wait()
-            async with self._client.stream("GET", url, headers=headers, params=parameters) as answer:
-                CONNECTOR_REQUESTS.labels(self._name, str(answer.status_code)).inc()
+            answer = await self._client.send(request, stream=True)
+            async with aclosing(answer):
+                CONNECTOR_REQUESTS.labels(self.name, str(answer.status_code)).inc()
                 if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
                     self._budget.pause(time.monotonic(), _pause(answer.headers))
                     continue
-                _examine(answer)
+                if judge is None:
+                    _examine(answer)
                 body = await _read(answer)
+            if judge is not None:
+                pause = judge(answer.status_code, answer.headers, body)
+                self._budget.pause(time.monotonic(), pause)
+                if pause and not answer.is_success:
+                    continue
+                _examine(answer)
             try:
                 return json.loads(body)
             except (ValueError, RecursionError):
@@ -82,7 +102,7 @@ class Session:
         timeout = httpx.Timeout(CONNECT_SECONDS, read=heartbeat)
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store", **headers}
         async with self._client.stream("GET", url, headers=headers, params=parameters, timeout=timeout) as answer:
-            CONNECTOR_REQUESTS.labels(self._name, str(answer.status_code)).inc()
+            CONNECTOR_REQUESTS.labels(self.name, str(answer.status_code)).inc()
             if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
                 pause = _pause(answer.headers)
                 self._budget.pause(time.monotonic(), pause)
@@ -119,10 +139,10 @@ async def _read(answer: httpx.Response) -> bytes:
 
 
 def _pause(headers: Headers) -> float:
-    """Return for how long a network wants to be left alone, seconds: Retry-After, or when its window ends."""
+    """Return for how long a network wants to be left alone, seconds: Retry-After, or when its window ends (X has another name)."""
     if "Retry-After" in headers:
         return pause_of(headers["Retry-After"])
-    reset = headers.get("X-RateLimit-Reset", "")
+    reset = headers.get("X-RateLimit-Reset") or headers.get("X-Rate-Limit-Reset", "")
     try:
         until = float(reset) if reset.isdecimal() else datetime.fromisoformat(reset).timestamp()
     except ValueError:

@@ -49,6 +49,8 @@ class Written:
     """The kind that it is to each account."""
     parent: str = ""
     """Its parent's key."""
+    root: str = ""
+    """The id of its conversation, where that is none of these posts."""
 
 
 @dataclass
@@ -70,7 +72,9 @@ class Network:
 
     token = "s3cr3t-t0ken"
     is_streamed = True
-    """It says at once what happens, edits and deletions too; otherwise it is asked."""
+    """It says at once what happens, edits too; otherwise it is asked."""
+    tells_deletions_of = "ann"
+    """Of whose posts: hers, who stands for everybody; of ``acme``'s alone; or "", of nobody's."""
 
     def truth(self, *accounts: str) -> dict[tuple[str, str], str]:
         """Return what each post is to those of the accounts that are configured."""
@@ -165,6 +169,8 @@ class Request:
     path: str
     query: Mapping[str, list[str]]
     headers: Mapping[str, str]
+    method: str = "GET"
+    body: bytes = b""
 
     def is_authorized(self, token: str) -> bool:
         return self.headers.get("authorization") == f"Bearer {token}"
@@ -188,7 +194,9 @@ async def running(network: Network) -> AsyncIterator[Network]:
                 network.requests.append((time.monotonic(), target.path))
                 if network.mood.slow:
                     await asyncio.sleep(network.mood.slow)
-                await network.serve(Request(target.path, parse_qs(target.query), headers), writer)
+                body = await reader.readexactly(int(headers.get("content-length", "0")))
+                method, query = head[0].split()[0], parse_qs(target.query)
+                await network.serve(Request(target.path, query, headers, method, body), writer)
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:

@@ -139,11 +139,12 @@ def test_a_mistake_in_the_file_is_said(client: TestClient, tmp_path: Path, right
 @pytest.mark.parametrize(("page", "settings"), [("meta", MetaConnector), ("x", XConnector)])
 def test_what_the_docs_say_is_valid_and_whole(page: str, settings: type[BaseModel], tmp_path: Path) -> None:
     text = (ROOT / f"docs/connectors/{page}.md").read_text("utf-8")
+    text = text.partition("## Here, pushed")[2].partition("\n## ")[0]
     (tables,) = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     file = tmp_path / "secret"
     file.write_text(SECRET)
     (hook,) = hooks_of(load(re.sub(r"/run/secrets/[\w-]+", str(file), tables), tmp_path), None)
-    assert hook.name in ("social", "x")
-    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", text.partition("## Here")[2].partition("## What")[0], re.MULTILINE)
+    assert hook.name in ("social", "x-pushed")
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", text, re.MULTILINE)
     keys = re.findall(r"`(\w+)`", "".join(rows))
     assert sorted(keys) == sorted(name for name in settings.model_fields if name != "type")

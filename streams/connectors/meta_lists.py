@@ -1,0 +1,240 @@
+"""What is asked for of an account of Meta's in one round: its posts, what is said below them, and posts elsewhere that name it."""
+
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple, Protocol
+
+from streams.connectors import meta_posts
+from streams.connectors.base import Rejected
+from streams.connectors.files import milliseconds
+from streams.connectors.live import Item, Post
+from streams.connectors.meta_posts import FIELDS, MALFORMED
+from streams.connectors.session import NotThereError, Parameters
+from streams.errors import Reason
+from streams.http_answers import UnavailableError
+
+PAGE: Final = 50
+"""Posts, or comments, to ask for at once."""
+FEED: Final = 25
+"""Posts of a page, each with as many of its comments."""
+DAY: Final = 86_400_000
+_TIMES: Final = ("created_time", "timestamp")
+
+
+class Graph(NamedTuple):
+    """What asks for one account."""
+
+    network: str
+    own: str
+    """Its id."""
+    name: str
+    """Of Instagram and Threads: its username."""
+    get: Callable[[str, Parameters], Awaitable[Any]]
+    """Asks for a path below the address of the API."""
+
+
+class Wanted(Protocol):
+    """What the settings say."""
+
+    @property
+    def days(self) -> int:
+        """Return below posts of how many days comments are looked for."""
+
+    @property
+    def elsewhere(self) -> bool:
+        """Return whether posts of others are asked for, too."""
+
+
+@dataclass
+class Kept:
+    """How far an account is, and what this process has seen of it."""
+
+    since: int = 0
+    """ms: what is older was seen …"""
+    had: frozenset[str] = frozenset()
+    """… as were these, which are of that second."""
+    seen: dict[str, int] = field(default_factory=dict)
+    """What has been found, and when it was said, ms."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """How many comments there were below a medium."""
+
+    @property
+    def newest(self) -> int:
+        """When the last of what was found was said; 0: there is nothing."""
+        return max(self.seen.values(), default=0)
+
+    def begin(self) -> None:
+        """Take all that was found as seen, for ever."""
+        self.since = self.newest
+        self.had = frozenset(key for key, at in self.seen.items() if at == self.since)
+
+    def move(self, overlap: int) -> None:
+        """Go on behind what was found, but for the last ``overlap`` ms."""
+        if (since := self.newest - overlap) > self.since:
+            self.since, self.had = since, frozenset()
+            self.seen = {key: at for key, at in self.seen.items() if at >= since}
+
+    def forget(self) -> None:
+        """Forget what only this process knows: it may not have been published."""
+        self.seen, self.counts = {}, {}
+
+
+async def found_for(graph: Graph, kept: Kept, wanted: Wanted) -> list[tuple[str, Item]]:
+    """Return what was not seen yet, by its key, and note that it was; of what is no post, its bytes are the key."""
+    reading = _Round(graph, kept, (kept.since or time.time_ns() // 1_000_000) - wanted.days * DAY)
+    await {"facebook": reading.facebook, "instagram": reading.instagram, "threads": reading.threads}[graph.network](
+        elsewhere=wanted.elsewhere
+    )
+    return reading.found
+
+
+class _Round:
+    """One account, once. ``oldest``: posts before that are not looked below, ms."""
+
+    def __init__(self, graph: Graph, kept: Kept, oldest: int) -> None:
+        self._graph, self._kept, self._oldest = graph, kept, oldest
+        self.found: list[tuple[str, Item]] = []
+
+    async def facebook(self, *, elsewhere: bool) -> None:
+        """Take what is on a page, below it, and where it is tagged."""
+        own, since = self._graph.own, {"since": max(self._oldest, 0) // 1000}
+        async for post in self._list(f"{own}/feed", "facebook feed", {**since, "limit": FEED}):
+            self._take(post, lambda it: meta_posts.facebook(it, own))
+            if not _id(post):
+                continue
+            root = meta_posts.Above(_id(post), _id(_inner(post, "from")) or _id(post))
+            async for comment in self._comments(root.id, _inner(post, "comments")):
+                if self._is_old(comment):
+                    break
+                self._take(comment, lambda it, root=root: meta_posts.facebook(it, own, root))  # type: ignore[misc]
+        if elsewhere:
+            async for post in self._list(f"{own}/tagged", "facebook", since):
+                self._take(post, lambda it: meta_posts.facebook(it, own))
+
+    async def _comments(self, root: str, first: Mapping[str, Any]) -> AsyncIterator[Any]:
+        """Yield the comments below a post, newest first; ``first``: the page of them that came with it."""
+        for comment in _listed(first):
+            yield comment
+        if after := _after(first):
+            asked: Parameters = {"filter": "stream", "order": "reverse_chronological", "after": after}
+            async for comment in self._list(f"{root}/comments", "facebook comments", asked):
+                yield comment
+
+    async def instagram(self, *, elsewhere: bool) -> None:
+        """Take the account's media, what is below them, and media in which it is tagged."""
+        us, counts = meta_posts.Us(self._graph.own, self._graph.name), self._kept.counts
+        async for medium in self._list(f"{us.id}/media", "instagram"):
+            if _time(medium, self._oldest) < self._oldest:
+                break
+            self._take(medium, lambda it: meta_posts.instagram(it, us))
+            count = medium.get("comments_count") if _id(medium) else None
+            if count is not None and counts.get(_id(medium)) != count:
+                await self._below(_id(medium), us)
+                counts[_id(medium)] = count
+        if elsewhere:
+            async for medium in self._list(f"{us.id}/tags", "instagram"):
+                if self._is_old(medium):
+                    break
+                self._take(medium, lambda it: meta_posts.instagram(it, us))
+
+    async def _below(self, root: str, us: meta_posts.Us) -> None:
+        """Take the comments below a medium and the answers to them: either may be new below an old one."""
+        async for comment in self._list(f"{root}/comments", "instagram comments"):
+            self._take(comment, lambda it: meta_posts.instagram(it, us, root))
+            replies = _inner(comment, "replies")
+            for reply in _listed(replies):
+                self._take(reply, lambda it, above=comment: meta_posts.instagram(it, us, root, above))  # type: ignore[misc]
+            if (after := _after(replies)) and _id(comment):
+                path = f"{_id(comment)}/replies"
+                async for reply in self._list(path, "instagram replies", {"after": after}):
+                    self._take(reply, lambda it, above=comment: meta_posts.instagram(it, us, root, above))  # type: ignore[misc]
+
+    async def threads(self, *, elsewhere: bool) -> None:
+        """Take the account's threads, what is below them, its replies anywhere, and what mentions it."""
+        own, since = self._graph.own, {"since": max(self._oldest, 0) // 1000}
+        things: list[Any] = []
+        for name in ("replies", "mentions") if elsewhere else ("replies",):
+            things += [thing async for thing in self._list(f"{own}/{name}", "threads", since)]
+        # last of all, so that what any of those stands below is there
+        posts = [thing async for thing in self._list(f"{own}/threads", "threads", since)]
+        for root in [_id(thing) for thing in posts if _id(thing) and thing.get("has_replies")]:
+            async for thing in self._list(f"{root}/conversation", "threads", {"reverse": "true"}):
+                if self._is_old(thing):
+                    break
+                things.append(thing)
+        things += posts
+        us = meta_posts.Us(own, self._graph.name)
+        names = {_id(thing): thing.get("username") for thing in things if _id(thing)}
+        authors = {number: own if name == us.name else str(name) for number, name in names.items()}
+        for thing in things:
+            self._take(thing, lambda it: meta_posts.threads(it, us, authors))
+
+    # -- lists and things -------------------------------------------------------------------------------------------------
+
+    async def _list(self, path: str, kind: str, parameters: Parameters | None = None) -> AsyncIterator[Any]:
+        """Yield the things of a list, as the network orders them. Nothing of what is gone by now, but for the account's own.
+
+        By the cursor of each page, never by the address of the next, which has the token in it and comes from others.
+        """
+        asked = {"fields": FIELDS[kind], "limit": PAGE, **(parameters or {})}
+        with suppress(*(() if path.startswith(f"{self._graph.own}/") else (NotThereError,))):
+            while True:
+                page = await self._graph.get(path, asked)
+                if not isinstance(page, dict) or not isinstance(page.get("data"), list):
+                    raise UnavailableError("its answer is no list")
+                for thing in page["data"]:
+                    yield thing
+                after = _after(page)
+                if not after:
+                    return
+                asked["after"] = after
+
+    def _is_old(self, thing: Any) -> bool:  # noqa: ANN401 - whatever came
+        return _time(thing, self._kept.since) < self._kept.since
+
+    def _take(self, thing: Any, read: Callable[[Any], Post]) -> None:  # noqa: ANN401 - whatever came
+        """Note what was not seen yet."""
+        kept = self._kept
+        item: Item
+        try:
+            post = read(thing)
+            item, key, at = post, post.key, post.published_at
+        except MALFORMED as error:
+            payload = json.dumps(thing).encode()
+            why = f"not as Meta has it ({type(error).__name__}: {str(error)[:200]})"
+            item = Rejected(Reason.MALFORMED_RECORD, why, f"meta, {self._graph.network}:{self._graph.own}", payload)
+            key, at = payload.decode(), _time(thing, kept.since)
+        if at < kept.since or key in kept.had or key in kept.seen:
+            return
+        kept.seen[key] = at
+        self.found.append((key, item))
+
+
+def _after(page: Mapping[str, Any]) -> str:
+    """Return the cursor behind a page; "" behind the last."""
+    paging = _inner(page, "paging")
+    return str(_inner(paging, "cursors").get("after") or "") if paging.get("next") else ""
+
+
+def _inner(thing: Any, name: str) -> Mapping[str, Any]:  # noqa: ANN401 - whatever came
+    found = thing.get(name) if isinstance(thing, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _listed(page: Mapping[str, Any]) -> list[Any]:
+    found = page.get("data")
+    return found if isinstance(found, list) else []
+
+
+def _id(thing: Any) -> str:  # noqa: ANN401 - whatever came
+    return str(thing.get("id") or "") if isinstance(thing, dict) else ""
+
+
+def _time(thing: Any, otherwise: int) -> int:  # noqa: ANN401 - whatever came
+    """Return when something was said, ms; ``otherwise`` where it does not say."""
+    with suppress(*MALFORMED):
+        return milliseconds(next(thing[name] for name in _TIMES if name in thing))
+    return otherwise
