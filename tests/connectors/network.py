@@ -165,6 +165,10 @@ class Request:
     path: str
     query: Mapping[str, list[str]]
     headers: Mapping[str, str]
+    head: bytes
+    """As it came, …"""
+    reader: asyncio.StreamReader
+    """… and whence more comes of one that upgrades its connection."""
 
     def is_authorized(self, token: str) -> bool:
         return self.headers.get("authorization") == f"Bearer {token}"
@@ -182,13 +186,15 @@ async def running(network: Network) -> AsyncIterator[Network]:
         open_now.add(writer)
         try:
             while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+                raw = await reader.readuntil(b"\r\n\r\n")
+                head = raw.decode("latin-1").split("\r\n")
                 headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
                 target = urlsplit(head[0].split()[1])
                 network.requests.append((time.monotonic(), target.path))
                 if network.mood.slow:
                     await asyncio.sleep(network.mood.slow)
-                await network.serve(Request(target.path, parse_qs(target.query), headers), writer)
+                request = Request(target.path, parse_qs(target.query), headers, raw, reader)
+                await network.serve(request, writer)
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
