@@ -123,9 +123,11 @@ class Session:
                 yield _messages(socket, heartbeat)
         except InvalidStatus as error:
             answer = error.response
-            self._opened(answer.status_code, answer.headers, bytes(answer.body or b""))
         except WebSocketException as error:
             raise UnavailableError(type(error).__name__) from None
+        else:
+            return
+        self._opened(answer.status_code, answer.headers, bytes(answer.body or b""))
 
     async def close(self) -> None:
         """Close its connections."""

@@ -7,7 +7,7 @@ import asyncio
 import json
 import logging
 from base64 import b32encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from itertools import count
 from typing import Any
 
 from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
 
 from streams.connectors.bluesky_events import BLOCKS, POSTS
 from tests.connectors.network import OURS, Network, Request, Written, answer
@@ -222,7 +223,7 @@ class BlueskyNetwork(Network):
         return max(first, self.forgotten), "OutdatedCursor" if first < self.forgotten else ""
 
     async def _stream(self, request: Request, writer: asyncio.StreamWriter) -> None:
-        protocol = ServerProtocol(subprotocols=["xrpc.v1.json"] if self.version == 2 else None, logger=_LOG)
+        protocol = ServerProtocol(select_subprotocol=negotiated if self.version == 2 else None, logger=_LOG)
         protocol.receive_data(request.head)
         (handshake,) = protocol.events_received()
         protocol.send_response(protocol.accept(handshake))
@@ -299,6 +300,11 @@ class BlueskyNetwork(Network):
     def _profile(self, actor: str) -> dict[str, Any] | None:
         names = {did(name): name for name in OURS}
         return {"did": actor, "handle": handle(names[actor])} if actor in names else None
+
+
+def negotiated(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """Return the one protocol that the second version has; who asks for none gets it all the same."""
+    return next((it for it in offered if it == "xrpc.v1.json"), None)
 
 
 def did(name: str) -> str:
