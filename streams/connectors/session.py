@@ -110,7 +110,7 @@ class Session:
             url,
             additional_headers=dict(headers),
             subprotocols=[Subprotocol(it) for it in protocols] or None,
-            compression=None,  # it would cost more than all else here
+            compression=None,
             open_timeout=CONNECT_SECONDS,
             close_timeout=1.0,
             ping_interval=None,

@@ -42,6 +42,8 @@ class BlueskyNetwork(Network):
     """Those up to here are not kept any more."""
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
     is_chatting: bool = True
+    is_open: bool = False
+    """It lets everybody in, as most do."""
     _waiting: list[asyncio.Queue[bytes | None]] = field(default_factory=list)
     _held: list[bytes] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
@@ -196,7 +198,7 @@ class BlueskyNetwork(Network):
                 await answer(writer, json.dumps(found).encode())
         elif path != ("/subscribe" if self.version == 1 else METHOD):
             await answer(writer, b"404 page not found\n", "404 Not Found", {"Content-Type": "text/plain"})
-        elif fault := self.fault(request):
+        elif not self.is_open and (fault := self.fault(request)):
             await answer(writer, b'{"error":"ServiceUnavailable"}', *fault)
         elif wrong := self._wrong(request):
             await answer(writer, json.dumps(wrong).encode(), "400 Bad Request")
