@@ -55,6 +55,10 @@ peers: .venv/ready ## Compare with Faust, Kafka Streams, Bytewax and Quix Stream
 ingest: .venv/ready ## Measure how fast posts become messages, beside encoding alone
 	$(BIN)/python -m tests.benchmarks.ingest
 
+.PHONY: firehose
+firehose: .venv/ready ## Measure what all posts of Bluesky cost their connector (RATE=2000)
+	$(BIN)/python -m tests.benchmarks.firehose $(if $(RATE),--rate $(RATE))
+
 .PHONY: latency
 latency: .venv/ready ## Measure how long a post takes to be visible in ClickHouse (RATE=1000)
 	$(BIN)/python -m tests.benchmarks.latency $(if $(RATE),--rate $(RATE))

@@ -59,6 +59,14 @@ class Deletion(NamedTuple):
     """ms; when it was deleted or, where the network does not tell, when it said so."""
 
 
+class Departure(NamedTuple):
+    """Somebody has deleted their account, and with it all that they wrote."""
+
+    author_id: str
+    at: int
+    """ms, as of a :class:`Deletion`."""
+
+
 class Gap(NamedTuple):
     """The network cannot tell any more what happened in between. It is logged and counted, and the stream goes on."""
 
@@ -68,7 +76,7 @@ class Gap(NamedTuple):
 ALIVE: Final = None
 """Nothing happened, and the network says so."""
 
-Item = Post | Deletion | Gap | Rejected | Record | None
+Item = Post | Deletion | Departure | Gap | Rejected | Record | None
 """What a connector yields; a Record is an Interaction that is whole: its account is told, as with an ``opt_out``."""
 
 

@@ -23,7 +23,7 @@ import httpx
 from schemas.codec import Record
 from streams.connectors.attribution import attribute
 from streams.connectors.base import Rejected
-from streams.connectors.live import ALIVE, Connector, Deletion, Gap, Known, Post, Received, network_of
+from streams.connectors.live import ALIVE, Connector, Deletion, Departure, Gap, Known, Post, Received, network_of
 from streams.connectors.memory import Memory
 from streams.connectors.pacing import Breaker, full_jitter
 from streams.connectors.runner import Carrier
@@ -169,6 +169,9 @@ class LiveRunner:
                 await self._take_post(item)
             case Deletion():
                 await self._take_deletion(item)
+            case Departure():
+                for key in self.memory.written_by(item.author_id):
+                    await self._take_deletion(Deletion(key, item.at))
             case Gap():
                 CONNECTOR_GAPS.labels(self.name).inc()
                 logger.error("gap", connector=self.name, why=item.why)

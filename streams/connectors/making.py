@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from streams.connectors.session import Session
 
 TYPES: Final[Mapping[str, str]] = {
+    "bluesky": "streams.connectors.bluesky:Bluesky",
     "mastodon": "streams.connectors.mastodon:Mastodon",
     "meta": "streams.connectors.meta_graph:Meta",
     "x": "streams.connectors.x:X",

@@ -44,6 +44,10 @@ class Memory:
         """Return what is remembered of a post."""
         return self._posts.get(key)
 
+    def written_by(self, author_id: str) -> list[str]:
+        """Return the keys of what is remembered of somebody. It looks through all of it."""
+        return [key for key, it in self._posts.items() if it.author_id == author_id]
+
     def learn(self, key: str, known: Known) -> None:
         """Remember a post."""
         self._posts[key] = known

@@ -1,18 +1,22 @@
-"""How a connector asks its network: one HTTP client within a budget of requests, answers in JSON, streams of server-sent events.
+"""How a connector asks its network: one HTTP client within a budget of requests, answers in JSON, server-sent events, WebSockets.
 
 Neither addresses nor headers nor bodies are in the errors: they may hold secrets.
 """
 
 import asyncio
 import json
+import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 import httpx
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.typing import Subprotocol
 
 from schemas.topics import MEBIBYTE
 from streams.connectors.live import Known
@@ -23,11 +27,13 @@ from streams.telemetry import CONNECTOR_REQUESTS
 LARGEST_ANSWER: Final = 16 * MEBIBYTE
 """More than this of one answer is not read, bytes."""
 LARGEST_EVENT: Final = 4 * MEBIBYTE
-"""Nor of one event of a stream."""
+"""Nor of one event of a stream, or one message of a WebSocket."""
 CONNECT_SECONDS: Final = 10.0
 """A server that has not answered for so long is not there."""
 PAUSE_SECONDS: Final = 60.0
 """How long to wait after "too many requests" without a word about it."""
+_SILENT: Final = logging.getLogger("streams.connectors.websockets")
+_SILENT.disabled = True  # websockets writes the headers of its requests into its log
 _CREDENTIALS: Final = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 
 Headers = Mapping[str, str]
@@ -39,6 +45,11 @@ wants to be left alone, after which a request that failed is made again; raises 
 
 class NotThereError(Exception):
     """What was asked for is not there: HTTP 404, 410, and whatever else no other try will mend."""
+
+    def __init__(self, why: str, body: bytes = b"") -> None:
+        super().__init__(why)
+        self.body = body
+        """What a WebSocket's server said of it: for the connector to understand, never for a log."""
 
 
 class Event(NamedTuple):
@@ -80,14 +91,14 @@ class Session:
                     self._budget.pause(time.monotonic(), _pause(answer.headers))
                     continue
                 if judge is None:
-                    _examine(answer)
+                    _examine(answer.status_code, answer.headers)
                 body = await _read(answer)
             if judge is not None:
                 pause = judge(answer.status_code, answer.headers, body)
                 self._budget.pause(time.monotonic(), pause)
                 if pause and not answer.is_success:
                     continue
-                _examine(answer)
+                _examine(answer.status_code, answer.headers)
             try:
                 return json.loads(body)
             except (ValueError, RecursionError):
@@ -102,13 +113,41 @@ class Session:
         timeout = httpx.Timeout(CONNECT_SECONDS, read=heartbeat)
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store", **headers}
         async with self._client.stream("GET", url, headers=headers, params=parameters, timeout=timeout) as answer:
-            CONNECTOR_REQUESTS.labels(self.name, str(answer.status_code)).inc()
-            if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-                pause = _pause(answer.headers)
-                self._budget.pause(time.monotonic(), pause)
-                raise UnavailableError("HTTP 429", pause)
-            _examine(answer)
+            self._opened(answer.status_code, answer.headers)
             yield answer
+
+    @asynccontextmanager
+    async def socket(
+        self, url: str, headers: Headers, heartbeat: float, protocols: Sequence[str] = ()
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open a WebSocket (RFC 6455) and yield its messages, and b"" where nothing came but the answer to a ping.
+
+        Without either for ``heartbeat`` seconds it is dead. A message that is not taken holds the server back.
+        Raises as :meth:`get`.
+        """
+        await self._wait()
+        opening = _Opening(
+            url,
+            additional_headers=dict(headers),
+            subprotocols=[Subprotocol(it) for it in protocols] or None,
+            compression=None,
+            open_timeout=CONNECT_SECONDS,
+            close_timeout=1.0,
+            ping_interval=None,
+            max_size=LARGEST_EVENT,
+            logger=_SILENT,
+        )
+        try:
+            async with opening as socket:
+                self._opened(HTTPStatus.OK, {})
+                yield _messages(socket, heartbeat)
+        except InvalidStatus as error:
+            answer = error.response
+        except WebSocketException as error:
+            raise UnavailableError(type(error).__name__) from None
+        else:
+            return
+        self._opened(answer.status_code, answer.headers, bytes(answer.body or b""))
 
     async def close(self) -> None:
         """Close its connections."""
@@ -118,15 +157,48 @@ class Session:
         if (wait := self._budget.take(time.monotonic())) > 0:
             await asyncio.sleep(wait)
 
+    def _opened(self, status: int, headers: Headers, body: bytes = b"") -> None:
+        """Count the answer of a stream's server, and raise if it has opened none."""
+        CONNECTOR_REQUESTS.labels(self.name, str(status)).inc()
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            pause = _pause(headers)
+            self._budget.pause(time.monotonic(), pause)
+            raise UnavailableError("HTTP 429", pause)
+        _examine(status, headers, body)
 
-def _examine(answer: httpx.Response) -> None:
-    status = answer.status_code
-    if answer.is_success:
+
+class _Opening(connect):
+    """Opens a WebSocket, where it was asked for and nowhere else."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+async def _messages(socket: ClientConnection, heartbeat: float) -> AsyncIterator[bytes]:
+    """Yield what a WebSocket says; see :meth:`Session.socket`. Asked for a sign of life after half the time of silence."""
+    pong: asyncio.Future[float] | None = None
+    while True:
+        try:
+            async with asyncio.timeout(heartbeat / 2):
+                message = await socket.recv(decode=False)
+        except TimeoutError:
+            if pong is not None:
+                if not pong.done():
+                    raise UnavailableError("it is silent") from None
+                yield b""
+            pong = asyncio.ensure_future(await socket.ping())
+            continue
+        pong = None
+        yield message
+
+
+def _examine(status: int, headers: Headers, body: bytes = b"") -> None:
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return
     if status in _CREDENTIALS:
         raise RefusedError(f"HTTP {status}")
-    raise_if_unavailable(status, answer.headers)
-    raise NotThereError(f"HTTP {status}")
+    raise_if_unavailable(status, headers)
+    raise NotThereError(f"HTTP {status}", body)
 
 
 async def _read(answer: httpx.Response) -> bytes:

@@ -87,15 +87,20 @@ def simulating(world: World) -> Measured:
 
 async def _carrying(prepare: Any) -> Measured:  # noqa: ANN401 - a source's maker
     """Carry a source to a publisher whose Kafka is always there; what is prepared for it takes no time."""
-    publisher.AIOKafkaProducer, publisher.AIOKafkaAdminClient = _Producer, _Admin
     source, watch = prepare(), Stopwatch()
-    async with Publisher({}, Catalogue("bench"), source="bench", max_bytes_in_flight=None) as carrier:
+    async with without_kafka() as carrier:
         with watch:
             if isinstance(source, Path):
                 source = open_replay(source, source.suffix[1:])
             summary = await run(source, carrier)
     assert not summary.rejected
     return watch.measured(summary.events)
+
+
+def without_kafka() -> Publisher:
+    """Return a publisher that never waits."""
+    publisher.AIOKafkaProducer, publisher.AIOKafkaAdminClient = _Producer, _Admin
+    return Publisher({}, Catalogue("bench"), source="bench", max_bytes_in_flight=None)
 
 
 class _Told:

@@ -169,6 +169,10 @@ class Request:
     path: str
     query: Mapping[str, list[str]]
     headers: Mapping[str, str]
+    head: bytes
+    """As it came, …"""
+    reader: asyncio.StreamReader
+    """… and whence more comes of one that upgrades its connection."""
     method: str = "GET"
     body: bytes = b""
 
@@ -188,7 +192,8 @@ async def running(network: Network) -> AsyncIterator[Network]:
         open_now.add(writer)
         try:
             while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+                raw = await reader.readuntil(b"\r\n\r\n")
+                head = raw.decode("latin-1").split("\r\n")
                 headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
                 target = urlsplit(head[0].split()[1])
                 network.requests.append((time.monotonic(), target.path))
@@ -196,7 +201,7 @@ async def running(network: Network) -> AsyncIterator[Network]:
                     await asyncio.sleep(network.mood.slow)
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
                 method, query = head[0].split()[0], parse_qs(target.query)
-                await network.serve(Request(target.path, query, headers, method, body), writer)
+                await network.serve(Request(target.path, query, headers, raw, reader, method, body), writer)
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:

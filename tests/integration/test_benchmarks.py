@@ -55,6 +55,13 @@ def test_ingest_is_measured() -> None:
         assert re.search(rf"^ *{name} +interpreted +\d+ +[\d,]+ +[\d.]+ +[\d.]+", said, re.MULTILINE), said
 
 
+@pytest.mark.slow
+def test_the_firehose_is_measured() -> None:
+    said = run("tests.benchmarks.firehose", "--rate", "500", "--seconds", "1")
+    for name in ("ceiling: receiving alone", "connector, runner, publisher"):
+        assert re.search(rf"^ *{name} +499 +[\d.]+ +[\d.]+ +[\d.]+ +[\d.]+ +[\d.]+", said, re.MULTILINE), said
+
+
 def test_queries_are_measured() -> None:
     said = run("tests.benchmarks.queries", "--events", "20000")
     for name in ("rapport report, 28 days", "rapport explain, 24 h", "account_activity, 28 days", "cohorts, all"):
