@@ -31,6 +31,9 @@ PAUSE_SECONDS: Final = 60.0
 _CREDENTIALS: Final = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 
 Headers = Mapping[str, str]
+Explain = Callable[[int, bytes], float | None]
+"""Takes status and body of an answer that is no success, and returns for how many seconds it asks to be left alone before another
+try, or None: the rest is said by its status. It may raise what :meth:`Session.get` does."""
 Parameters = Mapping[str, str | int | list[str]]
 
 
@@ -54,8 +57,12 @@ class Session:
         """What is kept of a post, by its key; None: it is of no account of ours, or older than is kept."""
         self._client = httpx.AsyncClient(timeout=CONNECT_SECONDS, follow_redirects=False)
 
-    async def get(self, url: str, headers: Headers, parameters: Parameters | None = None) -> Any:  # noqa: ANN401 - any JSON
+    async def get(
+        self, url: str, headers: Headers, parameters: Parameters | None = None, explain: Explain | None = None
+    ) -> Any:  # noqa: ANN401 - any JSON
         """Return what ``url`` answers. Waits for the budget, and as long as the network asks for.
+
+        ``explain``: where the network says more in its errors than their status does.
 
         Raises :class:`NotThereError`, :class:`UnavailableError`, :class:`RefusedError`, and what httpx raises of connections.
         """
@@ -63,11 +70,14 @@ class Session:
             await self._wait()
             async with self._client.stream("GET", url, headers=headers, params=parameters) as answer:
                 CONNECTOR_REQUESTS.labels(self._name, str(answer.status_code)).inc()
-                if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-                    self._budget.pause(time.monotonic(), _pause(answer.headers))
+                body = await _read(answer)
+                pause = explain(answer.status_code, body) if explain and not answer.is_success else None
+                if pause is None and answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+                    pause = _pause(answer.headers)
+                if pause is not None:
+                    self.pause(pause)
                     continue
                 _examine(answer)
-                body = await _read(answer)
             try:
                 return json.loads(body)
             except (ValueError, RecursionError):
@@ -89,6 +99,10 @@ class Session:
                 raise UnavailableError("HTTP 429", pause)
             _examine(answer)
             yield answer
+
+    def pause(self, seconds: float) -> None:
+        """Let nothing be asked for so long, as the network wants it."""
+        self._budget.pause(time.monotonic(), min(max(seconds, 0.0), LONGEST_PAUSE))
 
     async def close(self) -> None:
         """Close its connections."""

@@ -70,7 +70,10 @@ class Network:
 
     token = "s3cr3t-t0ken"
     is_streamed = True
-    """It says at once what happens, edits and deletions too; otherwise it is asked."""
+    """It says at once what happens; otherwise it is asked."""
+    shows_edits = True
+    """At once, or when it is asked again."""
+    shows_deletions = True
 
     def truth(self, *accounts: str) -> dict[tuple[str, str], str]:
         """Return what each post is to those of the accounts that are configured."""
@@ -144,10 +147,13 @@ class Network:
     def now(self) -> int:
         return time.time_ns() // 1_000_000 + self.mood.skew
 
+    def is_authorized(self, request: "Request") -> bool:
+        return request.headers.get("authorization") == f"Bearer {self.token}"
+
     def fault(self, request: "Request") -> tuple[str, dict[str, str]] | None:
         """Return the answer of a server in a bad mood."""
         mood = self.mood
-        if mood.refusing or not request.is_authorized(self.token):
+        if mood.refusing or not self.is_authorized(request):
             return "401 Unauthorized", {}
         if mood.busy:
             mood.busy -= 1
@@ -165,9 +171,6 @@ class Request:
     path: str
     query: Mapping[str, list[str]]
     headers: Mapping[str, str]
-
-    def is_authorized(self, token: str) -> bool:
-        return self.headers.get("authorization") == f"Bearer {token}"
 
     def one(self, name: str, otherwise: str = "") -> str:
         return self.query.get(name, [otherwise])[0]
