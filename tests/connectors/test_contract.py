@@ -17,6 +17,7 @@ from prometheus_client import REGISTRY
 from streams.connectors.live import Known
 from streams.errors import Reason
 from streams.http_answers import RefusedError
+from streams.telemetry import hide_addresses
 from tests.connectors.network import RETRY_AFTER, Network, running
 from tests.connectors.plant import NAME, PACE, Plant, connected, until
 
@@ -416,6 +417,7 @@ def test_no_secret_is_in_the_log(network: Network, caplog: pytest.LogCaptureFixt
             await asyncio.sleep(0.5)
         assert not any(network.token.encode() in it.payload for it in plant.letters)
 
+    hide_addresses()
     with caplog.at_level(logging.DEBUG), pytest.raises(RefusedError):
         asyncio.run(scenario())
     assert network.requests
