@@ -167,7 +167,10 @@ class _Reading:
             before = low
 
     async def _page(self, **parameters: int) -> list[Any]:
-        page = await self._get("/posts.json", **parameters)
+        try:
+            page = await self._get("/posts.json", **parameters)
+        except NotThereError:
+            raise UnavailableError("it has no list of posts: look at the address of the forum") from None
         found = page.get("latest_posts") if isinstance(page, dict) else None
         if not isinstance(found, list):
             raise UnavailableError("its answer is no list of posts")

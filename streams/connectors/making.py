@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 TYPES: Final[Mapping[str, str]] = {
     "discourse": "streams.connectors.discourse:Discourse",
     "mastodon": "streams.connectors.mastodon:Mastodon",
+    "reddit": "streams.connectors.reddit:Reddit",
     "stackexchange": "streams.connectors.stackexchange:StackExchange",
 }
 """Module and class by ``type``; imported when one is wanted."""

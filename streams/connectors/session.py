@@ -28,6 +28,8 @@ CONNECT_SECONDS: Final = 10.0
 """A server that has not answered for so long is not there."""
 PAUSE_SECONDS: Final = 60.0
 """How long to wait after "too many requests" without a word about it."""
+LONGEST_WINDOW: Final = 1e8
+"""What is less than this is a number of seconds that are left, and not a moment in the year 1973."""
 _CREDENTIALS: Final = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 
 Headers = Mapping[str, str]
@@ -66,18 +68,30 @@ class Session:
 
         Raises :class:`NotThereError`, :class:`UnavailableError`, :class:`RefusedError`, and what httpx raises of connections.
         """
+        return await self._ask(self._client.build_request("GET", url, headers=headers, params=parameters), explain)
+
+    async def post(self, url: str, headers: Headers, form: Mapping[str, str]) -> Any:  # noqa: ANN401 - any JSON
+        """Return what ``url`` answers to a form. Waits and raises as :meth:`get`."""
+        return await self._ask(self._client.build_request("POST", url, headers=headers, data=form))
+
+    async def _ask(self, request: httpx.Request, explain: Explain | None = None) -> Any:  # noqa: ANN401 - any JSON
         while True:
             await self._wait()
-            async with self._client.stream("GET", url, headers=headers, params=parameters) as answer:
+            answer = await self._client.send(request, stream=True)
+            try:
                 CONNECTOR_REQUESTS.labels(self._name, str(answer.status_code)).inc()
                 body = await _read(answer)
-                pause = explain(answer.status_code, body) if explain and not answer.is_success else None
-                if pause is None and answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-                    pause = _pause(answer.headers)
-                if pause is not None:
-                    self.pause(pause)
-                    continue
-                _examine(answer)
+            finally:
+                await answer.aclose()
+            pause = explain(answer.status_code, body) if explain and not answer.is_success else None
+            if pause is None and answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+                pause = _pause(answer.headers)
+            if pause is not None:
+                self.pause(pause)
+                continue
+            if _is_last(answer.headers):
+                self.pause(_pause(answer.headers))
+            _examine(answer)
             try:
                 return json.loads(body)
             except (ValueError, RecursionError):
@@ -132,6 +146,14 @@ async def _read(answer: httpx.Response) -> bytes:
     return bytes(found)
 
 
+def _is_last(headers: Headers) -> bool:
+    """Say whether a network tells that nothing more may be asked before its window ends."""
+    try:
+        return "X-RateLimit-Reset" in headers and float(headers.get("X-RateLimit-Remaining", "1")) < 1
+    except ValueError:
+        return False
+
+
 def _pause(headers: Headers) -> float:
     """Return for how long a network wants to be left alone, seconds: Retry-After, or when its window ends."""
     if "Retry-After" in headers:
@@ -139,6 +161,8 @@ def _pause(headers: Headers) -> float:
     reset = headers.get("X-RateLimit-Reset", "")
     try:
         until = float(reset) if reset.isdecimal() else datetime.fromisoformat(reset).timestamp()
+        if until < LONGEST_WINDOW:
+            return min(until, LONGEST_PAUSE)
     except ValueError:
         return PAUSE_SECONDS
     return min(max(until - datetime.now(UTC).timestamp(), 0.0), LONGEST_PAUSE)

@@ -171,6 +171,8 @@ class Request:
     path: str
     query: Mapping[str, list[str]]
     headers: Mapping[str, str]
+    form: Mapping[str, list[str]]
+    """What was posted."""
 
     def one(self, name: str, otherwise: str = "") -> str:
         return self.query.get(name, [otherwise])[0]
@@ -188,10 +190,12 @@ async def running(network: Network) -> AsyncIterator[Network]:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
                 headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
                 target = urlsplit(head[0].split()[1])
+                body = await reader.readexactly(int(headers.get("content-length", "0")))
                 network.requests.append((time.monotonic(), target.path))
                 if network.mood.slow:
                     await asyncio.sleep(network.mood.slow)
-                await network.serve(Request(target.path, parse_qs(target.query), headers), writer)
+                request = Request(target.path, parse_qs(target.query), headers, parse_qs(body.decode("latin-1")))
+                await network.serve(request, writer)
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
