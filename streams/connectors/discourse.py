@@ -8,7 +8,6 @@ there and is there no more is asked for: not found means deleted.
 import asyncio
 import json
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, NamedTuple
@@ -16,10 +15,11 @@ from typing import Any, ClassVar, Final, Literal, NamedTuple
 from pydantic import Field
 
 from streams.connectors.base import Rejected
-from streams.connectors.discourse_posts import MALFORMED, Forum, Found, Place
+from streams.connectors.discourse_posts import Forum, Found, Place
 from streams.connectors.live import ALIVE, ConnectorSettings, Deletion, ForAccounts, Item, Post, Received
 from streams.connectors.pacing import Budget
 from streams.connectors.session import NotThereError, Session
+from streams.connectors.values import MALFORMED, Recent
 from streams.errors import Reason
 from streams.http_answers import RefusedError, UnavailableError
 from streams.tables import Text
@@ -128,11 +128,11 @@ class _Reading:
         self._get, self._session, self._forum, self._recheck = get, session, forum, recheck
         self._since = self._at = 0
         """Numbers of posts: the last before it ever began, and the last that it has passed over."""
-        self._seen: OrderedDict[str, int] = OrderedDict()
+        self._seen: Recent[str, int] = Recent(REMEMBERED)
         """Revisions as they were read last, by key; of what is no post, by its bytes."""
         self._gone: set[int] = set()
         """Those that were asked for because they were in no list any more."""
-        self._standing: OrderedDict[Place, _Standing | None] = OrderedDict()
+        self._standing: Recent[Place, _Standing | None] = Recent(REMEMBERED)
 
     async def begin(self, cursor: str | None) -> None:
         """Go on behind a cursor; None: behind what there is."""
@@ -216,7 +216,7 @@ class _Reading:
             is_news = self._session.known(found.post.key) is not None and number not in self._gone
             self._gone.add(number)
             return _deletion(number) if is_news else ALIVE
-        self._remember(found.place, _Standing(number, found.post.author_id))
+        self._standing[found.place] = _Standing(number, found.post.author_id)
         if not found.is_readable or not self._is_new(found.post.key, found.post.revision):
             return ALIVE
         return await self._placed(found)
@@ -225,8 +225,6 @@ class _Reading:
         is_new = self._seen.get(key, -1) < revision
         if is_new:
             self._seen[key] = revision
-            if len(self._seen) > REMEMBERED:
-                self._seen.popitem(last=False)
         return is_new
 
     async def _placed(self, found: Found) -> Post:
@@ -250,13 +248,8 @@ class _Reading:
                 standing = _Standing(int(raw["id"]), self._forum.person(raw["username"]))
             except (NotThereError, RefusedError, *MALFORMED):
                 pass
-            self._remember(place, standing)
+            self._standing[place] = standing
         return self._standing[place]
-
-    def _remember(self, place: Place, standing: _Standing | None) -> None:
-        self._standing[place] = standing
-        if len(self._standing) > REMEMBERED:
-            self._standing.popitem(last=False)
 
 
 def _number(raw: Any) -> int:  # noqa: ANN401 - whatever came

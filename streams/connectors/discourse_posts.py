@@ -1,20 +1,17 @@
 """A post of a Discourse forum as its API has it (docs.discourse.org, and the serializers of its source). Pure."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from streams.connectors import html_text
 from streams.connectors.live import Post
+from streams.connectors.values import milliseconds, text
 
 EDITED_AFTER: Final = 1_000
 """ms. A post whose ``updated_at`` is later than this after ``created_at`` was edited: within the first minutes that is no new
 version, and a little later it always is."""
 _LIKE: Final = 2
 """The kind of action that a like is."""
-
-MALFORMED: Final = (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError)
-"""What :func:`post_of` raises of something that is no post."""
 
 
 class Place(NamedTuple):
@@ -48,29 +45,29 @@ class Forum:
 
     def person(self, username: str) -> str:
         """Return who that is: the account that they write for, or ``username@forum``; case makes no other user."""
-        name = _text(username).lower()
+        name = text(username).lower()
         return self._people.get(name, f"{name}@{self.name}")
 
     def post_of(self, raw: Any) -> Found:  # noqa: ANN401 - whatever came
-        """Return the post of a JSON. Raises one of :data:`MALFORMED`."""
+        """Return the post of a JSON. Raises what :data:`MALFORMED` of ``values`` has."""
         number, place = int(raw["id"]), Place(int(raw["topic_id"]), int(raw["post_number"]))
-        published_at, updated_at = _milliseconds(raw["created_at"]), _milliseconds(raw["updated_at"])
+        published_at, updated_at = milliseconds(raw["created_at"]), milliseconds(raw["updated_at"])
         is_edited = raw["version"] > 1 or updated_at - published_at > EDITED_AFTER
-        content, answered = html_text.read(_text(raw["cooked"])), raw.get("reply_to_user") or {}
+        content, answered = html_text.read(text(raw["cooked"])), raw.get("reply_to_user") or {}
         above = None if place.number == 1 else Place(place.topic, int(raw.get("reply_to_post_number") or 1))
         post = Post(
             key=str(number),
             id=self.id_of(number),
             author_id=self.person(raw["username"]),
             published_at=published_at,
-            text=content.text if above else f"{_text(raw.get('topic_title') or '')}\n\n{content.text}".strip(),
+            text=content.text if above else f"{text(raw.get('topic_title') or '')}\n\n{content.text}".strip(),
             addressed=tuple(dict.fromkeys(self._addressed(raw, content, place))),
             parent_author_id=self.person(answered["username"]) if answered else "",
             parent_key=f"{above.topic}/{above.number}" if above else "",
             conversation_id="" if above else self.id_of(number),
             revision=updated_at if is_edited else 0,
             fields={
-                "author_name": _text(raw.get("name") or raw["username"]),
+                "author_name": text(raw.get("name") or raw["username"]),
                 "url": f"{self.address}/t/{place.topic}/{place.number}",
                 "links": [it.attributes["href"] for it in content.links if _leads_away(it)],
                 "automated": int(raw.get("user_id", 1)) < 0,  # the system's own users
@@ -103,16 +100,3 @@ def _is_mention(link: html_text.Link) -> bool:
 
 def _leads_away(link: html_text.Link) -> bool:
     return link.attributes.get("href", "").startswith(("http://", "https://")) and not _is_mention(link)
-
-
-def _text(value: Any) -> str:  # noqa: ANN401 - whatever came
-    if not isinstance(value, str):
-        raise TypeError(f"{str(value)[:40]!r} is no text")
-    return value
-
-
-def _milliseconds(text: str) -> int:
-    at = datetime.fromisoformat(_text(text))
-    if at.tzinfo is None:
-        raise ValueError("a time without its zone")
-    return round(at.timestamp() * 1000)

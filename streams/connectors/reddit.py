@@ -8,7 +8,6 @@ import asyncio
 import base64
 import json
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
@@ -18,8 +17,9 @@ from pydantic import Field
 from streams.connectors.base import Rejected
 from streams.connectors.live import ALIVE, ConnectorSettings, Deletion, ForAccounts, Gap, Item, Post, Received
 from streams.connectors.pacing import Budget
-from streams.connectors.reddit_things import COMMENT, MALFORMED, SUBMISSION, People, is_gone, number_of, order_of
+from streams.connectors.reddit_things import COMMENT, SUBMISSION, People, is_gone, number_of, order_of
 from streams.connectors.session import NotThereError, Session
+from streams.connectors.values import MALFORMED, Recent
 from streams.errors import Reason
 from streams.http_answers import RefusedError, UnavailableError
 from streams.tables import Texts
@@ -163,9 +163,9 @@ class _Reading:
         """s. Behind what was written then."""
         self._recent: list[str] = []
         """Names of what may have concerned an account lately, oldest first."""
-        self._seen: OrderedDict[str, int] = OrderedDict()
+        self._seen: Recent[str, int] = Recent(REMEMBERED)
         """Revisions as they were read last, by key; of what is no post, by its bytes."""
-        self._authors: OrderedDict[str, str] = OrderedDict()
+        self._authors: Recent[str, str] = Recent(REMEMBERED)
         self._gone: set[str] = set()
 
     async def begin(self, cursor: str | None) -> None:
@@ -239,13 +239,13 @@ class _Reading:
             why = f"it is no submission and no comment ({type(error).__name__}: {str(error)[:200]})"
             rejected = Rejected(Reason.MALFORMED_RECORD, why, "reddit", payload.encode())
             return rejected if self._is_new(payload, 0) else ALIVE
-        _remember(self._authors, post.key, post.author_id)
+        self._authors[post.key] = post.author_id
         return post if self._is_new(post.key, post.revision) else ALIVE
 
     def _is_new(self, key: str, revision: int) -> bool:
         is_new = self._seen.get(key, -1) < revision
         if is_new:
-            _remember(self._seen, key, revision)
+            self._seen[key] = revision
         return is_new
 
     def _author_of(self, name: str) -> str:
@@ -262,7 +262,7 @@ class _Reading:
         )
         for thing in await self._named(name for name in unknown if name):
             try:
-                _remember(self._authors, thing["data"]["name"], self._people.person(thing["data"]["author"]))
+                self._authors[thing["data"]["name"]] = self._people.person(thing["data"]["author"])
             except MALFORMED:
                 continue
 
@@ -296,10 +296,3 @@ class _Reading:
             return list(answer["data"]["children"]), str(answer["data"].get("after") or "")
         except MALFORMED:
             raise UnavailableError("its answer is no list") from None
-
-
-def _remember(where: OrderedDict[str, Any], key: str, what: object) -> None:
-    """Keep something, and forget what was kept first if it is too much."""
-    where[key] = what
-    if len(where) > REMEMBERED:
-        where.popitem(last=False)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from streams.connectors.live import Post
+from streams.connectors.values import MALFORMED, text
 
 SUBMISSION: Final = "t3"
 COMMENT: Final = "t1"
@@ -14,9 +15,6 @@ _NAME: Final = re.compile(r"(?<![\w/])/?u/([A-Za-z0-9_-]{2,20})", re.IGNORECASE)
 _QUOTED: Final = re.compile(r"^\s*>(?!!).*$\n?", re.MULTILINE)
 _LINK: Final = re.compile(r"/comments/([0-9a-z]{1,12})/")
 _FULL_NAME: Final = re.compile(r"(t[13])_([0-9a-z]{1,12})")
-
-MALFORMED: Final = (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError)
-"""What :meth:`People.post_of` raises of something that is neither."""
 
 
 class People:
@@ -28,21 +26,21 @@ class People:
 
     def person(self, name: Any) -> str:  # noqa: ANN401 - whatever came
         """Return who that is: the account that they write for, or their name in small letters; "" if they are deleted."""
-        lower = _text(name).lower()
+        lower = text(name).lower()
         return "" if lower == DELETED else self._people.get(lower, lower)
 
     def post_of(self, thing: Any) -> Post:  # noqa: ANN401 - whatever came
-        """Return the post of a thing. Raises one of :data:`MALFORMED`."""
+        """Return the post of a thing. Raises what :data:`MALFORMED` of ``values`` has."""
         kind, data = thing["kind"], thing["data"]
         name = data["name"]
         own_kind, _ = number_of(name)
         if own_kind != kind:
             raise ValueError(f"{kind[:9]!r} is not what {name!r} is")
         is_comment = kind == COMMENT
-        said = _QUOTED.sub("", _text(data["body" if is_comment else "selftext"])).strip()
-        title = "" if is_comment else _text(data["title"])
+        said = _QUOTED.sub("", text(data["body" if is_comment else "selftext"])).strip()
+        title = "" if is_comment else text(data["title"])
         addressed = [self.person(it) for it in _NAME.findall(f"{title}\n{said}")]
-        if not is_comment and (account := self._subreddits.get(_text(data["subreddit"]).lower())):
+        if not is_comment and (account := self._subreddits.get(text(data["subreddit"]).lower())):
             addressed.append(account)
         link, parent = (_link_of(data), data["parent_id"]) if is_comment else (name, "")
         asker = data.get("link_author") if parent == link else None
@@ -59,9 +57,9 @@ class People:
             conversation_id=id_of(link),
             revision=int(data.get("edited") or 0) * 1000,
             fields={
-                "author_name": _text(data["author"]),
-                "url": f"https://www.reddit.com{_text(data.get('permalink') or data.get('context') or '')}",
-                "links": [_text(data["url"])] if not is_comment and not data.get("is_self") and data.get("url") else [],
+                "author_name": text(data["author"]),
+                "url": f"https://www.reddit.com{text(data.get('permalink') or data.get('context') or '')}",
+                "links": [text(data["url"])] if not is_comment and not data.get("is_self") and data.get("url") else [],
                 "likes": max(int(data.get("score", 0)), 0),
                 "comments": int(data.get("num_comments") or 0) if not is_comment else -1,
             },
@@ -77,7 +75,7 @@ def _link_of(comment: Any) -> Any:  # noqa: ANN401 - whatever came
 
 
 def is_gone(thing: Any) -> bool:  # noqa: ANN401 - whatever came
-    """Say whether a thing was deleted by its author, or taken away. Raises one of :data:`MALFORMED`."""
+    """Say whether a thing was deleted by its author, or taken away. Raises what :data:`MALFORMED` of ``values`` has."""
     data = thing["data"]
     return data["author"] == DELETED or data.get("body" if thing["kind"] == COMMENT else "selftext") in _NOBODY
 
@@ -107,9 +105,3 @@ def order_of(thing: Any) -> tuple[int, bool, int]:  # noqa: ANN401 - whatever ca
 
 def _own_id(account: str) -> str:
     return account.partition(":")[2].lower()
-
-
-def _text(value: Any) -> str:  # noqa: ANN401 - whatever came
-    if not isinstance(value, str):
-        raise TypeError(f"{str(value)[:40]!r} is no text")
-    return value

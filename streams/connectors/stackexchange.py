@@ -7,7 +7,6 @@ for children first and passed on parents first, so that what a post answers has 
 import asyncio
 import json
 import re
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, NamedTuple
@@ -18,7 +17,8 @@ from streams.connectors.base import Rejected
 from streams.connectors.live import ALIVE, ConnectorSettings, ForAccounts, Item, Post, Received
 from streams.connectors.pacing import Budget
 from streams.connectors.session import PAUSE_SECONDS, NotThereError, Session
-from streams.connectors.stackexchange_posts import KINDS, MALFORMED, Kind, Site, key_of, moment_of, number_of
+from streams.connectors.stackexchange_posts import KINDS, Kind, Site, key_of, moment_of, number_of
+from streams.connectors.values import MALFORMED, Recent
 from streams.errors import Reason
 from streams.http_answers import RefusedError, UnavailableError
 
@@ -131,10 +131,10 @@ class _Reading:
         """The last numbers before it ever began."""
         self._at: dict[Kind, int] = dict.fromkeys(KINDS, 0)
         """s. Behind what it is in each list."""
-        self._seen: OrderedDict[str, int] = OrderedDict()
+        self._seen: Recent[str, int] = Recent(REMEMBERED)
         """Revisions as they were read last, by key; of what is no post, by its bytes."""
-        self._standing: OrderedDict[str, _Standing] = OrderedDict()
-        self._comments: OrderedDict[str, dict[int, str]] = OrderedDict()
+        self._standing: Recent[str, _Standing] = Recent(REMEMBERED)
+        self._comments: Recent[str, dict[int, str]] = Recent(REMEMBERED)
         """Authors of the comments below a post, by their numbers."""
 
     async def begin(self, cursor: str | None) -> None:
@@ -196,7 +196,7 @@ class _Reading:
             key, revision = json.dumps(raw), 0
         is_new = self._seen.get(key, -1) < revision
         if is_new:
-            _remember(self._seen, key, revision)
+            self._seen[key] = revision
         return is_new
 
     def _post(self, kind: Kind, raw: Any) -> Item:  # noqa: ANN401 - whatever came
@@ -231,7 +231,7 @@ class _Reading:
     async def _ask_for_comments(self, keys: Iterable[str]) -> None:
         for some in _hundreds(keys):
             for key in some:
-                _remember(self._comments, key, {})
+                self._comments[key] = {}
             for raw in await self._all(f"/posts/{';'.join(some)}/comments"):
                 comment = self._post("comments", raw)
                 if isinstance(comment, Post):
@@ -252,7 +252,7 @@ class _Reading:
 
     def _stand(self, post: Post) -> None:
         conversation = post.conversation_id or self._site.id_of("questions", int(post.parent_key))
-        _remember(self._standing, post.key, _Standing(post.id, post.author_id, conversation))
+        self._standing[post.key] = _Standing(post.id, post.author_id, conversation)
 
     def _stand_below(self, comment: Post) -> None:
         if comment.parent_key in self._comments:
@@ -292,10 +292,3 @@ class _Reading:
 def _hundreds(keys: Iterable[str]) -> Iterable[Sequence[str]]:
     every = list(keys)
     return (every[first : first + PAGE] for first in range(0, len(every), PAGE))
-
-
-def _remember(where: OrderedDict[str, Any], key: str, what: object) -> None:
-    """Keep something, and forget what was kept first if it is too much."""
-    where[key] = what
-    if len(where) > REMEMBERED:
-        where.popitem(last=False)

@@ -6,15 +6,13 @@ from typing import Any, Final, Literal
 
 from streams.connectors import html_text
 from streams.connectors.live import Post
+from streams.connectors.values import text
 
 Kind = Literal["questions", "answers", "comments"]
 KINDS: Final[tuple[Kind, ...]] = ("questions", "answers", "comments")
 """The lists that there are, parents first."""
 _IDS: Final[Mapping[Kind, str]] = {"questions": "question_id", "answers": "answer_id", "comments": "comment_id"}
 _PATHS: Final[Mapping[Kind, str]] = {"questions": "q", "answers": "a", "comments": "posts/comments"}
-
-MALFORMED: Final = (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError)
-"""What :meth:`Site.post_of` raises of something that is no post."""
 
 
 class Site:
@@ -30,15 +28,15 @@ class Site:
         """Return who that is: the account that they write for, or ``number@site``; of those who are deleted, a name is left."""
         number = user.get("user_id")
         if number is None:
-            return f"?{_text(user.get('display_name', ''))}@{self.name}"
+            return f"?{text(user.get('display_name', ''))}@{self.name}"
         return self._people.get(str(number), f"{int(number)}@{self.name}")
 
     def post_of(self, kind: Kind, raw: Any) -> Post:  # noqa: ANN401 - whatever came
-        """Return the post of a JSON; of what it answers, as much as that says. Raises one of :data:`MALFORMED`."""
+        """Return the post of a JSON; of what it answers, as much as that says. Raises what :data:`MALFORMED` of ``values`` has."""
         number, owner = number_of(kind, raw), raw.get("owner") or {}
-        content, answered = html_text.read(_text(raw["body"])), raw.get("reply_to_user") or {}
-        title = unescape(_text(raw["title"])) if kind == "questions" else ""
-        tags = [_text(it) for it in raw["tags"]] if kind == "questions" else []
+        content, answered = html_text.read(text(raw["body"])), raw.get("reply_to_user") or {}
+        title = unescape(text(raw["title"])) if kind == "questions" else ""
+        tags = [text(it) for it in raw["tags"]] if kind == "questions" else []
         addressed = dict.fromkeys(self._tags[tag.lower()] for tag in tags if tag.lower() in self._tags)
         parent = {"answers": "question_id", "comments": "post_id"}.get(kind)
         name = self.id_of(kind, number)
@@ -54,7 +52,7 @@ class Site:
             conversation_id="" if parent else name,
             revision=int(raw.get("last_edit_date", 0)) * 1000,
             fields={
-                "author_name": unescape(_text(owner.get("display_name", ""))),
+                "author_name": unescape(text(owner.get("display_name", ""))),
                 "url": f"https://{name.partition(':')[2]}",
                 "hashtags": tags,
                 "links": [it.attributes["href"] for it in content.links if it.attributes.get("href")],
@@ -74,7 +72,7 @@ def key_of(kind: Kind, number: int) -> str:
 
 
 def number_of(kind: Kind, raw: Any) -> int:  # noqa: ANN401 - whatever came
-    """Return the number of a post. Raises one of :data:`MALFORMED`."""
+    """Return the number of a post. Raises what :data:`MALFORMED` of ``values`` has."""
     return int(raw[_IDS[kind]])
 
 
@@ -82,9 +80,3 @@ def moment_of(kind: Kind, raw: Any) -> int:  # noqa: ANN401 - whatever came
     """Return what its list is sorted by, s: when something last happened to it, or it was written; 0 where that is not said."""
     moment = raw.get("creation_date" if kind == "comments" else "last_activity_date") if isinstance(raw, dict) else None
     return moment if isinstance(moment, int) else 0
-
-
-def _text(value: Any) -> str:  # noqa: ANN401 - whatever came
-    if not isinstance(value, str):
-        raise TypeError(f"{str(value)[:40]!r} is no text")
-    return value

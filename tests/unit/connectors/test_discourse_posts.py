@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from streams.connectors.discourse_posts import MALFORMED, Forum, Place
+from streams.connectors.discourse_posts import Forum, Place
+from streams.connectors.values import MALFORMED
 
 FORUM = Forum("https://forum.acme.example", {"Zoe": "discourse:acme@forum.acme.example"}, {"5": "discourse:acme@here"})
 RAW: dict[str, Any] = {

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from streams.connectors.reddit_things import MALFORMED, People, is_gone, number_of, order_of
+from streams.connectors.reddit_things import People, is_gone, number_of, order_of
+from streams.connectors.values import MALFORMED
 
 PEOPLE = People({"Acme_Zoe": "reddit:acme"}, {"AcmeHelp": "reddit:Acme"})
 COMMENT: dict[str, Any] = {

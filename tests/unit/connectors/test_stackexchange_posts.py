@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from streams.connectors.stackexchange import _wait_of
-from streams.connectors.stackexchange_posts import MALFORMED, Site
+from streams.connectors.stackexchange_posts import Site
+from streams.connectors.values import MALFORMED
 from streams.http_answers import RefusedError, UnavailableError
 
 SITE = Site("stackoverflow.com", {"22656": "stackexchange:acme@here"}, {"Acme-SDK": "stackexchange:acme@here"})
