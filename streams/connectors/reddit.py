@@ -284,7 +284,7 @@ class _Reading:
             if oldest < self._at - OVERLAP or not page:
                 return found, False
             if not after:
-                return found, len(found) >= LIST
+                return found, len(found) >= LIST and oldest > self._at
 
     async def _page(self, path: str, **parameters: str | int) -> tuple[list[Any], str]:
         """Return the things of an answer, and behind which of them the next begins; "": it is the last."""

@@ -68,7 +68,9 @@ class StackExchangeNetwork(Network):
             kind = {"comment_id": int(key[1:]), "post_id": below, "edited": False}
             writer, owner = above["owner"], self.raw[str(below)]["owner"]
             if "comment_id" in above and owner != writer != _user(author):
-                kind["reply_to_user"] = writer
+                kind["reply_to_user"] = writer  # not to which of their comments: it is taken for the last
+                theirs = (key for key, it in self.raw.items() if it.get("post_id") == below and it["owner"] == writer)
+                parent = list(theirs)[-1]
             else:  # who writes below their own post, or is whose post it is, is not named
                 parent = str(below)
         self.raw[key] = {**common, **kind}

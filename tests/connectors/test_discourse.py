@@ -1,10 +1,11 @@
 """What is Discourse's own: how its versions page, what it hides, who writes for whom, and what it costs."""
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 
+from streams.connectors.making import make, settings_of
+from streams.http_answers import RefusedError
 from tests.connectors.discourse_network import GENERATIONS, DiscourseNetwork, Generation
 from tests.connectors.network import Network, running
 from tests.connectors.plant import Plant, connected, until
@@ -13,9 +14,24 @@ KEY = {"user_api_key_env": None, "api_key_env": "NETWORK_TOKEN", "api_username":
 
 
 @pytest.fixture(autouse=True)
-def _token(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NETWORK_TOKEN", Network.token)
-    return
+
+
+def test_the_check_says_whose_key_it_is() -> None:
+    async def scenario(keys: dict[str, str | None]) -> str:
+        async with running(DiscourseNetwork()) as network:
+            settings = settings_of(network.stanza("acme") | keys)
+            secrets = {"user_api_key": lambda: network.token, "api_key": lambda: network.token}
+            made = make("forum", settings, secrets, lambda _: None)
+            try:
+                return (await made.connector.check()).rpartition("@")[0]
+            finally:
+                await made.session.close()
+
+    assert asyncio.run(scenario({})) == asyncio.run(scenario(KEY)) == "the key is of discourse:acme"
+    with pytest.raises(RefusedError):
+        asyncio.run(scenario({"user_api_key_env": None}))
 
 
 @pytest.mark.parametrize("generation", GENERATIONS)
