@@ -132,10 +132,15 @@ def configure_logging(level: str = "INFO") -> None:
     for chatty in ("aiokafka", "faust", "mode"):
         logging.getLogger(chatty).setLevel(max(logging.getLevelNamesMapping()[level], logging.WARNING))
     logging.getLogger("mode.timers").setLevel(logging.ERROR)  # a timer that comes late is what a busy fold looks like
-    for telling in ("httpx", "httpcore"):
-        logging.getLogger(telling).setLevel(logging.WARNING)  # their lines have addresses, which may be secrets
+    hide_addresses()
     for repeating in ("clickhouse_connect", "urllib3"):
         logging.getLogger(repeating).setLevel(logging.CRITICAL)  # they raise what they log
+
+
+def hide_addresses() -> None:
+    """Keep out of the log what HTTP clients are asked for: their lines have addresses, which may be secrets."""
+    for telling in ("httpx", "httpcore"):
+        logging.getLogger(telling).setLevel(logging.WARNING)
 
 
 def log(name: str) -> structlog.stdlib.BoundLogger:

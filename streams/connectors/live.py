@@ -4,15 +4,16 @@ A connector knows one network and no account, no Kafka and no measure. :mod:`str
 whom a post is for, language and sentiment, Kafka, cursors, pauses. docs/connectors/README.md says how to write one.
 """
 
-from collections.abc import AsyncIterator
-from typing import Any, ClassVar, Final, NamedTuple, Protocol
+from collections.abc import AsyncIterator, Mapping
+from typing import Annotated, Any, ClassVar, Final, NamedTuple, Protocol
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, ValidationInfo
+from pydantic_core import PydanticCustomError
 
 from schemas.codec import Record
 from streams.connectors.base import Rejected
 from streams.connectors.pacing import Budget
-from streams.tables import SecretTable, Texts
+from streams.tables import SecretTable, Text, Texts
 
 
 class ConnectorSettings(SecretTable):
@@ -20,6 +21,17 @@ class ConnectorSettings(SecretTable):
 
     type: str = Field(description="which network, and how")
     accounts: Texts = Field(min_length=1, description="the brand accounts, network:account_id")
+
+
+def _are_configured(found: Mapping[str, str], info: ValidationInfo) -> Mapping[str, str]:
+    missing = next((it for it in found.values() if it not in info.data.get("accounts", ())), None)
+    if missing is not None:
+        raise PydanticCustomError("accounts", "{account} is not among its accounts", {"account": missing})
+    return found
+
+
+ForAccounts = Annotated[Mapping[Text, Text], AfterValidator(_are_configured)]
+"""A setting that says of people, or of whatever else, which of the connector's accounts they stand for."""
 
 
 class Post(NamedTuple):

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 
 TYPES: Final[Mapping[str, str]] = {
     "bluesky": "streams.connectors.bluesky:Bluesky",
+    "discourse": "streams.connectors.discourse:Discourse",
     "mastodon": "streams.connectors.mastodon:Mastodon",
     "meta": "streams.connectors.meta_graph:Meta",
+    "reddit": "streams.connectors.reddit:Reddit",
+    "stackexchange": "streams.connectors.stackexchange:StackExchange",
     "x": "streams.connectors.x:X",
 }
 """Module and class by ``type``; imported when one is wanted."""

@@ -19,9 +19,10 @@ from pydantic import Field
 
 from streams.connectors.base import Rejected
 from streams.connectors.live import ALIVE, ConnectorSettings, Deletion, Item, Post, Received
-from streams.connectors.mastodon_statuses import MALFORMED, full_name, post_of
+from streams.connectors.mastodon_statuses import full_name, post_of
 from streams.connectors.pacing import Budget
 from streams.connectors.session import Event, Headers, NotThereError, Session, parse
+from streams.connectors.values import MALFORMED
 from streams.errors import Reason
 from streams.http_answers import UnavailableError
 

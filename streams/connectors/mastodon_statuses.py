@@ -1,25 +1,15 @@
 """A post from a status, as Mastodon's API has it. Pure."""
 
-import re
-from datetime import datetime
-from html import unescape
-from typing import Any, Final
+from typing import Any
 
+from streams.connectors import html_text
 from streams.connectors.live import Post
-
-_BREAKS: Final = re.compile(r"<br\s*/?>|</p>\s*<p[^>]*>")
-_TAGS: Final = re.compile(r"<[^>]*>")
-_LINKS: Final = re.compile(r"<a\s[^>]*>")
-_ATTRIBUTE: Final = re.compile(r'([\w-]+)="([^"]*)"')
-
-
-MALFORMED: Final = (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError)
-"""What :func:`post_of` raises of something that is no status."""
+from streams.connectors.values import milliseconds, text
 
 
 def post_of(status: Any, host: str) -> Post:  # noqa: ANN401 - whatever came
-    """Return the post of a status. ``host``: of the server's own people. Raises one of :data:`MALFORMED`."""
-    author, content = status["account"], status["content"] or ""
+    """Return the post of a status. ``host``: of the server's own people. Raises what :data:`MALFORMED` of ``values`` has."""
+    author, content = status["account"], html_text.read(text(status["content"] or ""))
     mentions = {str(it["id"]): full_name(it["acct"], host) for it in status.get("mentions") or []}
     author_id, parent_author = full_name(author["acct"], host), status.get("in_reply_to_account_id")
     parent_author_id = ""
@@ -30,21 +20,21 @@ def post_of(status: Any, host: str) -> Post:  # noqa: ANN401 - whatever came
     warning = status.get("spoiler_text") or ""
     return Post(
         key=str(status["id"]),
-        id=f"mastodon:{_text(status['uri'])}",
+        id=f"mastodon:{text(status['uri'])}",
         author_id=author_id,
-        published_at=_milliseconds(status["created_at"]),
-        text="\n\n".join(part for part in (warning, _plain(content)) if part),
+        published_at=milliseconds(status["created_at"]),
+        text="\n\n".join(part for part in (warning, content.text) if part),
         addressed=tuple(mentions.values()),
         parent_author_id=parent_author_id,
         parent_key=str(status.get("in_reply_to_id") or ""),
-        revision=_milliseconds(edited_at) if edited_at else 0,
+        revision=milliseconds(edited_at) if edited_at else 0,
         fields={
-            "author_name": _text(author.get("display_name") or ""),
+            "author_name": text(author.get("display_name") or ""),
             "author_followers": int(author.get("followers_count", -1)),
-            "lang": _text(status.get("language") or ""),
-            "url": _text(status.get("url") or ""),
-            "hashtags": [_text(tag["name"]) for tag in status.get("tags") or []],
-            "links": _links(content),
+            "lang": text(status.get("language") or ""),
+            "url": text(status.get("url") or ""),
+            "hashtags": [text(tag["name"]) for tag in status.get("tags") or []],
+            "links": [it.attributes["href"] for it in content.links if _leads_elsewhere(it)],
             "automated": bool(author.get("bot")),
             "likes": int(status.get("favourites_count", -1)),
             "shares": int(status.get("reblogs_count", -1)),
@@ -53,30 +43,11 @@ def post_of(status: Any, host: str) -> Post:  # noqa: ANN401 - whatever came
     )
 
 
-def _text(value: Any) -> str:  # noqa: ANN401 - whatever came
-    if not isinstance(value, str):
-        raise TypeError(f"{str(value)[:40]!r} is no text")
-    return value
-
-
 def full_name(name: str, host: str) -> str:
     """Return ``user@host``; of the server's own people it leaves the host out."""
-    return _text(name) if "@" in name else f"{_text(name)}@{host}"
+    return text(name) if "@" in name else f"{text(name)}@{host}"
 
 
-def _plain(content: str) -> str:
-    """Return the text of a status: its HTML has paragraphs, line breaks and links."""
-    return unescape(_TAGS.sub("", _BREAKS.sub("\n", content)))
-
-
-def _links(content: str) -> list[str]:
-    """Return where it links to, but for the people and hashtags that it names."""
-    found = (dict(_ATTRIBUTE.findall(link)) for link in _LINKS.findall(content))
-    return [unescape(it["href"]) for it in found if it.get("href") and "mention" not in it.get("class", "")]
-
-
-def _milliseconds(text: str) -> int:
-    at = datetime.fromisoformat(_text(text))
-    if at.tzinfo is None:
-        raise ValueError("a time without its zone")
-    return round(at.timestamp() * 1000)
+def _leads_elsewhere(link: html_text.Link) -> bool:
+    """Say whether it is a link, and not the name of one of those who are addressed or a hashtag."""
+    return bool(link.attributes.get("href")) and "mention" not in link.classes

@@ -32,6 +32,8 @@ CONNECT_SECONDS: Final = 10.0
 """A server that has not answered for so long is not there."""
 PAUSE_SECONDS: Final = 60.0
 """How long to wait after "too many requests" without a word about it."""
+LONGEST_WINDOW: Final = 1e8
+"""What is less than this is a number of seconds that are left, and not a moment in the year 1973."""
 _SILENT: Final = logging.getLogger("streams.connectors.websockets")
 _SILENT.disabled = True  # websockets writes the headers of its requests into its log
 _CREDENTIALS: Final = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
@@ -73,13 +75,17 @@ class Session:
     ) -> Any:  # noqa: ANN401 - any JSON
         """Return what ``url`` answers. Waits for the budget, and as long as the network asks for.
 
+        ``judge``: where the network says more than HTTP does.
+
         Raises :class:`NotThereError`, :class:`UnavailableError`, :class:`RefusedError`, and what httpx raises of connections.
         """
         return await self._ask(self._client.build_request("GET", url, headers=headers, params=parameters), judge)
 
-    async def send(self, method: str, url: str, headers: Headers, body: object = None) -> Any:  # noqa: ANN401 - any JSON
-        """Return what is answered to a body, as JSON. Waits and raises as :meth:`get`."""
-        return await self._ask(self._client.build_request(method, url, headers=headers, json=body))
+    async def send(
+        self, method: str, url: str, headers: Headers, body: object = None, form: Mapping[str, str] | None = None
+    ) -> Any:  # noqa: ANN401 - any JSON
+        """Return what is answered to a body, as JSON, or to a form. Waits and raises as :meth:`get`."""
+        return await self._ask(self._client.build_request(method, url, headers=headers, json=body, data=form))
 
     async def _ask(self, request: httpx.Request, judge: Judge | None = None) -> Any:  # noqa: ANN401 - any JSON
         while True:
@@ -87,18 +93,13 @@ class Session:
             answer = await self._client.send(request, stream=True)
             async with aclosing(answer):
                 CONNECTOR_REQUESTS.labels(self.name, str(answer.status_code)).inc()
-                if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-                    self._budget.pause(time.monotonic(), _pause(answer.headers))
-                    continue
-                if judge is None:
-                    _examine(answer.status_code, answer.headers)
                 body = await _read(answer)
-            if judge is not None:
-                pause = judge(answer.status_code, answer.headers, body)
-                self._budget.pause(time.monotonic(), pause)
-                if pause and not answer.is_success:
-                    continue
-                _examine(answer.status_code, answer.headers)
+            asked = judge(answer.status_code, answer.headers, body) if judge else 0.0
+            is_busy = answer.status_code == HTTPStatus.TOO_MANY_REQUESTS
+            self.pause(asked or (_pause(answer.headers) if is_busy or _is_last(answer.headers) else 0.0))
+            if is_busy or (asked and not answer.is_success):
+                continue
+            _examine(answer.status_code, answer.headers, body)
             try:
                 return json.loads(body)
             except (ValueError, RecursionError):
@@ -148,6 +149,10 @@ class Session:
         else:
             return
         self._opened(answer.status_code, answer.headers, bytes(answer.body or b""))
+
+    def pause(self, seconds: float) -> None:
+        """Let nothing be asked for so long, as the network wants it."""
+        self._budget.pause(time.monotonic(), min(max(seconds, 0.0), LONGEST_PAUSE))
 
     async def close(self) -> None:
         """Close its connections."""
@@ -210,6 +215,14 @@ async def _read(answer: httpx.Response) -> bytes:
     return bytes(found)
 
 
+def _is_last(headers: Headers) -> bool:
+    """Say whether a network tells that nothing more may be asked before its window ends."""
+    try:
+        return "X-RateLimit-Reset" in headers and float(headers.get("X-RateLimit-Remaining", "1")) < 1
+    except ValueError:
+        return False
+
+
 def _pause(headers: Headers) -> float:
     """Return for how long a network wants to be left alone, seconds: Retry-After, or when its window ends (X has another name)."""
     if "Retry-After" in headers:
@@ -217,6 +230,8 @@ def _pause(headers: Headers) -> float:
     reset = headers.get("X-RateLimit-Reset") or headers.get("X-Rate-Limit-Reset", "")
     try:
         until = float(reset) if reset.isdecimal() else datetime.fromisoformat(reset).timestamp()
+        if until < LONGEST_WINDOW:
+            return min(until, LONGEST_PAUSE)
     except ValueError:
         return PAUSE_SECONDS
     return min(max(until - datetime.now(UTC).timestamp(), 0.0), LONGEST_PAUSE)

@@ -23,7 +23,8 @@ class MastodonNetwork(Network):
     has_stream: bool = True
 
     def __post_init__(self) -> None:
-        self.is_streamed = self.has_stream
+        self.is_streamed = self.shows_edits = self.has_stream
+        self.tells_deletions_of = "ann" if self.has_stream else ""
 
     statuses: dict[str, dict[str, Any]] = field(default_factory=dict)
     notifications: dict[str, dict[str, Any]] = field(default_factory=dict)

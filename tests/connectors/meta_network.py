@@ -46,7 +46,8 @@ class MetaNetwork(Network):
     _tagged: dict[str, list[Thing]] = field(default_factory=dict)
     _replies: dict[str, list[Thing]] = field(default_factory=dict)
 
-    is_streamed = False
+    is_streamed = shows_edits = False
+    tells_deletions_of = ""
 
     def __post_init__(self) -> None:
         for name in OURS:

@@ -72,7 +72,9 @@ class Network:
 
     token = "s3cr3t-t0ken"
     is_streamed = True
-    """It says at once what happens, edits too; otherwise it is asked."""
+    """It says at once what happens; otherwise it is asked."""
+    shows_edits = True
+    """At once, or when it is asked again."""
     tells_deletions_of = "ann"
     """Of whose posts: hers, who stands for everybody; of ``acme``'s alone; or "", of nobody's."""
 
@@ -148,10 +150,13 @@ class Network:
     def now(self) -> int:
         return time.time_ns() // 1_000_000 + self.mood.skew
 
+    def is_authorized(self, request: "Request") -> bool:
+        return request.headers.get("authorization") == f"Bearer {self.token}"
+
     def fault(self, request: "Request") -> tuple[str, dict[str, str]] | None:
         """Return the answer of a server in a bad mood."""
         mood = self.mood
-        if mood.refusing or not request.is_authorized(self.token):
+        if mood.refusing or not self.is_authorized(request):
             return "401 Unauthorized", {}
         if mood.busy:
             mood.busy -= 1
@@ -176,8 +181,10 @@ class Request:
     method: str = "GET"
     body: bytes = b""
 
-    def is_authorized(self, token: str) -> bool:
-        return self.headers.get("authorization") == f"Bearer {token}"
+    @property
+    def form(self) -> Mapping[str, list[str]]:
+        """What was posted."""
+        return parse_qs(self.body.decode("latin-1"))
 
     def one(self, name: str, otherwise: str = "") -> str:
         return self.query.get(name, [otherwise])[0]
@@ -196,10 +203,10 @@ async def running(network: Network) -> AsyncIterator[Network]:
                 head = raw.decode("latin-1").split("\r\n")
                 headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
                 target = urlsplit(head[0].split()[1])
+                body = await reader.readexactly(int(headers.get("content-length", "0")))
                 network.requests.append((time.monotonic(), target.path))
                 if network.mood.slow:
                     await asyncio.sleep(network.mood.slow)
-                body = await reader.readexactly(int(headers.get("content-length", "0")))
                 method, query = head[0].split()[0], parse_qs(target.query)
                 await network.serve(Request(target.path, query, headers, raw, reader, method, body), writer)
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):

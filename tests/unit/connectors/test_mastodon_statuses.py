@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from streams.connectors.mastodon_statuses import MALFORMED, post_of
+from streams.connectors.mastodon_statuses import post_of
+from streams.connectors.values import MALFORMED
 
 CONTENT = (
     '<p><span class="h-card"><a href="https://social.example/@acme" class="u-url mention">@<span>acme</span></a></span>'

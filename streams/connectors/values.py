@@ -1,0 +1,39 @@
+"""Values of JSON that came from elsewhere, taken for what they should be. Pure."""
+
+from collections import OrderedDict
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+MALFORMED: Final = (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError)
+"""What is raised by reading JSON that is not what it should be."""
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+def text(value: Any) -> str:  # noqa: ANN401 - whatever came
+    """Return a text. Raises :class:`TypeError` if it is none."""
+    if not isinstance(value, str):
+        raise TypeError(f"{str(value)[:40]!r} is no text")
+    return value
+
+
+def milliseconds(value: Any) -> int:  # noqa: ANN401 - whatever came
+    """Return a time of ISO 8601, ms since 1970. Raises :class:`ValueError` and :class:`TypeError` if it is none, or has no zone."""
+    at = datetime.fromisoformat(text(value))
+    if at.tzinfo is None:
+        raise ValueError("a time without its zone")
+    return round(at.timestamp() * 1000)
+
+
+class Recent(OrderedDict[Key, Value]):
+    """A mapping of what was put in last: what is too much, it forgets, the oldest first."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+
+    def __setitem__(self, key: Key, value: Value) -> None:
+        super().__setitem__(key, value)
+        if len(self) > self._most:
+            self.popitem(last=False)
