@@ -23,7 +23,7 @@ import httpx
 from schemas.codec import Record
 from streams.connectors.attribution import attribute
 from streams.connectors.base import Rejected
-from streams.connectors.live import ALIVE, Connector, Deletion, Gap, Known, Post, Received
+from streams.connectors.live import ALIVE, Connector, Deletion, Gap, Keep, Known, Post, Received
 from streams.connectors.memory import Memory
 from streams.connectors.pacing import Breaker, full_jitter
 from streams.connectors.runner import Carrier
@@ -169,13 +169,16 @@ class LiveRunner:
             case Rejected():
                 self._count("rejected")
                 await self.carrier.reject(item, self.name)
-            case None:
+            case Keep() | None:
                 pass
             case event:
                 self._count(event["kind"])
-                await self.carrier.publish({**event, "source": self.name, "received_at": self.now()})
+                seen_at = self.now()
+                published_at = min(event["published_at"], seen_at)
+                whole = {**event, "source": self.name, "published_at": published_at, "received_at": seen_at}
+                await self.carrier.publish(whole)
         is_first, self.memory.cursor = self.memory.cursor is None, received.cursor
-        if is_first:  # without it a crash would begin anew later
+        if is_first or isinstance(item, Keep):  # without its first cursor, a crash would have it begin anew later
             await self._keep()
 
     async def _take_post(self, post: Post) -> None:

@@ -23,7 +23,7 @@ class MastodonNetwork(Network):
     has_stream: bool = True
 
     def __post_init__(self) -> None:
-        self.is_streamed = self.has_stream
+        self.is_streamed = self.has_edits = self.has_deletions = self.has_stream
 
     statuses: dict[str, dict[str, Any]] = field(default_factory=dict)
     notifications: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -70,7 +70,11 @@ class Network:
 
     token = "s3cr3t-t0ken"
     is_streamed = True
-    """It says at once what happens, edits and deletions too; otherwise it is asked."""
+    """It says what happens over a connection that stays open; otherwise it is asked."""
+    has_edits = True
+    has_deletions = True
+    says_when = True
+    """To whom it says "too many" it says for how long, too."""
 
     def truth(self, *accounts: str) -> dict[tuple[str, str], str]:
         """Return what each post is to those of the accounts that are configured."""
@@ -81,6 +85,11 @@ class Network:
             for account in named
             if account in it.concerns
         }
+
+    def lets(self, author: str, to: Collection[str] = (), parent: str = "") -> bool:
+        """Say whether somebody can write so there. What every network lets: a post to one account, and its answer."""
+        assert isinstance(author, str)
+        return True
 
     # what each network does in its own way
 
@@ -114,7 +123,22 @@ class Network:
         """Answer a request."""
         raise NotImplementedError
 
-    # what is the same for all
+    # what is the same for all, or for most
+
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Speak over one connection: HTTP, unless it is another protocol."""
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+            headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
+            body = await reader.readexactly(int(headers.get("content-length", "0")))
+            target = urlsplit(head[0].split()[1])
+            self.requests.append((time.monotonic(), target.path))
+            if self.mood.slow:
+                await asyncio.sleep(self.mood.slow)
+            await self.serve(Request(target.path, parse_qs(target.query), headers, body), writer)
+
+    def is_authorized(self, request: "Request") -> bool:
+        return request.headers.get("authorization") == f"Bearer {self.token}"
 
     def concerns(self, author: str, to: Collection[str], parent: str) -> dict[str, str]:
         """Return what a post that is about to be written is to each of our accounts, by their full names."""
@@ -147,7 +171,7 @@ class Network:
     def fault(self, request: "Request") -> tuple[str, dict[str, str]] | None:
         """Return the answer of a server in a bad mood."""
         mood = self.mood
-        if mood.refusing or not request.is_authorized(self.token):
+        if mood.refusing or not self.is_authorized(request):
             return "401 Unauthorized", {}
         if mood.busy:
             mood.busy -= 1
@@ -165,9 +189,7 @@ class Request:
     path: str
     query: Mapping[str, list[str]]
     headers: Mapping[str, str]
-
-    def is_authorized(self, token: str) -> bool:
-        return self.headers.get("authorization") == f"Bearer {token}"
+    body: bytes = b""
 
     def one(self, name: str, otherwise: str = "") -> str:
         return self.query.get(name, [otherwise])[0]
@@ -181,14 +203,7 @@ async def running(network: Network) -> AsyncIterator[Network]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         open_now.add(writer)
         try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-                headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
-                target = urlsplit(head[0].split()[1])
-                network.requests.append((time.monotonic(), target.path))
-                if network.mood.slow:
-                    await asyncio.sleep(network.mood.slow)
-                await network.serve(Request(target.path, parse_qs(target.query), headers), writer)
+            await network.talk(reader, writer)
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
