@@ -27,7 +27,7 @@ from streams.connectors.live import ALIVE, Connector, Deletion, Gap, Keep, Known
 from streams.connectors.memory import Memory
 from streams.connectors.pacing import Breaker, full_jitter
 from streams.connectors.runner import Carrier
-from streams.errors import BrokerError, RapportError
+from streams.errors import BrokerError, RapportError, Reason
 from streams.http_answers import RefusedError, UnavailableError
 from streams.interactions import fault, interaction, unfit
 from streams.telemetry import (
@@ -172,11 +172,7 @@ class LiveRunner:
             case Keep() | None:
                 pass
             case event:
-                self._count(event["kind"])
-                seen_at = self.now()
-                published_at = min(event["published_at"], seen_at)
-                whole = {**event, "source": self.name, "published_at": published_at, "received_at": seen_at}
-                await self.carrier.publish(whole)
+                await self._take_whole(event)
         is_first, self.memory.cursor = self.memory.cursor is None, received.cursor
         if is_first or isinstance(item, Keep):  # without its first cursor, a crash would have it begin anew later
             await self._keep()
@@ -217,9 +213,7 @@ class LiveRunner:
         events = [{**whole, "account": it.account, "kind": it.kind, "contact_id": it.contact_id} for it in found]
         # the key is written too, so it has to be text as all else
         if wrong := unfit({**whole, "account": "", "kind": post.key, "contact_id": ""}) or fault(events[0], seen_at):
-            payload = repr(events[0]).encode("utf-8", "backslashreplace")
-            self._count("rejected")
-            await self.carrier.reject(Rejected(*wrong, post.id, payload), self.name)
+            await self._set_aside(wrong, events[0])
             return
         for event in events:
             self._count(event["kind"])
@@ -227,6 +221,21 @@ class LiveRunner:
         contact = next((it.contact_id for it in found if it.kind == "reply"), "")
         known = Known(post.id, accounts, post.author_id, contact, conversation, published_at, post.revision)
         self.memory.learn(post.key, known)
+
+    async def _take_whole(self, event: Record) -> None:
+        seen_at = self.now()
+        whole = {**event, "source": self.name, "received_at": seen_at}
+        whole["published_at"] = min(event["published_at"], seen_at)
+        if wrong := unfit(whole) or fault(whole, seen_at):
+            await self._set_aside(wrong, whole)
+            return
+        self._count(event["kind"])
+        await self.carrier.publish(whole)
+
+    async def _set_aside(self, wrong: tuple[Reason, str], event: Record) -> None:
+        payload = repr(event).encode("utf-8", "backslashreplace")
+        self._count("rejected")
+        await self.carrier.reject(Rejected(*wrong, event["id"], payload), self.name)
 
     async def _take_deletion(self, deletion: Deletion) -> None:
         known = self.memory.known(deletion.key)

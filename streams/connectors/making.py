@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 TYPES: Final[Mapping[str, str]] = {
     "mastodon": "streams.connectors.mastodon:Mastodon",
+    "telegram": "streams.connectors.telegram:Telegram",
 }
 """Module and class by ``type``; imported when one is wanted."""
 

@@ -37,6 +37,11 @@ Parameters = Mapping[str, str | int | list[str]]
 class NotThereError(Exception):
     """What was asked for is not there: HTTP 404, 410, and whatever else no other try will mend."""
 
+    def __init__(self, why: str, status: int = 0) -> None:
+        super().__init__(why)
+        self.status = status
+        """Of HTTP; 0 where that is not why."""
+
 
 class Event(NamedTuple):
     """A server-sent event. One without a name and data is a comment: a sign of life."""
@@ -54,14 +59,16 @@ class Session:
         """What is kept of a post, by its key; None: it is of no account of ours, or older than is kept."""
         self._client = httpx.AsyncClient(timeout=CONNECT_SECONDS, follow_redirects=False)
 
-    async def get(self, url: str, headers: Headers, parameters: Parameters | None = None) -> Any:  # noqa: ANN401 - any JSON
+    async def get(self, url: str, headers: Headers, parameters: Parameters | None = None, seconds: float = 0.0) -> Any:  # noqa: ANN401 - any JSON
         """Return what ``url`` answers. Waits for the budget, and as long as the network asks for.
 
-        Raises :class:`NotThereError`, :class:`UnavailableError`, :class:`RefusedError`, and what httpx raises of connections.
+        ``seconds``: for so long it may wait for something to happen. Raises :class:`NotThereError`, :class:`UnavailableError`,
+        :class:`RefusedError`, and what httpx raises of connections.
         """
         while True:
             await self._wait()
-            async with self._client.stream("GET", url, headers=headers, params=parameters) as answer:
+            timeout = httpx.Timeout(CONNECT_SECONDS, read=CONNECT_SECONDS + seconds)
+            async with self._client.stream("GET", url, headers=headers, params=parameters, timeout=timeout) as answer:
                 CONNECTOR_REQUESTS.labels(self._name, str(answer.status_code)).inc()
                 if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
                     self._budget.pause(time.monotonic(), _pause(answer.headers))
@@ -106,7 +113,7 @@ def _examine(answer: httpx.Response) -> None:
     if status in _CREDENTIALS:
         raise RefusedError(f"HTTP {status}")
     raise_if_unavailable(status, answer.headers)
-    raise NotThereError(f"HTTP {status}")
+    raise NotThereError(f"HTTP {status}", status)
 
 
 async def _read(answer: httpx.Response) -> bytes:

@@ -9,14 +9,16 @@ from sinks.dashboard.access import Token
 from streams.config import Brands, invalid, mistake, secrets_of
 from streams.connectors import mapping, pushed
 from streams.connectors.pushed import Reader
+from streams.connectors.telegram_updates import brand
 from streams.errors import SettingsError
 from streams.listener.hooks import Hook
-from streams.listener.networks import Meta, X
+from streams.listener.networks import Meta, Telegram, X
 from streams.listener.webhook import Webhook
 from streams.listener_settings import (
     MappingSettings,
     MetaConnector,
     PushedSettings,
+    TelegramConnector,
     WebhookConnector,
     XConnector,
     pushed_settings,
@@ -47,6 +49,9 @@ def _hook(name: str, settings: PushedSettings) -> Hook:
     match settings:
         case MetaConnector():
             return Meta(rights, secrets["app_secret"], secrets["verify_token"])
+        case TelegramConnector():
+            ours = brand(settings.accounts, settings.staff, settings.groups)
+            return Telegram(rights, secrets["secret_token"], ours)
         case XConnector():
             return X(rights, secrets["consumer_secret"])
         case WebhookConnector():

@@ -1,4 +1,4 @@
-"""The webhooks of Meta and X: their handshakes, their signatures, and that nobody else is believed."""
+"""The webhooks of Meta, Telegram and X: their handshakes, their signatures, and that nobody else is believed."""
 
 import base64
 import hashlib
@@ -31,6 +31,11 @@ app_secret_env = "META_SECRET"
 verify_token_env = "META_TOKEN"
 accounts = ["facebook:20", "instagram:30"]
 
+[connectors.bot]
+type = "telegram-webhook"
+secret_token_env = "TELEGRAM_SECRET"
+accounts = ["telegram:acme_bot"]
+
 [connectors.x]
 type = "x-webhook"
 consumer_secret_env = "X_SECRET"
@@ -51,7 +56,12 @@ def kafka() -> Kafka:
 
 @pytest.fixture
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kafka: Kafka) -> TestClient:
-    for name, secret in (("META_SECRET", f"{'old' * 8} {SECRET}"), ("META_TOKEN", TOKEN), ("X_SECRET", SECRET)):
+    for name, secret in (
+        ("META_SECRET", f"{'old' * 8} {SECRET}"),
+        ("META_TOKEN", TOKEN),
+        ("X_SECRET", SECRET),
+        ("TELEGRAM_SECRET", SECRET),
+    ):
         monkeypatch.setenv(name, secret)
     monkeypatch.setenv("SHORT_TOKEN", "abc")
     return TestClient(build(Served(kafka, hooks=hooks_of(load(FILE, tmp_path), None))))
@@ -112,6 +122,22 @@ def test_what_the_network_has_signed_is_taken_and_nothing_else(
     (event,) = kafka.has
     assert isinstance(event, dict)
     assert event["source"] == name
+
+
+def test_telegram_shows_its_secret_and_nobody_else_is_believed(client: TestClient, kafka: Kafka) -> None:
+    chat = {"id": 7, "type": "private", "first_name": "Ann"}
+    message = {"message_id": 1, "date": 1, "chat": chat, "from": {"id": 7, "first_name": "Ann"}, "text": "hello"}
+    update = {"update_id": 1, "message": message}
+
+    def push(secret: str) -> Any:  # noqa: ANN401
+        headers = {"X-Telegram-Bot-Api-Secret-Token": secret} if secret else {}
+        return client.post("/v1/webhooks/bot", json=update, headers=headers)
+
+    for wrong in ("", "guess", SECRET[:-1], SECRET + "0"):
+        assert push(wrong).status_code == 401
+    assert client.get("/v1/webhooks/bot").status_code == 403
+    assert kafka.has == []
+    assert push(SECRET).json()["taken"] == ["telegram:acme_bot/7/1"]
 
 
 def test_what_no_account_of_ours_is_in_is_taken_note_of_and_no_more(client: TestClient, kafka: Kafka) -> None:
