@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from streams.connectors.session import Session
 
 TYPES: Final[Mapping[str, str]] = {
+    "imap": "streams.connectors.imap:Mailbox",
     "mastodon": "streams.connectors.mastodon:Mastodon",
     "telegram": "streams.connectors.telegram:Telegram",
 }

@@ -73,6 +73,8 @@ class Network:
     """It says what happens over a connection that stays open; otherwise it is asked."""
     has_edits = True
     has_deletions = True
+    has_half_characters = True
+    """Its texts may hold half a character, which is no Unicode."""
     says_when = True
     """To whom it says "too many" it says for how long, too."""
 
