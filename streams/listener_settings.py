@@ -49,6 +49,18 @@ class MetaConnector(SecretTable):
     needs = ("app_secret", "verify_token")
 
 
+class TrustpilotConnector(SecretTable):
+    """``type = "trustpilot-webhook"``: service reviews of one business unit."""
+
+    type: Literal["trustpilot-webhook"]
+    secret_file: Path | None = Field(
+        None, description="a file with the secret that stands in the address; one a line while it rotates"
+    )
+    secret_env: str | None = Field(None, description="the same in a variable, separated by spaces")
+    accounts: tuple[Account, ...] = Field(min_length=1, max_length=1, description="trustpilot:BUSINESS_UNIT, one")
+    needs = ("secret",)
+
+
 class XConnector(SecretTable):
     """``type = "x-webhook"``: X's Activity API."""
 
@@ -75,11 +87,12 @@ class TelegramConnector(SecretTable):
     needs = ("secret_token",)
 
 
-PushedSettings = WebhookConnector | MetaConnector | TelegramConnector | XConnector
+PushedSettings = WebhookConnector | MetaConnector | TelegramConnector | TrustpilotConnector | XConnector
 PUSHED: Final[Mapping[str, Any]] = {
     "webhook": WebhookConnector,
     "meta-webhook": MetaConnector,
     "telegram-webhook": TelegramConnector,
+    "trustpilot-webhook": TrustpilotConnector,
     "x-webhook": XConnector,
 }
 """By ``type``: `rapport listen` takes these in; all others are of `rapport connectors`."""

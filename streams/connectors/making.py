@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from streams.connectors.session import Session
 
 TYPES: Final[Mapping[str, str]] = {
+    "google_reviews": "streams.connectors.google_reviews:GoogleReviews",
     "imap": "streams.connectors.imap:Mailbox",
     "mastodon": "streams.connectors.mastodon:Mastodon",
     "telegram": "streams.connectors.telegram:Telegram",
+    "trustpilot": "streams.connectors.trustpilot:Trustpilot",
 }
 """Module and class by ``type``; imported when one is wanted."""
 

@@ -65,10 +65,17 @@ class Session:
         ``seconds``: for so long it may wait for something to happen. Raises :class:`NotThereError`, :class:`UnavailableError`,
         :class:`RefusedError`, and what httpx raises of connections.
         """
+        return await self._ask("GET", url, headers, seconds, params=parameters)
+
+    async def post(self, url: str, headers: Headers, form: Mapping[str, str]) -> Any:  # noqa: ANN401 - any JSON
+        """Return what ``url`` answers to a form. Waits and raises as :meth:`get`."""
+        return await self._ask("POST", url, headers, data=form)
+
+    async def _ask(self, method: str, url: str, headers: Headers, seconds: float = 0.0, **what: Any) -> Any:  # noqa: ANN401
+        timeout = httpx.Timeout(CONNECT_SECONDS, read=CONNECT_SECONDS + seconds)
         while True:
             await self._wait()
-            timeout = httpx.Timeout(CONNECT_SECONDS, read=CONNECT_SECONDS + seconds)
-            async with self._client.stream("GET", url, headers=headers, params=parameters, timeout=timeout) as answer:
+            async with self._client.stream(method, url, headers=headers, timeout=timeout, **what) as answer:
                 CONNECTOR_REQUESTS.labels(self._name, str(answer.status_code)).inc()
                 if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
                     self._budget.pause(time.monotonic(), _pause(answer.headers))

@@ -12,13 +12,14 @@ from streams.connectors.pushed import Reader
 from streams.connectors.telegram_updates import brand
 from streams.errors import SettingsError
 from streams.listener.hooks import Hook
-from streams.listener.networks import Meta, Telegram, X
+from streams.listener.networks import Meta, Telegram, Trustpilot, X
 from streams.listener.webhook import Webhook
 from streams.listener_settings import (
     MappingSettings,
     MetaConnector,
     PushedSettings,
     TelegramConnector,
+    TrustpilotConnector,
     WebhookConnector,
     XConnector,
     pushed_settings,
@@ -52,6 +53,8 @@ def _hook(name: str, settings: PushedSettings) -> Hook:
         case TelegramConnector():
             ours = brand(settings.accounts, settings.staff, settings.groups)
             return Telegram(rights, secrets["secret_token"], ours)
+        case TrustpilotConnector():
+            return Trustpilot(rights, secrets["secret"])
         case XConnector():
             return X(rights, secrets["consumer_secret"])
         case WebhookConnector():

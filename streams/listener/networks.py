@@ -1,4 +1,4 @@
-"""Webhooks of networks, each with its own handshake and signature: Meta's, Telegram's and X's."""
+"""Webhooks of networks, each with its own handshake and signature: Meta's, Telegram's, Trustpilot's and X's."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +8,7 @@ import msgspec
 
 from sinks.dashboard.access import Token
 from streams import signatures
-from streams.connectors import meta, pushed, telegram_pushed, x_activity
+from streams.connectors import meta, pushed, telegram_pushed, trustpilot_pushed, x_activity
 from streams.connectors.base import Item
 from streams.connectors.telegram_updates import Brand
 from streams.listener.hooks import Answer, Received
@@ -63,6 +63,28 @@ class Telegram:
         """Say whether it has the secret that only Telegram was told."""
         given = received.headers.get("x-telegram-bot-api-secret-token", "")
         return signatures.is_one_of(given, self._secret_tokens())
+
+    def read(self, received: Received, place: str) -> list[Sequence[Item]]:
+        """Return what each record stands for."""
+        return pushed.read(received.body, self._reader, place, received.now)
+
+
+class Trustpilot:
+    """A :class:`streams.listener.hooks.Hook` for service reviews of Trustpilot, which signs nothing: its address is secret."""
+
+    def __init__(self, rights: Token, secrets: Secrets) -> None:
+        self.name = rights.name
+        self.rights = rights
+        self._secrets = secrets
+        self._reader = trustpilot_pushed.reader(rights.accounts[0])
+
+    def challenge(self, _: Mapping[str, str]) -> Answer | None:
+        """Refuse: Trustpilot asks nothing."""
+        return None
+
+    def is_genuine(self, received: Received) -> bool:
+        """Say whether it came to the address that only Trustpilot was told."""
+        return signatures.is_one_of(received.query.get("secret", ""), self._secrets())
 
     def read(self, received: Received, place: str) -> list[Sequence[Item]]:
         """Return what each record stands for."""

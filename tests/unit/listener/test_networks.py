@@ -1,4 +1,4 @@
-"""The webhooks of Meta, Telegram and X: their handshakes, their signatures, and that nobody else is believed."""
+"""The webhooks of Meta, Telegram, Trustpilot and X: their handshakes, their signatures, and that nobody else is believed."""
 
 import base64
 import hashlib
@@ -20,6 +20,7 @@ from streams.listener_settings import MetaConnector, XConnector
 from tests.brands_file import load
 from tests.processes import ROOT
 from tests.unit.connectors.test_meta import COMMENT
+from tests.unit.connectors.test_reviews import REVIEW
 from tests.unit.connectors.test_x_activity import POST, US
 from tests.unit.listener.test_app import Kafka
 
@@ -35,6 +36,11 @@ accounts = ["facebook:20", "instagram:30"]
 type = "telegram-webhook"
 secret_token_env = "TELEGRAM_SECRET"
 accounts = ["telegram:acme_bot"]
+
+[connectors.stars]
+type = "trustpilot-webhook"
+secret_env = "X_SECRET"
+accounts = ["trustpilot:46d6a890ffa235a75b00021d"]
 
 [connectors.x]
 type = "x-webhook"
@@ -138,6 +144,18 @@ def test_telegram_shows_its_secret_and_nobody_else_is_believed(client: TestClien
     assert client.get("/v1/webhooks/bot").status_code == 403
     assert kafka.has == []
     assert push(SECRET).json()["taken"] == ["telegram:acme_bot/7/1"]
+
+
+def test_trustpilot_knows_the_address_and_nobody_else_is_believed(client: TestClient, kafka: Kafka) -> None:
+    body = json.dumps({"events": [{"eventName": "service-review-created", "version": "1", "eventData": REVIEW}]})
+
+    def push(address: str) -> Any:  # noqa: ANN401
+        return client.post(f"/v1/webhooks/stars{address}", content=body)
+
+    for wrong in ("", "?secret=", "?secret=guess", f"?secret={SECRET}0", f"?secret=guess&secret2={SECRET}"):
+        assert push(wrong).status_code == 401
+    assert kafka.has == []
+    assert push(f"?secret={SECRET}").json()["taken"] == ["trustpilot:53bffd360000640002975387"]
 
 
 def test_what_no_account_of_ours_is_in_is_taken_note_of_and_no_more(client: TestClient, kafka: Kafka) -> None:
