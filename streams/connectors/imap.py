@@ -12,17 +12,19 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from streams.connectors import mails
 from streams.connectors.base import Rejected
 from streams.connectors.imap_protocol import Imap, Mail, connected
 from streams.connectors.live import ALIVE, ConnectorSettings, Item, Received
+from streams.connectors.oauth import Tokens
 from streams.connectors.pacing import Budget
-from streams.connectors.session import Session
+from streams.connectors.session import Headers, Session
 from streams.errors import Reason
 
 DAY: Final = 86_400_000
@@ -41,12 +43,28 @@ class ImapSettings(ConnectorSettings):
     user: str = Field(min_length=1, description="whose mailbox it is, as the server calls them")
     password_file: Path | None = Field(None, description="a file with the password")
     password_env: str | None = Field(None, description="the same in a variable")
+    refresh_token_file: Path | None = Field(
+        None, description="instead of a password: a file with OAuth's refresh token"
+    )
+    refresh_token_env: str | None = Field(None, description="the same in a variable")
+    token_url: str = Field("", pattern=r"^(https?://\S+)?$", description="where access tokens come from")
+    client_id: str = Field("", description="of the OAuth client")
+    client_secret_file: Path | None = Field(None, description="a file with its secret, if it has one")
+    client_secret_env: str | None = Field(None, description="the same in a variable")
     inbox: str = Field("INBOX", min_length=1, description="the mailbox into which mail comes, as the server calls it")
     sent: str = Field("", description="that of mail which was sent; without it, the one that the server says")
     lists: tuple[str, ...] = Field((), description="List-Ids of mailing lists by which mail to the brand comes")
     poll_seconds: float = Field(30, gt=0, le=1500, description="how often it is looked at, whatever the server says")
     heartbeat_seconds: float = Field(20, gt=0, le=600, description="a server that does not answer for so long is dead")
-    needs = ("password",)
+    may_have = ("password", "refresh_token", "client_secret")
+
+    @model_validator(mode="after")
+    def _can_log_in(self) -> Self:
+        if self.has("password") == self.has("refresh_token"):
+            raise PydanticCustomError("login", "give it password_file or password_env, or a refresh token: one of them")
+        if self.has("refresh_token") and not (self.token_url and self.client_id):
+            raise PydanticCustomError("login", "with a refresh token, give it token_url and client_id too")
+        return self
 
 
 class Mailbox:
@@ -60,10 +78,12 @@ class Mailbox:
         self._accounts = tuple(it.partition(":")[2] for it in settings.accounts)
         self._lists = frozenset(it.strip("<>").lower() for it in settings.lists)
 
+        self._tokens = Tokens(session, self._grant) if settings.has("refresh_token") else None
+
     @staticmethod
     def budget(_: ImapSettings) -> Budget:
-        """Return how much may be asked for over HTTP: nothing is."""
-        return Budget(1, 1.0)
+        """Return how much may be asked for over HTTP: access tokens are."""
+        return Budget(10, 60.0)
 
     async def check(self) -> str:
         """Return in words whose mailboxes these are."""
@@ -97,8 +117,20 @@ class Mailbox:
         port, patience = address.port or _PORTS[address.scheme], self._settings.heartbeat_seconds
         with_tls = address.scheme == "imaps"
         imap = await stack.enter_async_context(connected(address.hostname or "", port, patience, with_tls=with_tls))
-        await imap.log_in(self._settings.user, self._secrets["password"]())
+        if self._tokens is None:
+            await imap.log_in(self._settings.user, self._secrets["password"]())
+        else:
+            await imap.log_in(self._settings.user, token=await self._tokens.token())
         return imap
+
+    def _grant(self) -> tuple[str, Headers, Mapping[str, str]]:
+        form = {
+            "grant_type": "refresh_token",
+            "client_id": self._settings.client_id,
+            "refresh_token": self._secrets["refresh_token"](),
+            **({"client_secret": self._secrets["client_secret"]()} if self._settings.has("client_secret") else {}),
+        }
+        return self._settings.token_url, {"User-Agent": "Rapport"}, form
 
     async def _sent(self, imap: Imap) -> bytes:
         return self._settings.sent.encode() or await imap.special(rb"\Sent") or b"Sent"

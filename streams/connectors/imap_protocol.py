@@ -10,7 +10,7 @@ import re
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from streams.http_answers import RefusedError, UnavailableError
@@ -62,11 +62,14 @@ class Imap:
         self.can: frozenset[bytes] = frozenset()
         """Capabilities, in capital letters."""
 
-    async def log_in(self, user: str, password: str) -> None:
-        """Log in. Raises :class:`RefusedError` and :class:`UnavailableError`."""
+    async def log_in(self, user: str, password: str = "", token: str = "") -> None:
+        """Log in by a password, or by OAuth's access token. Raises :class:`RefusedError` and :class:`UnavailableError`."""
         await self._capabilities()
         try:
-            if b"AUTH=PLAIN" in self.can:
+            if token:  # https://developers.google.com/workspace/gmail/imap/xoauth2-protocol
+                proof = base64.b64encode(f"user={user}\x01auth=Bearer {token}\x01\x01".encode())
+                await self.command(b"AUTHENTICATE XOAUTH2", proof)
+            elif b"AUTH=PLAIN" in self.can:
                 proof = base64.b64encode(f"\0{user}\0{password}".encode())
                 await self.command(b"AUTHENTICATE PLAIN", proof)
             else:
@@ -159,7 +162,7 @@ class Imap:
             said = await self._response()
             if said.text.startswith(b"+"):
                 self._writer.write(answer + b"\r\n")
-                answer = b"*"  # asked again, it is refused
+                answer = b""  # asked again, it is refused, and wants no more than to hear that it was heard
             elif said.text.startswith(tag + b" "):
                 self._raise_if_refused(tag, said)
                 return found
@@ -234,5 +237,8 @@ def _mail(said: Response) -> Mail | None:
         uid, at = int(number) if number else uid, date.decode() if date else at
     if not uid or not at:
         return None
-    moment = datetime.strptime(at.strip(), "%d-%b-%Y %H:%M:%S %z")
+    try:
+        moment = datetime.strptime(at.strip(), "%d-%b-%Y %H:%M:%S %z")
+    except ValueError:  # it has come by now, and is not to stand in the way of what follows
+        moment = datetime.now(UTC)
     return Mail(uid, round(moment.timestamp() * 1000), said.literals[0] if said.literals else b"")

@@ -36,6 +36,8 @@ class ImapNetwork(Network):
     has_idle: bool = True
     has_plain: bool = True
     """It takes AUTHENTICATE PLAIN, not only LOGIN."""
+    tokens: set[str] = field(default_factory=set)
+    """Access tokens with which it lets in by XOAUTH2."""
     validity: int = 3_857_529_045
     boxes: dict[str, list[Message]] = field(default_factory=lambda: {"INBOX": [], "Sent Items": []})
     accepted: int = 0
@@ -210,9 +212,20 @@ class _Conversation:
             if not proof:
                 self._say(b"+ ")
                 proof = (await self._reader.readuntil(b"\r\n")).strip()
+            if rest.upper().startswith(b"XOAUTH2"):
+                return await self._knows_token(base64.b64decode(proof))
             pair = tuple(base64.b64decode(proof).split(b"\0")[1:])
         right = (USER.encode(), self._network.token.encode())
         self._is_in = pair == right and not self._network.mood.refusing
+        return self._is_in
+
+    async def _knows_token(self, proof: bytes) -> bool:
+        user, _, rest = proof.partition(b"\x01auth=Bearer ")
+        token = rest.removesuffix(b"\x01\x01").decode()
+        self._is_in = user == f"user={USER}".encode() and token in self._network.tokens
+        if not self._is_in:
+            self._say(b"+ " + base64.b64encode(b'{"status":"400","schemes":"bearer"}'))
+            assert await self._reader.readuntil(b"\r\n") == b"\r\n"
         return self._is_in
 
     def _open(self, tag: bytes, box: str) -> list[bytes]:

@@ -5,11 +5,15 @@ import imaplib
 from importlib.util import find_spec
 
 import pytest
+from pydantic import ValidationError
 
 from streams.connectors.imap_protocol import LARGEST, connected
 from streams.http_answers import RefusedError, UnavailableError
 from tests.connectors.imap_network import USER, ImapNetwork
-from tests.connectors.network import running
+from tests.connectors.network import Network, running
+from tests.connectors.plant import Plant, table, until
+from tests.connectors.plant import connected as plugged
+from tests.connectors.reviews_network import GoogleNetwork
 
 
 def served(network: ImapNetwork, scenario: object) -> None:
@@ -104,6 +108,48 @@ def test_a_wrong_password_is_refused_and_not_said(has_plain: bool) -> None:  # n
             assert "s3cr3t" not in str(refused.value)
 
     served(network, scenario)
+
+
+def test_a_mailbox_is_let_into_by_oauth(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NETWORK_TOKEN", Network.token)
+    google, network, plant = GoogleNetwork(), ImapNetwork(), Plant()
+
+    async def scenario() -> None:
+        async with running(google):
+            network.tokens = google.tokens
+            stanza = {name: it for name, it in network.stanza("acme").items() if name != "password_env"} | {
+                "refresh_token_env": "NETWORK_TOKEN",
+                "client_secret_env": "NETWORK_TOKEN",
+                "client_id": "rapport.apps.example",
+                "token_url": f"{google.url}/token",
+            }
+            async with plugged(plant, stanza):
+                await until(lambda: plant.cursor is not None)
+                network.say("ann", "hello", to=("acme",))
+                await until(lambda: plant.events)
+            assert google.asked_for_tokens == 1
+            async with connected("127.0.0.1", network.port, 5, with_tls=False) as imap:
+                with pytest.raises(RefusedError, match="AUTHENTICATIONFAILED"):
+                    await imap.log_in(USER, token="guess")
+
+    served(network, scenario)
+
+
+@pytest.mark.parametrize(
+    ("left_out", "said"),
+    [("password_env", "give it password_file"), ("server", "Field required")],
+)
+def test_how_to_log_in_has_to_be_said(left_out: str, said: str) -> None:
+    stanza = ImapNetwork(port=1).stanza("acme")
+    del stanza[left_out]
+    with pytest.raises(ValidationError, match=said):
+        table(stanza)
+    both = ImapNetwork(port=1).stanza("acme") | {"refresh_token_env": "A"}
+    with pytest.raises(ValidationError, match="one of them"):
+        table(both)
+    del both["password_env"]
+    with pytest.raises(ValidationError, match="token_url and client_id"):
+        table(both)
 
 
 def test_a_line_without_an_end_is_not_kept_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
