@@ -88,6 +88,7 @@ def _opt_outs(change: _Fields, ours: Brand) -> Iterator[Item]:
             author_name=_name(person),
             contact_id=contact,
             published_at=at * 1000,
+            text="block",
         )
 
 

@@ -130,6 +130,7 @@ def test_who_blocks_the_bot_opts_out() -> None:
     (event,) = read({"update_id": 1, "my_chat_member": {**blocked, "from": ANN}}, OURS, 0)
     assert isinstance(event, dict)
     assert (event["kind"], event["account"], event["contact_id"]) == ("opt_out", "telegram:Acme_bot", "4001")
+    assert event["text"] == "block"
     for chat, before, after in ((PRIVATE, "kicked", "member"), (GROUP, "member", "kicked")):
         assert read({"update_id": 1, "my_chat_member": changed_membership(chat, before, after)}, OURS, 0) == []
 
@@ -237,6 +238,20 @@ def test_numbers_that_begin_anew_are_followed(network: TelegramNetwork) -> None:
             await until(lambda: len(plant.events) == 2)
             network.say("ann", "third", to=("acme",))
             await until(lambda: len(plant.events) == 3)
+
+    asyncio.run(scenario())
+
+
+def test_who_blocks_the_bot_opts_out_once(network: TelegramNetwork) -> None:
+    async def scenario() -> None:
+        plant = Plant()
+        async with running(network), connected(plant, network.stanza("acme")):
+            await until(lambda: plant.cursor is not None)
+            network.happen(my_chat_member=changed_membership(PRIVATE, "member", "kicked"))
+            await until(lambda: plant.events)
+        (event,) = plant.events
+        assert (event["kind"], event["source"], event["account"]) == ("opt_out", NAME, "telegram:acme_bot")
+        assert event["published_at"] <= event["received_at"]
 
     asyncio.run(scenario())
 
