@@ -49,6 +49,18 @@ class MetaConnector(SecretTable):
     needs = ("app_secret", "verify_token")
 
 
+class TrustpilotConnector(SecretTable):
+    """``type = "trustpilot-webhook"``: service reviews of one business unit."""
+
+    type: Literal["trustpilot-webhook"]
+    secret_file: Path | None = Field(
+        None, description="a file with the secret that stands in the address; one a line while it rotates"
+    )
+    secret_env: str | None = Field(None, description="the same in a variable, separated by spaces")
+    accounts: tuple[Account, ...] = Field(min_length=1, max_length=1, description="trustpilot:BUSINESS_UNIT, one")
+    needs = ("secret",)
+
+
 class XConnector(SecretTable):
     """``type = "x-webhook"``: X's Activity API."""
 
@@ -61,10 +73,26 @@ class XConnector(SecretTable):
     needs = ("consumer_secret",)
 
 
-PushedSettings = WebhookConnector | MetaConnector | XConnector
+class TelegramConnector(SecretTable):
+    """``type = "telegram-webhook"``: what a bot sees."""
+
+    type: Literal["telegram-webhook"]
+    secret_token_file: Path | None = Field(
+        None, description="a file with what setWebhook was given as secret_token; one a line while it rotates"
+    )
+    secret_token_env: str | None = Field(None, description="the same in a variable, separated by spaces")
+    accounts: tuple[Account, ...] = Field(min_length=1, description="telegram:USERNAME, that of the bot first")
+    staff: tuple[int, ...] = Field((), description="ids of people, groups and channels that speak as the first account")
+    groups: tuple[int, ...] = Field((), description="ids of groups in which all that answers nobody is for it")
+    needs = ("secret_token",)
+
+
+PushedSettings = WebhookConnector | MetaConnector | TelegramConnector | TrustpilotConnector | XConnector
 PUSHED: Final[Mapping[str, Any]] = {
     "webhook": WebhookConnector,
     "meta-webhook": MetaConnector,
+    "telegram-webhook": TelegramConnector,
+    "trustpilot-webhook": TrustpilotConnector,
     "x-webhook": XConnector,
 }
 """By ``type``: `rapport listen` takes these in; all others are of `rapport connectors`."""

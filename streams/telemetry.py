@@ -99,6 +99,10 @@ NOTIFICATION_GROUPS: Final = Gauge(
 )
 
 
+for _telling in ("httpx", "httpcore"):
+    logging.getLogger(_telling).setLevel(logging.WARNING)  # their lines have addresses, which may be secrets
+
+
 def configure_logging(level: str = "INFO") -> None:
     """Log JSON lines to standard error, the standard library's loggers included.
 
@@ -132,7 +136,6 @@ def configure_logging(level: str = "INFO") -> None:
     for chatty in ("aiokafka", "faust", "mode"):
         logging.getLogger(chatty).setLevel(max(logging.getLevelNamesMapping()[level], logging.WARNING))
     logging.getLogger("mode.timers").setLevel(logging.ERROR)  # a timer that comes late is what a busy fold looks like
-    hide_addresses()
     for repeating in ("clickhouse_connect", "urllib3"):
         logging.getLogger(repeating).setLevel(logging.CRITICAL)  # they raise what they log
 

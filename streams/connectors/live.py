@@ -85,10 +85,17 @@ class Gap(NamedTuple):
     why: str
 
 
+class Keep(NamedTuple):
+    """Before the connector goes on, Kafka has to have all that it has yielded, and the cursor is kept.
+
+    For a network that forgets what it is asked to go on behind.
+    """
+
+
 ALIVE: Final = None
 """Nothing happened, and the network says so."""
 
-Item = Post | Deletion | Departure | Gap | Rejected | Record | None
+Item = Post | Deletion | Departure | Gap | Keep | Rejected | Record | None
 """What a connector yields; a Record is an Interaction that is whole: its account is told, as with an ``opt_out``."""
 
 

@@ -23,11 +23,11 @@ import httpx
 from schemas.codec import Record
 from streams.connectors.attribution import attribute
 from streams.connectors.base import Rejected
-from streams.connectors.live import ALIVE, Connector, Deletion, Departure, Gap, Known, Post, Received, network_of
+from streams.connectors.live import ALIVE, Connector, Deletion, Departure, Gap, Keep, Known, Post, Received, network_of
 from streams.connectors.memory import Memory
 from streams.connectors.pacing import Breaker, full_jitter
 from streams.connectors.runner import Carrier
-from streams.errors import BrokerError, RapportError
+from streams.errors import BrokerError, RapportError, Reason
 from streams.http_answers import RefusedError, UnavailableError
 from streams.interactions import fault, interaction, unfit
 from streams.telemetry import (
@@ -178,13 +178,12 @@ class LiveRunner:
             case Rejected():
                 self._count("rejected")
                 await self.carrier.reject(item, self.name)
-            case None:
+            case Keep() | None:
                 pass
             case event:
-                self._count(event["kind"])
-                await self.carrier.publish({**event, "source": self.name, "received_at": self.now()})
+                await self._take_whole(event)
         is_first, self.memory.cursor = self.memory.cursor is None, received.cursor
-        if is_first:  # without it a crash would begin anew later
+        if is_first or isinstance(item, Keep):  # without its first cursor, a crash would have it begin anew later
             await self._keep()
 
     async def _take_post(self, post: Post) -> None:
@@ -224,9 +223,7 @@ class LiveRunner:
         events = [{**whole, "account": it.account, "kind": it.kind, "contact_id": it.contact_id} for it in found]
         # the key is written too, so it has to be text as all else
         if wrong := unfit({**whole, "account": "", "kind": post.key, "contact_id": ""}) or fault(events[0], seen_at):
-            payload = repr(events[0]).encode("utf-8", "backslashreplace")
-            self._count("rejected")
-            await self.carrier.reject(Rejected(*wrong, post.id, payload), self.name)
+            await self._set_aside(wrong, events[0])
             return
         for event in events:
             self._count(event["kind"])
@@ -234,6 +231,21 @@ class LiveRunner:
         contact = next((it.contact_id for it in found if it.kind == "reply"), "")
         known = Known(post.id, accounts, post.author_id, contact, conversation, published_at, post.revision)
         self.memory.learn(post.key, known)
+
+    async def _take_whole(self, event: Record) -> None:
+        seen_at = self.now()
+        whole = {**event, "source": self.name, "received_at": seen_at}
+        whole["published_at"] = min(event["published_at"], seen_at)
+        if wrong := unfit(whole) or fault(whole, seen_at):
+            await self._set_aside(wrong, whole)
+            return
+        self._count(event["kind"])
+        await self.carrier.publish(whole)
+
+    async def _set_aside(self, wrong: tuple[Reason, str], event: Record) -> None:
+        payload = repr(event).encode("utf-8", "backslashreplace")
+        self._count("rejected")
+        await self.carrier.reject(Rejected(*wrong, event["id"], payload), self.name)
 
     async def _take_deletion(self, deletion: Deletion) -> None:
         known = self.memory.known(deletion.key)

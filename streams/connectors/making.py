@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 TYPES: Final[Mapping[str, str]] = {
     "bluesky": "streams.connectors.bluesky:Bluesky",
     "discourse": "streams.connectors.discourse:Discourse",
+    "google_reviews": "streams.connectors.google_reviews:GoogleReviews",
+    "imap": "streams.connectors.imap:Mailbox",
     "mastodon": "streams.connectors.mastodon:Mastodon",
     "meta": "streams.connectors.meta_graph:Meta",
     "reddit": "streams.connectors.reddit:Reddit",
     "stackexchange": "streams.connectors.stackexchange:StackExchange",
+    "telegram": "streams.connectors.telegram:Telegram",
+    "trustpilot": "streams.connectors.trustpilot:Trustpilot",
     "x": "streams.connectors.x:X",
 }
 """Module and class by ``type``; imported when one is wanted."""

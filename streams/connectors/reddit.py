@@ -16,12 +16,13 @@ from pydantic import Field
 
 from streams.connectors.base import Rejected
 from streams.connectors.live import ALIVE, ConnectorSettings, Deletion, ForAccounts, Gap, Item, Post, Received
+from streams.connectors.oauth import Tokens
 from streams.connectors.pacing import Budget
 from streams.connectors.reddit_things import COMMENT, SUBMISSION, People, is_gone, number_of, order_of
-from streams.connectors.session import NotThereError, Session
+from streams.connectors.session import Headers, NotThereError, Session
 from streams.connectors.values import MALFORMED, Recent
 from streams.errors import Reason
-from streams.http_answers import RefusedError, UnavailableError
+from streams.http_answers import UnavailableError
 from streams.tables import Texts
 
 PAGE: Final = 100
@@ -32,8 +33,6 @@ LIST: Final = 900
 """A list ends after about a thousand things; one that ends before has shown all that there is."""
 REMEMBERED: Final = 20_000
 """Things of which it is remembered who wrote them."""
-RENEWED_BEFORE: Final = 60.0
-"""s. A token is renewed so long before it ends."""
 
 
 class RedditSettings(ConnectorSettings):
@@ -72,7 +71,7 @@ class Reddit:
 
     def __init__(self, settings: RedditSettings, session: Session, secrets: Mapping[str, Callable[[], str]]) -> None:
         self._settings, self._session, self._secrets = settings, session, secrets
-        self._token, self._ends_at = "", 0.0
+        self._tokens = Tokens(session, self._grant)
 
     @staticmethod
     def budget(settings: RedditSettings) -> Budget:
@@ -82,7 +81,7 @@ class Reddit:
     async def check(self) -> str:
         """Return in words whose token it is."""
         if not self._settings.has("refresh_token"):
-            await self._renew()
+            await self._tokens.token()
             return "the app is known, and reads what anybody may read"
         return f"the token is of reddit:{str((await self.get('/api/v1/me'))['name']).lower()}"
 
@@ -113,37 +112,19 @@ class Reddit:
         return [*inbox, *(f"/user/{name}/overview" for name in names), *inside]
 
     async def get(self, path: str, **parameters: str | int | list[str]) -> Any:  # noqa: ANN401 - any JSON
-        """Return what Reddit answers; raises as :meth:`Session.get`."""
-        is_fresh = time.monotonic() >= self._ends_at
-        if is_fresh:
-            await self._renew()
-        try:
-            return await self._ask(path, parameters)
-        except RefusedError:
-            if is_fresh:
-                raise
-        await self._renew()  # tokens may end before their time
-        return await self._ask(path, parameters)
+        """Return what Reddit answers; raises as :meth:`Tokens.get`."""
+        return await self._tokens.get(
+            self._settings.api + path, {"User-Agent": self._agent()}, {"raw_json": 1, **parameters}
+        )
 
-    async def _ask(self, path: str, parameters: Mapping[str, str | int | list[str]]) -> Any:  # noqa: ANN401 - any JSON
-        headers = {"Authorization": f"Bearer {self._token}", "User-Agent": self._agent()}
-        return await self._session.get(self._settings.api + path, headers, {"raw_json": 1, **parameters})
-
-    async def _renew(self) -> None:
-        """Ask for a token: of the user whose refresh token we have, or of the app alone."""
+    def _grant(self) -> tuple[str, Headers, Mapping[str, str]]:
+        """Return how to ask for a token: of the user whose refresh token we have, or of the app alone."""
         form = {"grant_type": "client_credentials"}
         if self._settings.has("refresh_token"):
             form = {"grant_type": "refresh_token", "refresh_token": self._secrets["refresh_token"]()}
         pair = f"{self._settings.client_id}:{self._secrets['client_secret']()}".encode()
         headers = {"Authorization": f"Basic {base64.b64encode(pair).decode()}", "User-Agent": self._agent()}
-        try:
-            answer = await self._session.send("POST", f"{self._settings.login}/api/v1/access_token", headers, form=form)
-        except NotThereError as error:  # 400, invalid_grant
-            raise RefusedError(str(error)) from None
-        if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
-            raise RefusedError("no token")  # an error with the status 200
-        self._token = answer["access_token"]
-        self._ends_at = time.monotonic() + float(answer.get("expires_in", 3600)) - RENEWED_BEFORE
+        return f"{self._settings.login}/api/v1/access_token", headers, form
 
     def _agent(self) -> str:
         """Return what Reddit wants to be told: where it runs, what, and who is responsible."""

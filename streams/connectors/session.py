@@ -48,10 +48,12 @@ wants to be left alone, after which a request that failed is made again; raises 
 class NotThereError(Exception):
     """What was asked for is not there: HTTP 404, 410, and whatever else no other try will mend."""
 
-    def __init__(self, why: str, body: bytes = b"") -> None:
+    def __init__(self, why: str, status: int = 0, body: bytes = b"") -> None:
         super().__init__(why)
+        self.status = status
+        """Of HTTP; 0 where that is not why."""
         self.body = body
-        """What a WebSocket's server said of it: for the connector to understand, never for a log."""
+        """What the network said of it: for the connector to understand, never for a log."""
 
 
 class Event(NamedTuple):
@@ -71,15 +73,22 @@ class Session:
         self._client = httpx.AsyncClient(timeout=CONNECT_SECONDS, follow_redirects=False)
 
     async def get(
-        self, url: str, headers: Headers, parameters: Parameters | None = None, judge: Judge | None = None
+        self,
+        url: str,
+        headers: Headers,
+        parameters: Parameters | None = None,
+        judge: Judge | None = None,
+        seconds: float = 0.0,
     ) -> Any:  # noqa: ANN401 - any JSON
         """Return what ``url`` answers. Waits for the budget, and as long as the network asks for.
 
-        ``judge``: where the network says more than HTTP does.
+        ``judge``: where the network says more than HTTP does. ``seconds``: for so long it may wait for something to happen.
 
         Raises :class:`NotThereError`, :class:`UnavailableError`, :class:`RefusedError`, and what httpx raises of connections.
         """
-        return await self._ask(self._client.build_request("GET", url, headers=headers, params=parameters), judge)
+        timeout = httpx.Timeout(CONNECT_SECONDS, read=CONNECT_SECONDS + seconds)
+        request = self._client.build_request("GET", url, headers=headers, params=parameters, timeout=timeout)
+        return await self._ask(request, judge)
 
     async def send(
         self, method: str, url: str, headers: Headers, body: object = None, form: Mapping[str, str] | None = None
@@ -203,7 +212,7 @@ def _examine(status: int, headers: Headers, body: bytes = b"") -> None:
     if status in _CREDENTIALS:
         raise RefusedError(f"HTTP {status}")
     raise_if_unavailable(status, headers)
-    raise NotThereError(f"HTTP {status}", body)
+    raise NotThereError(f"HTTP {status}", status, body)
 
 
 async def _read(answer: httpx.Response) -> bytes:

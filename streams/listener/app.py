@@ -115,7 +115,8 @@ class _Listener:
         """Take what a network, or whoever has the secret of a webhook, pushes."""
         hook = self._hook(request)
         self._wait(self._senders, hook.name, hook.name)
-        received = Received(request.headers, await self._body(request, hook.name), self._now())
+        body = await self._body(request, hook.name)
+        received = Received(request.headers, body, self._now(), request.query_params)
         if not self._revealed(hook, lambda: hook.is_genuine(received)):
             _refuse(hook.name, HTTPStatus.UNAUTHORIZED, "signature", "this is not signed as it has to be")
         sender = Sender(hook.name, f"webhook:{hook.name}", hook.rights.allows)

@@ -16,6 +16,8 @@ class Received(NamedTuple):
     """As it came."""
     now: int
     """When, ms."""
+    query: Mapping[str, str] = {}
+    """What stands behind the address."""
 
 
 class Answer(NamedTuple):

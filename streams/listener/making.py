@@ -10,14 +10,17 @@ from sinks.dashboard.access import Token
 from streams.config import Brands, invalid, mistake, secrets_of
 from streams.connectors import mapping, pushed
 from streams.connectors.pushed import Reader
+from streams.connectors.telegram_updates import brand
 from streams.errors import SettingsError
 from streams.listener.hooks import Hook
-from streams.listener.networks import Meta, X
+from streams.listener.networks import Meta, Telegram, Trustpilot, X
 from streams.listener.webhook import Webhook
 from streams.listener_settings import (
     MappingSettings,
     MetaConnector,
     PushedSettings,
+    TelegramConnector,
+    TrustpilotConnector,
     WebhookConnector,
     XConnector,
     pushed_settings,
@@ -50,6 +53,11 @@ def _hook(name: str, settings: PushedSettings) -> Hook:
     match settings:
         case MetaConnector():
             return Meta(rights, secrets["app_secret"], secrets["verify_token"])
+        case TelegramConnector():
+            ours = brand(settings.accounts, settings.staff, settings.groups)
+            return Telegram(rights, secrets["secret_token"], ours)
+        case TrustpilotConnector():
+            return Trustpilot(rights, secrets["secret"])
         case XConnector():
             return X(rights, secrets["consumer_secret"])
         case WebhookConnector():

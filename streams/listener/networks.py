@@ -1,4 +1,4 @@
-"""Webhooks of networks, each with its own handshake and signature: Meta's and X's."""
+"""Webhooks of networks, each with its own handshake and signature: Meta's, Telegram's, Trustpilot's and X's."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -8,8 +8,9 @@ import msgspec
 
 from sinks.dashboard.access import Token
 from streams import signatures
-from streams.connectors import meta, pushed, x_activity
+from streams.connectors import meta, pushed, telegram_pushed, trustpilot_pushed, x_activity
 from streams.connectors.base import Item
+from streams.connectors.telegram_updates import Brand
 from streams.listener.hooks import Answer, Received
 
 Secrets = Callable[[], Sequence[str]]
@@ -39,6 +40,51 @@ class Meta:
         """Say whether the app's secret has signed it."""
         made = [signatures.meta(secret, received.body) for secret in self._app_secrets()]
         return signatures.is_one_of(received.headers.get("x-hub-signature-256", ""), made)
+
+    def read(self, received: Received, place: str) -> list[Sequence[Item]]:
+        """Return what each record stands for."""
+        return pushed.read(received.body, self._reader, place, received.now)
+
+
+class Telegram:
+    """A :class:`streams.listener.hooks.Hook` for a bot of Telegram."""
+
+    def __init__(self, rights: Token, secret_tokens: Secrets, ours: Brand) -> None:
+        self.name = rights.name
+        self.rights = rights
+        self._secret_tokens = secret_tokens
+        self._reader = telegram_pushed.reader(rights.accounts, ours)
+
+    def challenge(self, _: Mapping[str, str]) -> Answer | None:
+        """Refuse: Telegram asks nothing."""
+        return None
+
+    def is_genuine(self, received: Received) -> bool:
+        """Say whether it has the secret that only Telegram was told."""
+        given = received.headers.get("x-telegram-bot-api-secret-token", "")
+        return signatures.is_one_of(given, self._secret_tokens())
+
+    def read(self, received: Received, place: str) -> list[Sequence[Item]]:
+        """Return what each record stands for."""
+        return pushed.read(received.body, self._reader, place, received.now)
+
+
+class Trustpilot:
+    """A :class:`streams.listener.hooks.Hook` for service reviews of Trustpilot, which signs nothing: its address is secret."""
+
+    def __init__(self, rights: Token, secrets: Secrets) -> None:
+        self.name = rights.name
+        self.rights = rights
+        self._secrets = secrets
+        self._reader = trustpilot_pushed.reader(rights.accounts[0])
+
+    def challenge(self, _: Mapping[str, str]) -> Answer | None:
+        """Refuse: Trustpilot asks nothing."""
+        return None
+
+    def is_genuine(self, received: Received) -> bool:
+        """Say whether it came to the address that only Trustpilot was told."""
+        return signatures.is_one_of(received.query.get("secret", ""), self._secrets())
 
     def read(self, received: Received, place: str) -> list[Sequence[Item]]:
         """Return what each record stands for."""

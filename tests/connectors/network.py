@@ -72,11 +72,15 @@ class Network:
 
     token = "s3cr3t-t0ken"
     is_streamed = True
-    """It says at once what happens; otherwise it is asked."""
+    """It says what happens over a connection that stays open; otherwise it is asked."""
     shows_edits = True
     """At once, or when it is asked again."""
     tells_deletions_of = "ann"
     """Of whose posts: hers, who stands for everybody; of ``acme``'s alone; or "", of nobody's."""
+    has_half_characters = True
+    """Its texts may hold half a character, which is no Unicode."""
+    says_when = True
+    """To whom it says "too many" it says for how long, too."""
 
     def truth(self, *accounts: str) -> dict[tuple[str, str], str]:
         """Return what each post is to those of the accounts that are configured."""
@@ -87,6 +91,10 @@ class Network:
             for account in named
             if account in it.concerns
         }
+
+    def lets(self, author: str, to: Collection[str] = (), parent: str = "") -> bool:  # noqa: ARG002 - of others
+        """Say whether somebody can write so there. What every network lets: a post to one account, and its answer."""
+        return True
 
     # what each network does in its own way
 
@@ -120,7 +128,24 @@ class Network:
         """Answer a request."""
         raise NotImplementedError
 
-    # what is the same for all
+    # what is the same for all, or for most
+
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Speak over one connection: HTTP, unless it is another protocol."""
+        while True:
+            raw = await reader.readuntil(b"\r\n\r\n")
+            head = raw.decode("latin-1").split("\r\n")
+            headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
+            body = await reader.readexactly(int(headers.get("content-length", "0")))
+            target = urlsplit(head[0].split()[1])
+            self.requests.append((time.monotonic(), target.path))
+            if self.mood.slow:
+                await asyncio.sleep(self.mood.slow)
+            method, query = head[0].split()[0], parse_qs(target.query)
+            await self.serve(Request(target.path, query, headers, raw, reader, method, body), writer)
+
+    def is_authorized(self, request: "Request") -> bool:
+        return request.headers.get("authorization") == f"Bearer {self.token}"
 
     def concerns(self, author: str, to: Collection[str], parent: str) -> dict[str, str]:
         """Return what a post that is about to be written is to each of our accounts, by their full names."""
@@ -149,9 +174,6 @@ class Network:
 
     def now(self) -> int:
         return time.time_ns() // 1_000_000 + self.mood.skew
-
-    def is_authorized(self, request: "Request") -> bool:
-        return request.headers.get("authorization") == f"Bearer {self.token}"
 
     def fault(self, request: "Request") -> tuple[str, dict[str, str]] | None:
         """Return the answer of a server in a bad mood."""
@@ -198,17 +220,7 @@ async def running(network: Network) -> AsyncIterator[Network]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         open_now.add(writer)
         try:
-            while True:
-                raw = await reader.readuntil(b"\r\n\r\n")
-                head = raw.decode("latin-1").split("\r\n")
-                headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
-                target = urlsplit(head[0].split()[1])
-                body = await reader.readexactly(int(headers.get("content-length", "0")))
-                network.requests.append((time.monotonic(), target.path))
-                if network.mood.slow:
-                    await asyncio.sleep(network.mood.slow)
-                method, query = head[0].split()[0], parse_qs(target.query)
-                await network.serve(Request(target.path, query, headers, raw, reader, method, body), writer)
+            await network.talk(reader, writer)
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:

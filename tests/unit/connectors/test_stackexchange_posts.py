@@ -88,14 +88,15 @@ def error(number: int, said: str = "") -> bytes:
 
 def test_an_error_says_what_it_is_by_its_number() -> None:
     assert (
-        _wait_of(400, error(502, "too many requests from this IP, more requests available in 35421 seconds")) == 35_421
+        _wait_of(400, {}, error(502, "too many requests from this IP, more requests available in 35421 seconds"))
+        == 35_421
     )
-    assert _wait_of(400, error(502, "Violation of backoff parameter")) == 60
+    assert _wait_of(400, {}, error(502, "Violation of backoff parameter")) == 60
     for body in (b"<html>502 Bad Gateway</html>", b"[]", b'{"error_id": "x"}', b"{}"):
-        assert _wait_of(502, body) is None
+        assert _wait_of(502, {}, body) == 0
     for number in (500, 503):
         with pytest.raises(UnavailableError, match=f"^its error {number}$"):
-            _wait_of(400, error(number, "a secret"))
+            _wait_of(400, {}, error(number, "a secret"))
     for number in (400, 402, 403, 405, 406):
         with pytest.raises(RefusedError, match=f"^its error {number}$"):
-            _wait_of(400, error(number, "a secret"))
+            _wait_of(400, {}, error(number, "a secret"))

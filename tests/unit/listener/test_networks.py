@@ -1,4 +1,4 @@
-"""The webhooks of Meta and X: their handshakes, their signatures, and that nobody else is believed."""
+"""The webhooks of Meta, Telegram, Trustpilot and X: their handshakes, their signatures, and that nobody else is believed."""
 
 import base64
 import hashlib
@@ -20,6 +20,7 @@ from streams.listener_settings import MetaConnector, XConnector
 from tests.brands_file import load
 from tests.processes import ROOT
 from tests.unit.connectors.test_meta import COMMENT
+from tests.unit.connectors.test_reviews import REVIEW
 from tests.unit.connectors.test_x_activity import POST, US
 from tests.unit.listener.test_app import Kafka
 
@@ -30,6 +31,16 @@ type = "meta-webhook"
 app_secret_env = "META_SECRET"
 verify_token_env = "META_TOKEN"
 accounts = ["facebook:20", "instagram:30"]
+
+[connectors.bot]
+type = "telegram-webhook"
+secret_token_env = "TELEGRAM_SECRET"
+accounts = ["telegram:acme_bot"]
+
+[connectors.stars]
+type = "trustpilot-webhook"
+secret_env = "X_SECRET"
+accounts = ["trustpilot:46d6a890ffa235a75b00021d"]
 
 [connectors.x]
 type = "x-webhook"
@@ -51,7 +62,12 @@ def kafka() -> Kafka:
 
 @pytest.fixture
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kafka: Kafka) -> TestClient:
-    for name, secret in (("META_SECRET", f"{'old' * 8} {SECRET}"), ("META_TOKEN", TOKEN), ("X_SECRET", SECRET)):
+    for name, secret in (
+        ("META_SECRET", f"{'old' * 8} {SECRET}"),
+        ("META_TOKEN", TOKEN),
+        ("X_SECRET", SECRET),
+        ("TELEGRAM_SECRET", SECRET),
+    ):
         monkeypatch.setenv(name, secret)
     monkeypatch.setenv("SHORT_TOKEN", "abc")
     return TestClient(build(Served(kafka, hooks=hooks_of(load(FILE, tmp_path), None))))
@@ -112,6 +128,34 @@ def test_what_the_network_has_signed_is_taken_and_nothing_else(
     (event,) = kafka.has
     assert isinstance(event, dict)
     assert event["source"] == name
+
+
+def test_telegram_shows_its_secret_and_nobody_else_is_believed(client: TestClient, kafka: Kafka) -> None:
+    chat = {"id": 7, "type": "private", "first_name": "Ann"}
+    message = {"message_id": 1, "date": 1, "chat": chat, "from": {"id": 7, "first_name": "Ann"}, "text": "hello"}
+    update = {"update_id": 1, "message": message}
+
+    def push(secret: str) -> Any:  # noqa: ANN401
+        headers = {"X-Telegram-Bot-Api-Secret-Token": secret} if secret else {}
+        return client.post("/v1/webhooks/bot", json=update, headers=headers)
+
+    for wrong in ("", "guess", SECRET[:-1], SECRET + "0"):
+        assert push(wrong).status_code == 401
+    assert client.get("/v1/webhooks/bot").status_code == 403
+    assert kafka.has == []
+    assert push(SECRET).json()["taken"] == ["telegram:acme_bot/7/1"]
+
+
+def test_trustpilot_knows_the_address_and_nobody_else_is_believed(client: TestClient, kafka: Kafka) -> None:
+    body = json.dumps({"events": [{"eventName": "service-review-created", "version": "1", "eventData": REVIEW}]})
+
+    def push(address: str) -> Any:  # noqa: ANN401
+        return client.post(f"/v1/webhooks/stars{address}", content=body)
+
+    for wrong in ("", "?secret=", "?secret=guess", f"?secret={SECRET}0", f"?secret=guess&secret2={SECRET}"):
+        assert push(wrong).status_code == 401
+    assert kafka.has == []
+    assert push(f"?secret={SECRET}").json()["taken"] == ["trustpilot:53bffd360000640002975387"]
 
 
 def test_what_no_account_of_ours_is_in_is_taken_note_of_and_no_more(client: TestClient, kafka: Kafka) -> None:

@@ -1,0 +1,163 @@
+"""Reviews, for networks that are asked for lists of them, the newest first: a review is a mention, the brand's reply its reply.
+
+Such a list says neither what has changed nor who has answered since. So all that is not older than some days is read each time,
+and what is known already is left out. After an outage it is read back to when it was read last, and those days more.
+"""
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple, Protocol
+
+from streams.connectors.base import Rejected
+from streams.connectors.live import ALIVE, Item, Post, Received
+from streams.connectors.memory import KEPT
+from streams.connectors.session import Session
+from streams.errors import Reason
+
+DAY: Final = 86_400_000
+MALFORMED: Final = (AttributeError, LookupError, TypeError, ValueError, OverflowError)
+"""What reading a review raises of something that is none."""
+MOST_REJECTED: Final = 10_000
+_MIDDLE, _STEPS = 3, 2.0
+
+
+class Review(NamedTuple):
+    """A review, and what was replied to it."""
+
+    listed_at: int
+    """By which the list is in order, ms."""
+    posts: tuple[Post, ...]
+
+
+class Source(Protocol):
+    """A network's lists."""
+
+    def pages(self, unit: str) -> AsyncIterator[list[Any]]:
+        """Yield the pages of a list, the newest first; ``unit``: of which account, without its network."""
+
+    def read(self, raw: Any, unit: str) -> Review:  # noqa: ANN401 - whatever came
+        """Return what a review says. Raises one of :data:`MALFORMED`."""
+
+
+@dataclass
+class Reading:
+    """The lists of some accounts, and how far they are read."""
+
+    source: Source
+    session: Session
+    units: Sequence[str]
+    days: float
+    """So far back they are read each time, at most as long as posts are remembered."""
+    poll_seconds: float
+    places: dict[str, "_Place"] = field(default_factory=dict)
+    _rejected: dict[str, None] = field(default_factory=dict)
+    """Digests of what was set aside: it stands in the list the next time, too."""
+
+    async def stream(self, cursor: str | None) -> AsyncIterator[Received]:
+        """Yield reviews and replies for ever; see :class:`streams.connectors.live.Connector`."""
+        self.places = {unit: _Place(*at) for unit, at in json.loads(cursor or "{}").items() if unit in self.units}
+        for unit in self.units:
+            if unit not in self.places:  # what is there was there before
+                self.places[unit] = _begun([post for it in await self._listed(unit) for post in _posts(it)])
+        while True:
+            yield Received(ALIVE, self._cursor())
+            for unit in self.units:
+                place, now = self.places[unit], _now()
+                for item in self._news(await self._listed(unit), place, now):
+                    yield Received(item, self._cursor())
+                self.places[unit] = place._replace(read_at=now)
+            yield Received(ALIVE, self._cursor())
+            await asyncio.sleep(self.poll_seconds)
+
+    async def _listed(self, unit: str) -> list[Review | Rejected]:
+        """Return a list as far back as it matters."""
+        place, found = self.places.get(unit), list[Review | Rejected]()
+        since = (place.read_at if place else _now()) - self.days * DAY
+        async for page in self.source.pages(unit):
+            oldest = 0
+            for raw in page:
+                try:
+                    review = self.source.read(raw, unit)
+                except MALFORMED as error:
+                    found.append(_malformed(raw, unit, error))
+                    continue
+                oldest = review.listed_at
+                found.append(review)
+            if 0 < oldest < since:
+                break
+        return found
+
+    def _news(self, listed: list[Review | Rejected], place: "_Place", now: int) -> Iterator[Item]:
+        """Yield what is not known, in the order of its times: a review before its reply."""
+        for rejected in (it for it in listed if isinstance(it, Rejected)):
+            digest = hashlib.sha256(rejected.payload).hexdigest()
+            if digest not in self._rejected:
+                self._rejected[digest] = None
+                if len(self._rejected) > MOST_REJECTED:
+                    del self._rejected[next(iter(self._rejected))]
+                yield rejected
+        posts = [post for it in listed for post in _posts(it)]
+        for post in sorted(posts, key=lambda it: (it.published_at, bool(it.parent_key))):
+            known = self.session.known(post.key)
+            is_forgotten = post.published_at < min(now - KEPT, place.read_at - DAY)  # it was read when it was new
+            if place.is_behind(post) and not is_forgotten and (known is None or known.revision < post.revision):
+                yield post
+
+    def _cursor(self) -> str:
+        return json.dumps(self.places, separators=(",", ":"))
+
+
+class _Place(NamedTuple):
+    """How far a list is read."""
+
+    begun: int
+    """What is as old or older was there before, ms, by the network's clock, which may be wrong …"""
+    there: Sequence[str]
+    """… and of what is exactly as old, these keys."""
+    read_at: int
+    """When it was last read whole, ms, by ours."""
+
+    def is_behind(self, post: Post) -> bool:
+        return post.published_at > self.begun or (post.published_at == self.begun and post.key not in self.there)
+
+
+def _begun(posts: list[Post]) -> _Place:
+    latest = max((it.published_at for it in posts), default=0)
+    return _Place(latest, [it.key for it in posts if it.published_at == latest], _now())
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _posts(listed: Review | Rejected) -> tuple[Post, ...]:
+    return listed.posts if isinstance(listed, Review) else ()
+
+
+def _malformed(raw: Any, unit: str, error: Exception) -> Rejected:  # noqa: ANN401 - whatever came
+    why = f"it is no review ({type(error).__name__}: {str(error)[:200]})"
+    return Rejected(Reason.MALFORMED_RECORD, why, f"reviews of {unit}", json.dumps(raw).encode())
+
+
+# -- what reviews have in common ------------------------------------------------------------------------------------------
+
+
+def sentiment(stars: int, text: str) -> float:
+    """Return how a review without words is meant: its stars are all that its author says, 1 as bad as can be, 5 good.
+
+    0, not known, where there are words: those are read. Raises :class:`ValueError`.
+    """
+    if not 1 <= stars <= 5:  # noqa: PLR2004 - so many there are
+        raise ValueError(f"{stars} stars")
+    return 0.0 if text else (stars - _MIDDLE) / _STEPS
+
+
+def milliseconds(text: str) -> int:
+    """Return a time; one without a zone is UTC. Raises :class:`ValueError` and :class:`TypeError`."""
+    at = datetime.fromisoformat(text)
+    return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
