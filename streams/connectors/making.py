@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from streams.connectors.session import Session
 
 TYPES: Final[Mapping[str, str]] = {
+    "feed": "streams.connectors.feed:Feed",
     "mastodon": "streams.connectors.mastodon:Mastodon",
 }
 """Module and class by ``type``; imported when one is wanted."""

@@ -1,17 +1,10 @@
 """A post from a status, as Mastodon's API has it. Pure."""
 
-import re
 from datetime import datetime
-from html import unescape
 from typing import Any, Final
 
 from streams.connectors.live import Post
-
-_BREAKS: Final = re.compile(r"<br\s*/?>|</p>\s*<p[^>]*>")
-_TAGS: Final = re.compile(r"<[^>]*>")
-_LINKS: Final = re.compile(r"<a\s[^>]*>")
-_ATTRIBUTE: Final = re.compile(r'([\w-]+)="([^"]*)"')
-
+from streams.connectors.markup import links, plain
 
 MALFORMED: Final = (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError)
 """What :func:`post_of` raises of something that is no status."""
@@ -33,7 +26,7 @@ def post_of(status: Any, host: str) -> Post:  # noqa: ANN401 - whatever came
         id=f"mastodon:{_text(status['uri'])}",
         author_id=author_id,
         published_at=_milliseconds(status["created_at"]),
-        text="\n\n".join(part for part in (warning, _plain(content)) if part),
+        text="\n\n".join(part for part in (warning, plain(content)) if part),
         addressed=tuple(mentions.values()),
         parent_author_id=parent_author_id,
         parent_key=str(status.get("in_reply_to_id") or ""),
@@ -44,7 +37,7 @@ def post_of(status: Any, host: str) -> Post:  # noqa: ANN401 - whatever came
             "lang": _text(status.get("language") or ""),
             "url": _text(status.get("url") or ""),
             "hashtags": [_text(tag["name"]) for tag in status.get("tags") or []],
-            "links": _links(content),
+            "links": links(content),
             "automated": bool(author.get("bot")),
             "likes": int(status.get("favourites_count", -1)),
             "shares": int(status.get("reblogs_count", -1)),
@@ -62,17 +55,6 @@ def _text(value: Any) -> str:  # noqa: ANN401 - whatever came
 def full_name(name: str, host: str) -> str:
     """Return ``user@host``; of the server's own people it leaves the host out."""
     return _text(name) if "@" in name else f"{_text(name)}@{host}"
-
-
-def _plain(content: str) -> str:
-    """Return the text of a status: its HTML has paragraphs, line breaks and links."""
-    return unescape(_TAGS.sub("", _BREAKS.sub("\n", content)))
-
-
-def _links(content: str) -> list[str]:
-    """Return where it links to, but for the people and hashtags that it names."""
-    found = (dict(_ATTRIBUTE.findall(link)) for link in _LINKS.findall(content))
-    return [unescape(it["href"]) for it in found if it.get("href") and "mention" not in it.get("class", "")]
 
 
 def _milliseconds(text: str) -> int:

@@ -70,7 +70,17 @@ class Network:
 
     token = "s3cr3t-t0ken"
     is_streamed = True
-    """It says at once what happens, edits and deletions too; otherwise it is asked."""
+    """It says at once what happens, edits and deletions too; otherwise it is asked …"""
+
+    @property
+    def tells_edits(self) -> bool:
+        """… and what was edited shows when it is asked."""
+        return self.is_streamed
+
+    @property
+    def tells_deletions(self) -> bool:
+        """The same of what was deleted."""
+        return self.is_streamed
 
     def truth(self, *accounts: str) -> dict[tuple[str, str], str]:
         """Return what each post is to those of the accounts that are configured."""
@@ -165,6 +175,7 @@ class Request:
     path: str
     query: Mapping[str, list[str]]
     headers: Mapping[str, str]
+    body: bytes = b""
 
     def is_authorized(self, token: str) -> bool:
         return self.headers.get("authorization") == f"Bearer {token}"
@@ -188,7 +199,8 @@ async def running(network: Network) -> AsyncIterator[Network]:
                 network.requests.append((time.monotonic(), target.path))
                 if network.mood.slow:
                     await asyncio.sleep(network.mood.slow)
-                await network.serve(Request(target.path, parse_qs(target.query), headers), writer)
+                body = await reader.readexactly(int(headers.get("content-length", 0)))
+                await network.serve(Request(target.path, parse_qs(target.query), headers, body), writer)
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:

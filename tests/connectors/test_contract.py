@@ -28,6 +28,8 @@ NETWORKS: dict[str, Callable[[], Network]] = {
 }
 """Every network that has a fake server here."""
 STREAMED = [name for name, network in NETWORKS.items() if network().is_streamed]
+EDITING = [name for name, network in NETWORKS.items() if network().tells_edits]
+DELETING = [name for name, network in NETWORKS.items() if network().tells_deletions]
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +45,18 @@ def network(request: pytest.FixtureRequest) -> Network:
 @pytest.fixture(params=STREAMED)
 def streamed(request: pytest.FixtureRequest) -> Network:
     """A network that says what happens at once, deletions and edits too."""
+    return NETWORKS[request.param]()
+
+
+@pytest.fixture(params=EDITING)
+def editing(request: pytest.FixtureRequest) -> Network:
+    """A network that says what was edited, or shows it when it is asked."""
+    return NETWORKS[request.param]()
+
+
+@pytest.fixture(params=DELETING)
+def deleting(request: pytest.FixtureRequest) -> Network:
+    """The same of what was deleted."""
     return NETWORKS[request.param]()
 
 
@@ -173,14 +187,14 @@ async def lost_by_kills(
     return plant.kinds().items() ^ network.truth("acme", "help").items()
 
 
-def test_an_edit_changes_the_text_and_nothing_else(streamed: Network) -> None:
+def test_an_edit_changes_the_text_and_nothing_else(editing: Network) -> None:
     async def scenario() -> None:
         plant = Plant()
-        async with running(streamed), connected(plant, streamed.stanza("acme")):
+        async with running(editing), connected(plant, editing.stanza("acme")):
             await ready(plant)
-            post = streamed.say("ann", "teh parcel", to=("acme",))
+            post = editing.say("ann", "teh parcel", to=("acme",))
             await until(lambda: plant.events)
-            streamed.edit(post.key, "the parcel")
+            editing.edit(post.key, "the parcel")
             await until(lambda: len(plant.events) == 2)
             first, second = plant.events
             assert (first["revision"], first["id"], first["published_at"]) == (0, second["id"], second["published_at"])
@@ -190,22 +204,22 @@ def test_an_edit_changes_the_text_and_nothing_else(streamed: Network) -> None:
     asyncio.run(scenario())
 
 
-def test_a_deletion_withdraws_a_post_even_after_a_restart(streamed: Network) -> None:
+def test_a_deletion_withdraws_a_post_even_after_a_restart(deleting: Network) -> None:
     async def scenario() -> None:
         plant = Plant()
-        async with running(streamed):
-            async with connected(plant, streamed.stanza("acme", "help")):
+        async with running(deleting):
+            async with connected(plant, deleting.stanza("acme", "help")):
                 await ready(plant)
-                post = streamed.say("ann", "never mind", to=("acme", "help"))
-                other = streamed.say("ann", "this stays", to=("acme",))
+                post = deleting.say("ann", "never mind", to=("acme", "help"))
+                other = deleting.say("ann", "this stays", to=("acme",))
                 await until(lambda: len(plant.kinds()) == 3)
-            async with connected(plant, streamed.stanza("acme", "help")):
-                await until(lambda: streamed.streamed == 2)
-                streamed.delete(post.key)
-                streamed.delete("999")  # of somebody else's
+            async with connected(plant, deleting.stanza("acme", "help")):
+                await until(lambda: deleting.streamed == 2 or not deleting.is_streamed)
+                deleting.delete(post.key)
+                deleting.delete("999")  # of somebody else's
                 await until(lambda: len(plant.kinds()) == 1)
         assert [it[1] for it in plant.kinds()] == [other.id]
-        assert [it["account"] for it in plant.events if it["kind"] == "withdrawal"] == streamed.stanza("acme", "help")[
+        assert [it["account"] for it in plant.events if it["kind"] == "withdrawal"] == deleting.stanza("acme", "help")[
             "accounts"
         ]
 
