@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 TYPES: Final[Mapping[str, str]] = {
     "feed": "streams.connectors.feed:Feed",
     "mastodon": "streams.connectors.mastodon:Mastodon",
+    "wordpress": "streams.connectors.wordpress:WordPress",
 }
 """Module and class by ``type``; imported when one is wanted."""
 
