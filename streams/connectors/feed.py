@@ -25,6 +25,7 @@ from streams.connectors.websub import RENEWED_AFTER, subscription
 from streams.connectors.window import Change, Window, digest
 from streams.errors import Reason
 from streams.http_answers import RefusedError, UnavailableError
+from streams.signatures import secrets_in
 
 MOST_PAGES: Final = 20
 """Older pages that are asked for at once."""
@@ -266,7 +267,7 @@ class _Reading:
         for feed in self.feeds.values():
             if feed.hub and self.settings.callback and now - feed.subscribed_at >= RENEWED_AFTER:
                 callback = self.settings.callback
-                form = subscription(feed.table.address, callback, self.secrets["secret"]())
+                form = subscription(feed.table.address, callback, secrets_in(self.secrets["secret"]())[0])
                 try:
                     is_foreign = not self.settings.private_addresses
                     answer = await self.session.post(feed.hub, {"User-Agent": "Rapport"}, form, is_foreign=is_foreign)

@@ -8,11 +8,13 @@ from pydantic import ValidationError
 from sinks.dashboard.access import Token
 from streams.config import Brands, invalid, mistake, secrets_of
 from streams.connectors import mapping, pushed
+from streams.connectors.feed_settings import FeedSettings
 from streams.connectors.pushed import Reader
 from streams.errors import SettingsError
 from streams.listener.hooks import Hook
 from streams.listener.networks import Meta, X
 from streams.listener.webhook import Webhook
+from streams.listener.websub import WebSub
 from streams.listener_settings import (
     MappingSettings,
     MetaConnector,
@@ -33,6 +35,9 @@ def hooks_of(brands: Brands, path: Path | None) -> list[Hook]:
             settings = pushed_settings(table)
             if settings is not None:
                 found.append(_hook(name, settings))
+            elif table.get("type") == "feed" and (feeds := FeedSettings.model_validate(table)).callback:
+                secrets = _secrets(name, secrets_of(feeds)["secret"], secrets_in)
+                found.append(WebSub(Token(name, "", feeds.accounts, "sender"), feeds, secrets))
         except ValidationError as error:
             raise invalid(path, where, error) from None
         except mapping.MappingError as error:
