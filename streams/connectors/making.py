@@ -15,6 +15,7 @@ TYPES: Final[Mapping[str, str]] = {
     "feed": "streams.connectors.feed:Feed",
     "mastodon": "streams.connectors.mastodon:Mastodon",
     "wordpress": "streams.connectors.wordpress:WordPress",
+    "youtube": "streams.connectors.youtube:YouTube",
 }
 """Module and class by ``type``; imported when one is wanted."""
 

@@ -181,10 +181,11 @@ class _Reading:
         for listed, window, look in looks:
             if look.missed:
                 yield self.received(Gap(f"more new {listed.path} than are asked for at once"))
-            for key, thing in look.things.items():
+            # What a list has last comes first: wherever this ends, what is missing stands before what was seen.
+            for number, (key, thing) in enumerate(reversed(list(look.things.items()))):
                 seen = _seen(listed, key, thing)
                 if change := window.change(*seen):
-                    place = _time(thing), listed is _COMMENTS, seen[1]
+                    place = _time(thing), listed is _COMMENTS, number
                     changes.append((place, listed, window, seen, thing, change))
         for _, listed, window, seen, thing, change in sorted(changes, key=lambda it: it[0]):
             item = await self._item(listed, thing, now if change is Change.EDITED else 0)
@@ -211,7 +212,7 @@ class _Reading:
             if not isinstance(things, list):
                 raise UnavailableError("its answer is no list")
             keyed = {_key(listed, it): it for it in things}
-            found |= keyed
+            found |= {key: it for key, it in keyed.items() if key not in found}
             pages = answer.headers.get("X-WP-TotalPages", "")
             is_last = not things or (pages.isdecimal() and int(pages) <= page)
             orders = [_seen(listed, key, it)[1] for key, it in keyed.items()]

@@ -1,4 +1,4 @@
-"""What hubs push of the feeds of a ``feed`` connector (WebSub): there sooner than by asking, and no more, for the connector asks too.
+"""What hubs push of the feeds of a ``feed`` connector (WebSub): it comes sooner than by asking; the connector asks all the same.
 
 A hub pushes a whole feed, or what is new in it. What is old, or answers what does not stand there, is left to the connector, which
 remembers; both give a post the same id, so it counts once.

@@ -149,7 +149,9 @@ class WordPressNetwork(Network):
                 await self._page(request, writer, sorted(seen, key=lambda it: -it["id"]))
             case ["posts"]:
                 await self._page(
-                    request, writer, sorted(self.articles.values(), key=lambda it: it["date_gmt"], reverse=True)
+                    request,
+                    writer,
+                    sorted(self.articles.values(), key=lambda it: (it["date_gmt"], it["id"]), reverse=True),
                 )
             case ["users"]:
                 await self._page(request, writer, [{"id": number, "slug": name} for name, number in USERS.items()])
