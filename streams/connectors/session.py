@@ -126,7 +126,11 @@ class Session:
         while True:
             await self._wait()
             async with asyncio.timeout(ANSWER_SECONDS):
-                answer = await client.send(request, stream=True)
+                try:
+                    answer = await client.send(request, stream=True)
+                except NotPublicError:
+                    CONNECTOR_REQUESTS.labels(self._name, "not_public").inc()
+                    raise
                 try:
                     CONNECTOR_REQUESTS.labels(self._name, str(answer.status_code)).inc()
                     if answer.status_code != HTTPStatus.TOO_MANY_REQUESTS:

@@ -7,15 +7,17 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
+from streams.connectors import public_addresses
 from streams.connectors.making import make, settings_of
 from streams.connectors.websub import is_signed, secret_of
 from streams.http_answers import UnavailableError
 from tests.connectors.feed_network import FeedNetwork
 from tests.connectors.network import Network, running
-from tests.connectors.plant import Plant, connected, until
+from tests.connectors.plant import NAME, Plant, connected, until
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +85,19 @@ def test_nothing_in_our_own_network_is_asked_for_unless_the_settings_allow_it() 
             return len(network.requests)
 
     assert asyncio.run(scenario()) == 0
+
+
+def test_what_a_feed_names_in_our_own_network_is_not_asked_for_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(public_addresses, "is_public", lambda address: address == "127.0.0.1")
+    network = FeedNetwork(comments_at="http://169.254.169.254/latest/meta-data/")
+    place = {"connector": NAME, "status": "not_public"}
+
+    async def work(plant: Plant) -> None:
+        network.say("acme", "one")
+        await until(lambda: plant.events)
+        await until(lambda: REGISTRY.get_sample_value("rapport_connector_requests_total", place))
+
+    during(network, lambda: posts_alone(network, private_addresses=False), work)
 
 
 def test_a_feed_of_comments_that_is_not_to_be_had_stops_nobody() -> None:
