@@ -20,7 +20,6 @@ from pydantic_core import PydanticCustomError
 from streams.connectors.base import Rejected
 from streams.connectors.bluesky_events import (
     BLOCKS,
-    MALFORMED,
     POSTS,
     Event,
     author_of,
@@ -33,6 +32,7 @@ from streams.connectors.bluesky_events import (
 from streams.connectors.live import ALIVE, ConnectorSettings, Deletion, Departure, Gap, Item, Post, Received
 from streams.connectors.pacing import Budget
 from streams.connectors.session import LARGEST_EVENT, Headers, NotThereError, Session
+from streams.connectors.values import MALFORMED
 from streams.errors import Reason
 from streams.http_answers import RefusedError, UnavailableError
 from streams.interactions import interaction

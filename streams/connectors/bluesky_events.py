@@ -16,8 +16,6 @@ POSTS: Final = "app.bsky.feed.post"
 BLOCKS: Final = "app.bsky.graph.block"
 BACKDATED: Final = 86_400_000
 """A post that says it was written so long before it came, ms, came from elsewhere: nobody could have read it earlier."""
-MALFORMED: Final = (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError, RecursionError)
-"""What is raised of something that is not what it should be."""
 _QUOTES: Final = ("app.bsky.embed.record", "app.bsky.embed.recordWithMedia")
 _LANGUAGE: Final = (2, 3)
 """Letters that the code of a language has."""

@@ -110,7 +110,7 @@ def _wait_of(status: int, _: Headers, body: bytes) -> float:
     """Return for how long a forum wants to be left alone: its 429 says so in the body, in older versions there alone."""
     try:
         return float(json.loads(body)["extras"]["wait_seconds"]) if status == 429 else 0.0  # noqa: PLR2004
-    except (*MALFORMED, RecursionError):
+    except MALFORMED:
         return 0.0
 
 

@@ -36,6 +36,12 @@ class Read:
     text: str
     links: list[Link]
 
+    @property
+    def addresses(self) -> list[str]:
+        """Return where it links to, but for the people and hashtags that it names."""
+        found = (it for it in self.links if "mention" not in it.classes)
+        return [it.attributes["href"] for it in found if it.attributes.get("href")]
+
 
 def read(html: str) -> Read:
     """Return what HTML says; whatever is wrong with it, as browsers do, it is read as far as it goes."""

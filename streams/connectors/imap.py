@@ -25,6 +25,7 @@ from streams.connectors.live import ALIVE, ConnectorSettings, Item, Received
 from streams.connectors.oauth import Tokens
 from streams.connectors.pacing import Budget
 from streams.connectors.session import Headers, Session
+from streams.connectors.values import MALFORMED
 from streams.errors import Reason
 
 DAY: Final = 86_400_000
@@ -139,7 +140,7 @@ class Mailbox:
         """Return the post of a mail; what is known of its parent is known better."""
         try:
             post = mails.post_of(mail.raw, mail.at, self._accounts, is_own=is_own, lists=self._lists)
-        except mails.MALFORMED as error:
+        except MALFORMED as error:
             why = f"it is no mail ({type(error).__name__}: {str(error)[:200]})"
             return Rejected(Reason.MALFORMED_RECORD, why, f"imap, message {mail.uid}", mail.raw)
         if post is None:

@@ -19,8 +19,6 @@ from streams.connectors.live import Post
 LONGEST_TEXT: Final = 20_000
 """Characters of a mail that are kept."""
 MOST_PARTS: Final = 200
-MALFORMED: Final = (AttributeError, LookupError, TypeError, ValueError, OverflowError, RecursionError)
-"""What :func:`post_of` raises of something that is no mail."""
 _MACHINES: Final = ("bulk", "junk", "auto_reply")
 _ID: Final = re.compile(r"<([^<>\s]{1,900})>")
 _ATTRIBUTION: Final = re.compile(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 TYPES: Final[Mapping[str, str]] = {
     "bluesky": "streams.connectors.bluesky:Bluesky",
     "discourse": "streams.connectors.discourse:Discourse",
+    "feed": "streams.connectors.feed:Feed",
     "google_reviews": "streams.connectors.google_reviews:GoogleReviews",
     "imap": "streams.connectors.imap:Mailbox",
     "mastodon": "streams.connectors.mastodon:Mastodon",
@@ -22,7 +23,9 @@ TYPES: Final[Mapping[str, str]] = {
     "stackexchange": "streams.connectors.stackexchange:StackExchange",
     "telegram": "streams.connectors.telegram:Telegram",
     "trustpilot": "streams.connectors.trustpilot:Trustpilot",
+    "wordpress": "streams.connectors.wordpress:WordPress",
     "x": "streams.connectors.x:X",
+    "youtube": "streams.connectors.youtube:YouTube",
 }
 """Module and class by ``type``; imported when one is wanted."""
 

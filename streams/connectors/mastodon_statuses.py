@@ -34,7 +34,7 @@ def post_of(status: Any, host: str) -> Post:  # noqa: ANN401 - whatever came
             "lang": text(status.get("language") or ""),
             "url": text(status.get("url") or ""),
             "hashtags": [text(tag["name"]) for tag in status.get("tags") or []],
-            "links": [it.attributes["href"] for it in content.links if _leads_elsewhere(it)],
+            "links": content.addresses,
             "automated": bool(author.get("bot")),
             "likes": int(status.get("favourites_count", -1)),
             "shares": int(status.get("reblogs_count", -1)),
@@ -46,8 +46,3 @@ def post_of(status: Any, host: str) -> Post:  # noqa: ANN401 - whatever came
 def full_name(name: str, host: str) -> str:
     """Return ``user@host``; of the server's own people it leaves the host out."""
     return text(name) if "@" in name else f"{text(name)}@{host}"
-
-
-def _leads_elsewhere(link: html_text.Link) -> bool:
-    """Say whether it is a link, and not the name of one of those who are addressed or a hashtag."""
-    return bool(link.attributes.get("href")) and "mention" not in link.classes

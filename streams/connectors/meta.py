@@ -21,8 +21,9 @@ import msgspec
 from streams.connectors.base import Item, Rejected
 from streams.connectors.files import milliseconds
 from streams.connectors.jsonl import checked
-from streams.connectors.meta_posts import MALFORMED, Said
+from streams.connectors.meta_posts import Said
 from streams.connectors.pushed import Reader, identity, loads, malformed
+from streams.connectors.values import MALFORMED
 
 Fields = dict[str, Any]
 SECONDS_END: Final = 100_000_000_000

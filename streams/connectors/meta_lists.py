@@ -11,8 +11,9 @@ from streams.connectors import meta_posts
 from streams.connectors.base import Rejected
 from streams.connectors.files import milliseconds
 from streams.connectors.live import Item, Post
-from streams.connectors.meta_posts import FIELDS, MALFORMED
+from streams.connectors.meta_posts import FIELDS
 from streams.connectors.session import NotThereError, Parameters
+from streams.connectors.values import MALFORMED
 from streams.errors import Reason
 from streams.http_answers import UnavailableError
 

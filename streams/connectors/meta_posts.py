@@ -7,8 +7,6 @@ from streams.connectors.files import milliseconds
 from streams.connectors.live import Post
 from streams.connectors.pushed import identity
 
-MALFORMED: Final = (LookupError, TypeError, ValueError, AttributeError, OverflowError)
-"""What reading something raises that is not as it should be."""
 Fields = Mapping[str, Any]
 
 

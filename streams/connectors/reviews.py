@@ -17,11 +17,10 @@ from streams.connectors.base import Rejected
 from streams.connectors.live import ALIVE, Item, Post, Received
 from streams.connectors.memory import KEPT
 from streams.connectors.session import Session
+from streams.connectors.values import MALFORMED
 from streams.errors import Reason
 
 DAY: Final = 86_400_000
-MALFORMED: Final = (AttributeError, LookupError, TypeError, ValueError, OverflowError)
-"""What reading a review raises of something that is none."""
 MOST_REJECTED: Final = 10_000
 _MIDDLE, _STEPS = 3, 2.0
 

@@ -1,9 +1,10 @@
-"""How a connector asks its network: one HTTP client within a budget of requests, answers in JSON, server-sent events, WebSockets.
+"""How a connector asks its network: within a budget of requests, for answers in JSON or any other, by events and WebSockets.
 
 Neither addresses nor headers nor bodies are in the errors: they may hold secrets.
 """
 
 import asyncio
+import base64
 import json
 import logging
 import time
@@ -21,6 +22,7 @@ from websockets.typing import Subprotocol
 from schemas.topics import MEBIBYTE
 from streams.connectors.live import Known
 from streams.connectors.pacing import Budget
+from streams.connectors.public_addresses import NotPublicError, PublicTransport
 from streams.http_answers import LONGEST_PAUSE, RefusedError, UnavailableError, pause_of, raise_if_unavailable
 from streams.telemetry import CONNECTOR_REQUESTS
 
@@ -30,10 +32,14 @@ LARGEST_EVENT: Final = 4 * MEBIBYTE
 """Nor of one event of a stream, or one message of a WebSocket."""
 CONNECT_SECONDS: Final = 10.0
 """A server that has not answered for so long is not there."""
+ANSWER_SECONDS: Final = 120.0
+"""An answer that has not come whole by then is not waited for."""
 PAUSE_SECONDS: Final = 60.0
 """How long to wait after "too many requests" without a word about it."""
+MOST_REDIRECTS: Final = 5
 LONGEST_WINDOW: Final = 1e8
 """What is less than this is a number of seconds that are left, and not a moment in the year 1973."""
+_REDIRECTS: Final = {301, 302, 303, 307, 308}
 _SILENT: Final = logging.getLogger("streams.connectors.websockets")
 _SILENT.disabled = True  # websockets writes the headers of its requests into its log
 _CREDENTIALS: Final = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
@@ -56,6 +62,26 @@ class NotThereError(Exception):
         """What the network said of it: for the connector to understand, never for a log."""
 
 
+class Answer(NamedTuple):
+    """What a server says, whatever that is."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+
+    def json(self) -> Any:  # noqa: ANN401 - any JSON
+        """Return its JSON. Raises :class:`UnavailableError`, and for its status as :meth:`Session.get`."""
+        self.examine()
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            raise UnavailableError("its answer is not JSON") from None
+
+    def examine(self) -> None:
+        """Raise what its status means, if it is no success: as :meth:`Session.get`."""
+        _examine(self.status, self.headers, self.body)
+
+
 class Event(NamedTuple):
     """A server-sent event. One without a name and data is a comment: a sign of life."""
 
@@ -71,6 +97,7 @@ class Session:
         self.known = known
         """What is kept of a post, by its key; None: it is of no account of ours, or older than is kept."""
         self._client = httpx.AsyncClient(timeout=CONNECT_SECONDS, follow_redirects=False)
+        self._public = httpx.AsyncClient(timeout=CONNECT_SECONDS, follow_redirects=False, transport=PublicTransport())
 
     async def get(
         self,
@@ -87,32 +114,66 @@ class Session:
         Raises :class:`NotThereError`, :class:`UnavailableError`, :class:`RefusedError`, and what httpx raises of connections.
         """
         timeout = httpx.Timeout(CONNECT_SECONDS, read=CONNECT_SECONDS + seconds)
-        request = self._client.build_request("GET", url, headers=headers, params=parameters, timeout=timeout)
-        return await self._ask(request, judge)
+        request = self._request("GET", url, headers=headers, params=parameters, timeout=timeout)
+        return (await self._ask(self._client, request, judge)).json()
 
     async def send(
         self, method: str, url: str, headers: Headers, body: object = None, form: Mapping[str, str] | None = None
     ) -> Any:  # noqa: ANN401 - any JSON
         """Return what is answered to a body, as JSON, or to a form. Waits and raises as :meth:`get`."""
-        return await self._ask(self._client.build_request(method, url, headers=headers, json=body, data=form))
+        return (await self._ask(self._client, self._request(method, url, headers=headers, json=body, data=form))).json()
 
-    async def _ask(self, request: httpx.Request, judge: Judge | None = None) -> Any:  # noqa: ANN401 - any JSON
+    async def fetch(
+        self, url: str, headers: Headers, parameters: Parameters | None = None, *, is_foreign: bool = False
+    ) -> Answer:
+        """Return what ``url`` answers, whatever its status. Waits as :meth:`get` does, and goes where it is led to.
+
+        ``is_foreign``: somebody else has named it; then, and when it leads to another host, it has to be at a public address.
+        Only the first host is told what stands in ``Authorization``. Raises
+        :class:`streams.connectors.public_addresses.NotPublicError`, :class:`UnavailableError` and what httpx raises of connections.
+        """
+        request = self._request("GET", url, headers=headers, params=parameters)
+        at_home = _origin(request.url)
+        for _ in range(MOST_REDIRECTS + 1):
+            is_elsewhere = _origin(request.url) != at_home
+            answer = await self._ask(self._public if is_foreign or is_elsewhere else self._client, request)
+            if answer.status not in _REDIRECTS or "Location" not in answer.headers:
+                return answer
+            request = self._request("GET", answer.headers["Location"], headers=headers, base=request.url)
+            if _origin(request.url) != at_home:
+                request.headers.pop("Authorization", None)
+        raise UnavailableError("it leads from one place to the next without end")
+
+    async def submit(self, url: str, headers: Headers, form: Mapping[str, str], *, is_foreign: bool = False) -> Answer:
+        """Return what ``url`` answers to a form, whatever its status; raises as :meth:`fetch`."""
+        request = self._request("POST", url, headers=headers, data=form)
+        return await self._ask(self._public if is_foreign else self._client, request)
+
+    def _request(self, method: str, url: str, base: httpx.URL | None = None, **said: Any) -> httpx.Request:  # noqa: ANN401 - as httpx has it
+        try:
+            return self._client.build_request(method, base.join(url) if base else url, **said)
+        except (httpx.InvalidURL, UnicodeError):
+            raise NotPublicError from None
+
+    async def _ask(self, client: httpx.AsyncClient, request: httpx.Request, judge: Judge | None = None) -> Answer:
+        """Return an answer; one that asks for a pause is not, it is asked for again afterwards."""
+        patience = ANSWER_SECONDS + request.extensions["timeout"]["read"]
         while True:
             await self._wait()
-            answer = await self._client.send(request, stream=True)
-            async with aclosing(answer):
-                CONNECTOR_REQUESTS.labels(self.name, str(answer.status_code)).inc()
-                body = await _read(answer)
-            asked = judge(answer.status_code, answer.headers, body) if judge else 0.0
-            is_busy = answer.status_code == HTTPStatus.TOO_MANY_REQUESTS
+            async with asyncio.timeout(patience):
+                try:
+                    response = await client.send(request, stream=True)
+                except NotPublicError:
+                    CONNECTOR_REQUESTS.labels(self.name, "not_public").inc()
+                    raise
+                async with aclosing(response):
+                    CONNECTOR_REQUESTS.labels(self.name, str(response.status_code)).inc()
+                    answer = Answer(response.status_code, response.headers, await _read(response))
+            asked = judge(*answer) if judge else 0.0
+            is_busy = answer.status == HTTPStatus.TOO_MANY_REQUESTS
             self.pause(asked or (_pause(answer.headers) if is_busy or _is_last(answer.headers) else 0.0))
-            if is_busy or (asked and not answer.is_success):
-                continue
-            _examine(answer.status_code, answer.headers, body)
-            try:
-                return json.loads(body)
-            except (ValueError, RecursionError):
-                raise UnavailableError("its answer is not JSON") from None
+            if not is_busy and (not asked or httpx.codes.is_success(answer.status)):
+                return answer
 
     @asynccontextmanager
     async def stream(
@@ -166,6 +227,7 @@ class Session:
     async def close(self) -> None:
         """Close its connections."""
         await self._client.aclose()
+        await self._public.aclose()
 
     async def _wait(self) -> None:
         if (wait := self._budget.take(time.monotonic())) > 0:
@@ -206,8 +268,17 @@ async def _messages(socket: ClientConnection, heartbeat: float) -> AsyncIterator
         yield message
 
 
+def basic(user: str, password: str) -> str:
+    """Return the value of ``Authorization`` of a user with a password (RFC 7617)."""
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
+
+
 def _examine(status: int, headers: Headers, body: bytes = b"") -> None:
-    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+    if httpx.codes.is_success(status):
         return
     if status in _CREDENTIALS:
         raise RefusedError(f"HTTP {status}")

@@ -107,7 +107,7 @@ def _wait_of(status: int, _: Headers, body: bytes) -> float:
     try:
         error = json.loads(body)
         number, said = int(error["error_id"]), str(error.get("error_message"))
-    except (*MALFORMED, RecursionError):
+    except MALFORMED:
         return 0.0
     if number == 502:  # noqa: PLR2004 - throttle_violation
         wait = _WAIT.search(said)

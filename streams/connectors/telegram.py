@@ -17,7 +17,8 @@ from streams.connectors.base import Rejected
 from streams.connectors.live import ALIVE, ConnectorSettings, Gap, Item, Keep, Post, Received
 from streams.connectors.pacing import Budget
 from streams.connectors.session import NotThereError, Parameters, Session
-from streams.connectors.telegram_updates import MALFORMED, UPDATES, brand, read
+from streams.connectors.telegram_updates import UPDATES, brand, read
+from streams.connectors.values import MALFORMED
 from streams.errors import Reason
 from streams.http_answers import RefusedError, UnavailableError
 

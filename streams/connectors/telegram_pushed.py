@@ -7,7 +7,8 @@ from streams.connectors.jsonl import checked
 from streams.connectors.live import Deletion, Post
 from streams.connectors.pushed import Reader, loads, malformed
 from streams.connectors.pushed_posts import of_deletion, of_post
-from streams.connectors.telegram_updates import MALFORMED, Brand, read
+from streams.connectors.telegram_updates import Brand, read
+from streams.connectors.values import MALFORMED
 
 
 def reader(accounts: Sequence[str], ours: Brand) -> Reader:

@@ -21,8 +21,6 @@ MESSAGES: Final = (
 )
 UPDATES: Final = (*MESSAGES, "deleted_business_messages", "my_chat_member")
 """The kinds of updates to ask for."""
-MALFORMED: Final = (AttributeError, KeyError, TypeError, ValueError, OverflowError)
-"""What :func:`read` raises of something that is no update."""
 _CONTENT: Final = (
     *("text", "animation", "audio", "document", "paid_media", "photo", "sticker", "story", "video", "video_note"),
     *("voice", "checklist", "contact", "dice", "game", "poll", "venue", "location"),

@@ -20,8 +20,8 @@ from streams.connectors.base import Item
 from streams.connectors.live import Deletion
 from streams.connectors.pushed import Reader, identity, loads, malformed
 from streams.connectors.pushed_posts import of_deletion, of_post
-from streams.connectors.reviews import MALFORMED
 from streams.connectors.trustpilot_reviews import review_of
+from streams.connectors.values import MALFORMED
 
 
 def reader(account: str) -> Reader:

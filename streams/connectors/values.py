@@ -4,7 +4,7 @@ from collections import OrderedDict
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
-MALFORMED: Final = (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError)
+MALFORMED: Final = (AttributeError, LookupError, TypeError, ValueError, OverflowError, RecursionError)
 """What is raised by reading JSON that is not what it should be."""
 
 Key = TypeVar("Key")

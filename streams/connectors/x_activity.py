@@ -19,7 +19,8 @@ from typing import Any, Final
 from streams.connectors.base import Item, Rejected
 from streams.connectors.jsonl import checked
 from streams.connectors.pushed import Reader, identity, loads, malformed
-from streams.connectors.x_posts import MALFORMED, is_repost, post_of
+from streams.connectors.values import MALFORMED
+from streams.connectors.x_posts import is_repost, post_of
 
 Fields = dict[str, Any]
 POSTS: Final = ("post.create", "post.mention.create", "post.reply.create", "post.quote.create")

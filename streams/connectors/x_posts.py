@@ -11,8 +11,6 @@ from streams.connectors.files import milliseconds
 from streams.connectors.live import Post
 from streams.connectors.pushed import identity
 
-MALFORMED: Final = (LookupError, TypeError, ValueError, AttributeError, OverflowError)
-"""What reading something raises that is no post."""
 Fields = Mapping[str, Any]
 _LANGUAGE: Final = 2
 """Letters of ISO 639-1; X has longer codes for what is in no language."""

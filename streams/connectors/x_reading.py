@@ -8,8 +8,9 @@ from typing import Any, Final
 from streams.connectors.base import Rejected
 from streams.connectors.live import ALIVE, Deletion, Gap, Item, Known, Post, Received
 from streams.connectors.session import NotThereError, Parameters
+from streams.connectors.values import MALFORMED
 from streams.connectors.x_activity import POSTS, reader
-from streams.connectors.x_posts import MALFORMED, TIME_BITS, is_repost, post_of
+from streams.connectors.x_posts import TIME_BITS, is_repost, post_of
 from streams.errors import Reason
 from streams.http_answers import UnavailableError
 
@@ -126,7 +127,7 @@ class Reading:
                 return [Deletion(self._first.get(number, number), time.time_ns() // 1_000_000)]
             if kind in POSTS:
                 return [await self._new(payload, data.get("includes") or includes, user if user in self._ours else "")]
-        except (*MALFORMED, RecursionError) as error:
+        except MALFORMED as error:
             return [_rejected(error, "the stream", line)]
         return self._push(line, "x, the stream", time.time_ns() // 1_000_000) or (ALIVE,)
 

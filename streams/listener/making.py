@@ -9,12 +9,14 @@ from pydantic import ValidationError
 from sinks.dashboard.access import Token
 from streams.config import Brands, invalid, mistake, secrets_of
 from streams.connectors import mapping, pushed
+from streams.connectors.feed_settings import FeedSettings
 from streams.connectors.pushed import Reader
 from streams.connectors.telegram_updates import brand
 from streams.errors import SettingsError
 from streams.listener.hooks import Hook
 from streams.listener.networks import Meta, Telegram, Trustpilot, X
 from streams.listener.webhook import Webhook
+from streams.listener.websub import WebSub
 from streams.listener_settings import (
     MappingSettings,
     MetaConnector,
@@ -39,11 +41,16 @@ def hook_of(name: str, table: Mapping[str, Any], path: Path | None) -> Hook | No
     where = ["connectors", name]
     try:
         settings = pushed_settings(table)
-        return None if settings is None else _hook(name, settings)
+        if settings is not None:
+            return _hook(name, settings)
+        if table.get("type") == "feed" and (feeds := FeedSettings.model_validate(table)).callback:
+            secrets = _secrets(name, secrets_of(feeds)["secret"], secrets_in)
+            return WebSub(Token(name, "", feeds.accounts, "sender"), feeds, secrets)
     except ValidationError as error:
         raise invalid(path, where, error) from None
     except mapping.MappingError as error:
         raise mistake(path, [*where, "mapping"], str(error)) from None
+    return None
 
 
 def _hook(name: str, settings: PushedSettings) -> Hook:

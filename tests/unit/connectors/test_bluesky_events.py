@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.connectors.bluesky_events import MALFORMED, POSTS, Event, event_of, loads, parent_of, people, post_of
+from streams.connectors.bluesky_events import POSTS, Event, event_of, loads, parent_of, people, post_of
+from streams.connectors.values import MALFORMED
 
 ACME, ANN, BEN = "did:plc:ewvi7nxzyoun6zhxrhs64oiz", "did:plc:z72i7hdynmk6r22z27h6tvur", "did:web:ben.example"
 TIME = 1_725_911_162_329_308

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.connectors.live import Post
-from streams.connectors.mails import LONGEST_TEXT, MALFORMED, post_of, unquoted
+from streams.connectors.mails import LONGEST_TEXT, post_of, unquoted
+from streams.connectors.values import MALFORMED
 
 ACCOUNTS = ("support@acme.example", "help@acme.example")
 AT = 1_790_000_000_000

@@ -11,7 +11,8 @@ import pytest
 from streams.connectors.live import Deletion
 from streams.connectors.pushed import read as pushed_read
 from streams.connectors.telegram_pushed import reader
-from streams.connectors.telegram_updates import MALFORMED, brand, read
+from streams.connectors.telegram_updates import brand, read
+from streams.connectors.values import MALFORMED
 from streams.http_answers import UnavailableError
 from tests.connectors.network import running
 from tests.connectors.plant import NAME, PACE, Plant, connected, table, until

@@ -1,0 +1,82 @@
+"""What YouTube has beyond the contract: its quota, and threads with more replies than come with them."""
+
+import asyncio
+import time
+
+import pytest
+
+from streams.connectors.making import make, settings_of
+from streams.connectors.youtube import YouTube
+from streams.http_answers import RefusedError, UnavailableError
+from tests.connectors.network import Network, running
+from tests.connectors.plant import Plant, connected, until
+from tests.connectors.youtube_network import YouTubeNetwork
+
+
+@pytest.fixture(autouse=True)
+def _token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NETWORK_TOKEN", Network.token)
+
+
+def test_never_more_than_the_quota_in_a_day() -> None:
+    settings = settings_of(YouTubeNetwork().stanza("acme") | {"units_per_day": 10_000})
+    budget, now, asked = YouTube.budget(settings), 0.0, 0
+    while now < 86_400:
+        now += budget.take(now)
+        asked += 1
+    assert 9_900 <= asked <= 10_001
+
+
+def test_a_quota_that_is_used_up_is_waited_for_and_a_wrong_key_is_not() -> None:
+    async def scenario() -> None:
+        network = YouTubeNetwork()
+        async with running(network):
+            for key, error in ((network.token, UnavailableError), ("wrong", RefusedError)):
+                network.spent = True
+                connector, session = make(
+                    "a", settings_of(network.stanza("acme")), {"key": lambda key=key: key}, lambda _: None
+                )
+                with pytest.raises(error) as caught:
+                    await connector.check()
+                assert getattr(caught.value, "pause", 3600.0) == 3600.0
+                await session.close()
+
+    asyncio.run(scenario())
+
+
+def test_all_replies_of_a_long_thread_come_and_go() -> None:
+    async def scenario() -> None:
+        network, plant = YouTubeNetwork(), Plant()
+        async with running(network), connected(plant, network.stanza("acme")):
+            await until(lambda: plant.cursor is not None)
+            question = network.say("ann", "who else?", to=("acme",))
+            replies = [network.say(f"person{number}", "me", parent=question.key) for number in range(130)]
+            network.say("acme", "all of you", parent=replies[7].key)
+            await until(lambda: len(plant.kinds()) == 132)
+            assert plant.kinds() == network.truth("acme")
+            (own,) = [it for it in plant.events if it["author_id"] == "UCacme"]
+            assert (own["kind"], own["contact_id"], own["parent_id"]) == ("reply", "UCperson7", replies[7].id)
+            network.delete(replies[3].key)
+            await until(lambda: len(plant.kinds()) == 131)
+            network.delete(question.key)
+            await until(lambda: not plant.kinds())
+
+    asyncio.run(scenario())
+
+
+def test_what_has_not_changed_costs_a_unit_a_look() -> None:
+    async def scenario() -> None:
+        network, plant = YouTubeNetwork(), Plant()
+        async with running(network):
+            question = network.say("ann", "who else?", to=("acme",))
+            for number in range(30):
+                network.say(f"person{number}", "me", parent=question.key)
+            async with connected(plant, network.stanza("acme")):
+                await until(lambda: plant.cursor is not None)
+                began = time.monotonic()
+                await until(lambda: sum(path.endswith("commentThreads") for _, path in network.requests) > 5)
+                assert time.monotonic() - began > 0.3
+        assert {path for _, path in network.requests} == {"/youtube/v3/channels", "/youtube/v3/commentThreads"}
+        assert not plant.events
+
+    asyncio.run(scenario())
