@@ -124,7 +124,9 @@ async def serve(
     tokens, proxy, hosts = tokens_of(brands), proxy_of(brands), ("*",) if is_guarded(brands) else OWN_NAMES
     async with _telling(kafka) as tell:
         calendars = {name: hours.shifts for name, hours in brands.business_hours.items()}
-        page = build(Served(client, tokens, hosts, tell, proxy, proofs_of(brands), calendars))
+        page = build(
+            Served(client, tokens, hosts, tell, proxy, proofs_of(brands), calendars, brands.notifications.forgets)
+        )
         # with a proxy of its own, the address from which a request comes would be what its sender says
         async with until_stopped(page, listening, stop, proxy_headers=proxy is None):
             await page.state.inbox.close()

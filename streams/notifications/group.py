@@ -26,6 +26,7 @@ from dataclasses import dataclass, field, replace
 from heapq import nsmallest
 from typing import Any, Final, Literal, NamedTuple
 
+from streams.notifications.holding import hold_of
 from streams.notifications.model import NEVER, UNTOLD, Alert, Change, Command, Listed, Notification, Policy, Status
 
 LISTED: Final = 100
@@ -141,14 +142,12 @@ def obey(group: Group, command: Command, now: int, policy: Policy) -> Group:
     """Return the group after somebody's command; without effect on alerts that it does not have, or that are resolved."""
     if command.action == "silence" and not command.alert_id:
         return replace(group, silenced_until=command.until, touched_at=now)
-    changes: dict[str, Any]
-    if command.action == "acknowledge":
-        until = command.until or now + policy.acknowledge_timeout
-        changes = {"hold": "acknowledged", "held_until": until, "by": command.by, "announced": False}
-    elif command.action in ("snooze", "silence"):
-        changes = {"hold": "snoozed", "held_until": command.until, "by": command.by}
-    else:
+    hold = hold_of(command, policy.acknowledge_timeout)
+    if hold is None:
         return group
+    changes: dict[str, Any] = {"hold": hold.state, "held_until": hold.until, "by": hold.by}
+    if hold.state == "acknowledged":
+        changes["announced"] = False
     entries = {
         name: entry._replace(**changes) if entry.alert.firing and command.alert_id in ("", name) else entry
         for name, entry in group.entries.items()

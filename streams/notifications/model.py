@@ -65,6 +65,8 @@ class Command(NamedTuple):
     until: int
     """0: as long as the route says, for an acknowledgement."""
     by: str
+    at: int
+    """When it was said."""
 
 
 class Policy(NamedTuple):

@@ -161,14 +161,8 @@ def firing(client: Client, limit: int) -> list[dict[str, Any]]:
 
 
 def commands(client: Client) -> list[dict[str, Any]]:
-    """Return the newest of what was said to each alert, to all of an account (``alert_id`` empty), and of its silences.
-
-    Rows of ``notification_commands``; none older than an alert can be.
-    """
-    query = """
-        SELECT * FROM notification_commands_versions WHERE at > now64(3, 'UTC') - INTERVAL 100 DAY
-        ORDER BY at DESC LIMIT 1 BY account, alert_id, action = 'silence' AND alert_id = ''"""
-    return list(client.query(query).named_results())
+    """Return what was said to alerts last, and when they ended, with the columns of ``commands.sql``."""
+    return list(client.query(_sql("commands")).named_results())
 
 
 def digest(client: Client) -> list[dict[str, Any]]:

@@ -179,7 +179,7 @@ def test_what_fires_in_alertmanager_is_what_was_told_that_it_fires(steps: list[t
         now, version = end, version + 1
         if what in ("acknowledge", "snooze"):
             until = 0 if what == "acknowledge" else now + HOUR
-            group = obey(group, Command(f"unanswered:{name}", what, until, "bea"), now, policy)
+            group = obey(group, Command(f"unanswered:{name}", what, until, "bea", now), now, policy)
         elif what != "wait":
             escalations[name] = {"fire": 0, "worse": escalations[name] + 1, "over": -1}[what]
             severity = "critical" if escalations[name] > 0 else "warning"
