@@ -93,6 +93,10 @@ class Group:
     silenced_until: int = 0
     caused: int = 0
     """How many the spike that fires has caused, as was last told."""
+    acknowledged: bool = False
+    """The last that was told of what fires is that somebody has taken it on."""
+    renewals: int = 0
+    """How often in this episode that was over: some of it fires, and nobody has it."""
     pending: Notification | None = None
     forgotten: int = 0
     """The highest version of any alert that is in ``entries`` no more."""
@@ -126,12 +130,11 @@ def take(group: Group, alerts: Sequence[Alert], now: int, policy: Policy) -> Gro
             episode, next_look, looked = max(now, episode + 1), now + policy.group_wait, False
         if not looked and alert.fired_at + policy.group_wait < now:  # it has waited elsewhere
             next_look = now
-    number = group.number if episode == group.episode else 0
+    if episode != group.episode:
+        group = replace(group, episode=episode, number=0, acknowledged=False, renewals=0)
     return replace(
         group,
         entries=entries,
-        episode=episode,
-        number=number,
         next_look=next_look,
         looked=looked,
         touched_at=now,
@@ -222,8 +225,10 @@ def _announced(group: Group, taken_on: Sequence[Entry], now: int) -> Group:
         resolved=0,
         by=taken_on[-1].by,
         listed=tuple(listed),
+        renewals=group.renewals,
     )
-    return replace(group, entries=entries, number=group.number + 1, pending=notification, touched_at=now)
+    number = group.number + 1
+    return replace(group, entries=entries, number=number, pending=notification, acknowledged=True, touched_at=now)
 
 
 def _look(group: Group, now: int, policy: Policy) -> Group:
@@ -246,6 +251,8 @@ def _look(group: Group, now: int, policy: Policy) -> Group:
         entries=kept,
         number=group.number + (told is not None),
         caused=group.caused if told is None else told.caused,
+        acknowledged=group.acknowledged and not (told is not None and told.renews),
+        renewals=group.renewals if told is None else told.renewals,
         pending=told,
         next_look=now + policy.group_interval if awaited else NEVER,
         looked=True,
@@ -297,6 +304,7 @@ def _notification(group: Group, heard: Sequence[Entry], caused: int, now: int, p
     still = any(entry.fires() for entry in heard)
     status: Status = "firing" if still else "resolved"
     news = {entry.alert.alert_id for entry in new}
+    renews = group.acknowledged and bool(firing)
     listed = _worst(new)
     listed += _worst(resolved, now_is="resolved")
     listed += _worst([entry for entry in firing if entry.alert.alert_id not in news], now_is="ongoing")
@@ -312,6 +320,8 @@ def _notification(group: Group, heard: Sequence[Entry], caused: int, now: int, p
         resolved=len(resolved),
         listed=tuple(listed[:LISTED]),
         caused=caused,
+        renewals=group.renewals + renews,
+        renews=renews,
     )
 
 
