@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 from pydantic_core import PydanticCustomError
 
 from streams.metrics.calendars import Calendar
-from streams.notifications.holding import ACKNOWLEDGE_TIMEOUT, Watched
+from streams.notifications.holding import ACKNOWLEDGE_TIMEOUT, LONGEST_ACKNOWLEDGEMENT, Watched
 from streams.notifications.model import Alert, Policy
 from streams.notifications.plant import Limits
 from streams.tables import Name, NamedApart, SecretTable, Table, Text, Texts, Time, Until, all_there, is_among
@@ -84,7 +84,10 @@ class RouteSettings(_Conditions):
     group_interval_seconds: float = Field(300, ge=1, le=86_400, description="what changes is told so long after a look")
     repeat_interval_hours: float = Field(4, gt=0, le=720, description="what does not is told again after this")
     acknowledge_hours: float = Field(
-        ACKNOWLEDGE_TIMEOUT / _HOUR, gt=0, le=168, description="an acknowledgement is forgotten after this"
+        ACKNOWLEDGE_TIMEOUT / _HOUR,
+        gt=0,
+        le=LONGEST_ACKNOWLEDGEMENT // _HOUR,
+        description="an acknowledgement is forgotten after this",
     )
     flap_count: int = Field(3, ge=0, le=20, description="an alert that began to fire so often flaps; 0: none does")
     flap_minutes: float = Field(

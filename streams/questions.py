@@ -122,7 +122,7 @@ def serve(
     kafka = settings if "brokers" in settings.model_fields_set and embedded is None else None
 
     async def run() -> None:
-        await serving.serve(client, listening, brands, stop_at_signals(), kafka)
+        await serving.serve(client, listening, brands, stop_at_signals(), kafka, still=embedded is not None)
 
     asyncio.run(run())
     client.close()

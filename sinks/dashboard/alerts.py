@@ -14,12 +14,21 @@ from clickhouse_connect.driver.client import Client
 
 from schemas.codec import Record
 from sinks.clickhouse import queries
-from streams.notifications.holding import ACKNOWLEDGE_TIMEOUT, Watched, standing
+from streams.notifications.holding import (
+    ACKNOWLEDGE_TIMEOUT,
+    ENDED,
+    LONGEST_ACKNOWLEDGEMENT,
+    Watched,
+    hold_of,
+    standing,
+)
 from streams.notifications.model import Command
 
 EVERY_SECONDS: Final = 1.0
 MOST: Final = 10_000
 """So many alerts are shown."""
+AT_ONCE: Final = 300
+"""So many are asked about at once, since what is asked travels in the request's address."""
 _NEAR: Final = 12 * 3_600_000
 """A time that is nearer is said without its date, ms."""
 
@@ -94,8 +103,24 @@ class AlertChoice(NamedTuple):
         )
 
 
+def what_was_said(client: Client, now: int) -> dict[Key, Command]:
+    """Ask ClickHouse what was said to alerts last, and of those that it may hold yet, at ``now``, when they ended. ms."""
+    said = said_by(queries.commands(client))
+    asked = [key[:2] for key, command in said.items() if not key[2] and _may_hold(command, now)]
+    for first in range(0, len(asked), AT_ONCE):
+        for account, alert_id, at in queries.ended(client, asked[first : first + AT_ONCE]):
+            key, ended = (account, alert_id, False), Command(alert_id, ENDED, 0, "", ms(at))
+            said[key] = max(said.get(key, ended), ended, key=lambda command: command.at)
+    return said
+
+
+def _may_hold(command: Command, now: int) -> bool:
+    hold = hold_of(command, LONGEST_ACKNOWLEDGEMENT)
+    return hold is not None and hold.until > now
+
+
 def said_by(rows: Iterable[Record]) -> dict[Key, Command]:
-    """Return what was said last, from rows of ``commands.sql``."""
+    """Return what was said last, from rows of ``notification_commands``."""
     found: dict[Key, Command] = {}
     for row in rows:
         key = row["account"], row["alert_id"], row["action"] == "silence" and not row["alert_id"]

@@ -50,6 +50,8 @@ class Served:
     """What answers to messages are believed by."""
     calendars: Mapping[str, Shifts] = field(default_factory=dict)
     """When accounts are at work, by the names of the calendars' versions."""
+    still: bool = False
+    """Nothing comes in: it is what a replay has left."""
     forgets: Forgets = after_an_hour
     """How long the routes leave people alone who have acknowledged an alert."""
 
@@ -59,7 +61,7 @@ def build(served: Served) -> FastAPI:
     gate = Gate(served.tokens, served.proxy)
     waiting = Inbox(served.client, hours=BusinessTime(served.calendars), forgets=served.forgets)
     firing = Alerts(served.client, lambda: waiting.said, served.forgets)
-    pages = Pages(waiting, firing, served.client, gate, served.tell)
+    pages = Pages(waiting, firing, served, gate)
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:

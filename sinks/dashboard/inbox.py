@@ -20,7 +20,7 @@ from clickhouse_connect.driver.client import Client
 
 from schemas.codec import Record
 from sinks.clickhouse import queries
-from sinks.dashboard.alerts import Forgets, Held, Key, after_an_hour, began_at, held, ms, said_by
+from sinks.dashboard.alerts import Forgets, Held, Key, after_an_hour, began_at, held, ms, what_was_said
 from sinks.dashboard.business_time import AROUND_THE_CLOCK, BusinessTime
 from sinks.dashboard.freshness import Freshness
 from sinks.dashboard.turns import Turns
@@ -75,7 +75,7 @@ class Waiting(msgspec.Struct, frozen=True):
     tie_strength: float | None = None
     """None: nothing is known of them yet."""
     reasons: tuple[str, ...] = ()
-    """Why it matters beyond its age: advocate, came back, negative, and its ordinal if they have asked before."""
+    """Why it matters beyond its age: advocate, came back, negative, its ordinal if it is not their first, how strong the tie is."""
     alert_id: str = ""
     """Of the alert that fires for it; empty: none does."""
     held: Held | None = None
@@ -190,7 +190,7 @@ class Inbox:
 
     def _ask(self) -> tuple[dict[str, Waiting], float | None, float | None, dict[Key, Command]]:
         now = self._now()
-        turns, said = self._turns.look(time.monotonic()), said_by(queries.commands(self._client))
+        turns, said = self._turns.look(time.monotonic()), what_was_said(self._client, round(now * 1000))
         self._ask_for_openers(turns, now)
         self._made = {_key(turn): self._make(turn, now) for turn in turns}
         items = [self._alerted(made, said, now) for made in self._made.values()]
@@ -379,3 +379,5 @@ def _reasons(turn: Record, opener: Record) -> Iterator[str]:
         yield "negative"
     if turn["ordinal"] > 1:
         yield f"turn {turn['ordinal']}"
+    if (strength := opener.get("tie_strength")) is not None:
+        yield f"tie {strength:.1f}"

@@ -14,6 +14,9 @@ ENDED: Final = "ended"
 ACKNOWLEDGE_TIMEOUT: Final = 3_600_000
 """An acknowledgement is forgotten after this, unless a route says otherwise, ms."""
 
+LONGEST_ACKNOWLEDGEMENT: Final = 7 * 86_400_000
+"""No route lets one last longer, ms."""
+
 
 class Watched(NamedTuple):
     """An alert that fires, as far as it has to be known to say who has it."""

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 
 from schemas.codec import Record
 from sinks.dashboard.access import Group, Proxy, Token, new_token
-from sinks.dashboard.alerts import AlertChoice
+from sinks.dashboard.alerts import AlertChoice, Alerts, Firing
 from sinks.dashboard.app import Served, build
 from streams.errors import BrokerError
 from tests.clickhouse_server import HOUR, MINUTE, embedded, put, record
@@ -171,6 +171,20 @@ def test_the_page_of_alerts_says_what_fires(world: Client) -> None:
         assert "critical, past the target" in shown
         assert shown.count("Snooze 1 h") == 4
         assert "Hello?" not in page.get("/alerts?account=n:acme").text
+
+
+def test_the_page_of_alerts_asks_once_who_has_what(world: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    chosen = Alerts.chosen
+
+    def counted(self: Alerts, choice: AlertChoice) -> list[Firing]:
+        asked.append(choice)
+        return chosen(self, choice)
+
+    with serving(world) as (page, _):
+        monkeypatch.setattr(Alerts, "chosen", counted)
+        assert page.get("/alerts?account=n:acme").status_code == 200
+        assert len(asked) == 1
 
 
 # -- what is said ---------------------------------------------------------------------------------------------------------

@@ -161,8 +161,30 @@ def firing(client: Client, limit: int) -> list[dict[str, Any]]:
 
 
 def commands(client: Client) -> list[dict[str, Any]]:
-    """Return what was said to alerts last, and when they ended, with the columns of ``commands.sql``."""
-    return list(client.query(_sql("commands")).named_results())
+    """Return the newest of what was said to each alert, to all of an account (``alert_id`` empty), and of its silences.
+
+    Rows of ``notification_commands``; none older than an alert can be.
+    """
+    query = """
+        SELECT * FROM notification_commands_versions WHERE at > now64(3, 'UTC') - INTERVAL 100 DAY
+        ORDER BY at DESC LIMIT 1 BY account, alert_id, action = 'silence' AND alert_id = ''"""
+    return list(client.query(query).named_results())
+
+
+def ended(client: Client, alerts: Sequence[tuple[str, str]]) -> list[tuple[str, str, datetime]]:
+    """Return when alerts ended last, of those that did: account, alert, time. One without an id stands for all of its account."""
+    query = """
+        SELECT account, alert_id, max(first)
+        FROM
+        (
+            SELECT account, alert_id, min(ended_at) AS first
+            FROM alert_ends
+            WHERE (account, alert_id) IN {alerts:Array(Tuple(String, String))} OR account IN {accounts:Array(String)}
+            GROUP BY account, alert_id, version
+        )
+        GROUP BY account, alert_id"""
+    given = {"alerts": list(alerts), "accounts": [account for account, alert_id in alerts if not alert_id]}
+    return [(account, alert_id, at) for account, alert_id, at in client.query(query, given).result_rows]
 
 
 def digest(client: Client) -> list[dict[str, Any]]:
