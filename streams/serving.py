@@ -153,6 +153,7 @@ async def until_stopped(
     config = uvicorn.Config(
         application,
         log_config=None,
+        log_level="warning",
         access_log=False,
         server_header=False,
         proxy_headers=proxy_headers,

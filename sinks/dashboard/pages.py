@@ -92,6 +92,8 @@ NOBODY: Final = {
     "cohorts": "Nobody has written so far.",
 }
 """What is said of a list that is empty."""
+REPLAYED: Final = "this is what a replay has left: it is for looking only"
+"""In place of why nobody can do anything about alerts here."""
 POSTS: Final = 50
 """Of each part of an explanation."""
 
@@ -188,7 +190,7 @@ class Pages:
             everything=everything,
             chosen=choice,
             turns=self._inbox.items,
-            why_not=_why_not(token, self._tell),
+            why_not=REPLAYED if self._still else _why_not(token, self._tell),
         )
 
     def overview(self, request: Request, token: Reader) -> HTMLResponse:
