@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 from pydantic_core import PydanticCustomError
 
 from streams.metrics.calendars import Calendar
+from streams.notifications.holding import ACKNOWLEDGE_TIMEOUT, LONGEST_ACKNOWLEDGEMENT, Watched
 from streams.notifications.model import Alert, Policy
 from streams.notifications.plant import Limits
 from streams.tables import Name, NamedApart, SecretTable, Table, Text, Texts, Time, Until, all_there, is_among
@@ -53,7 +54,7 @@ class _Conditions(Table):
         """Say whether it may be for alerts of an account."""
         return is_among(account, self.accounts, self.networks)
 
-    def is_for(self, alert: Alert) -> bool:
+    def is_for(self, alert: Alert | Watched) -> bool:
         """Say whether it is for an alert, of an account that it may be for."""
         return (
             (not self.severities or alert.severity in self.severities)
@@ -82,7 +83,12 @@ class RouteSettings(_Conditions):
     group_wait_seconds: float = Field(30, ge=0, le=3600, description="a new group waits so long for more")
     group_interval_seconds: float = Field(300, ge=1, le=86_400, description="what changes is told so long after a look")
     repeat_interval_hours: float = Field(4, gt=0, le=720, description="what does not is told again after this")
-    acknowledge_hours: float = Field(1, gt=0, le=168, description="an acknowledgement is forgotten after this")
+    acknowledge_hours: float = Field(
+        ACKNOWLEDGE_TIMEOUT / _HOUR,
+        gt=0,
+        le=LONGEST_ACKNOWLEDGEMENT // _HOUR,
+        description="an acknowledgement is forgotten after this",
+    )
     flap_count: int = Field(3, ge=0, le=20, description="an alert that began to fire so often flaps; 0: none does")
     flap_minutes: float = Field(
         30, gt=0, le=1440, description="within this, and stays open until it has rested so long"
@@ -296,6 +302,11 @@ class Notifications(Table):
             route.name: route.policy(account, self.silences, self.calendars.get(route.active_hours or ""))
             for route in mine
         }
+
+    def forgets(self, alert: Watched) -> int:
+        """Return how long people are left alone who have acknowledged an alert, by the first route that tells them again, ms."""
+        mine = [route for route in self.routes if route.is_for_account(alert.account) and route.is_for(alert)]
+        return min((round(route.acknowledge_hours * _HOUR) for route in mine), default=ACKNOWLEDGE_TIMEOUT)
 
     def longest_pause(self, name: str) -> int:
         """Return :meth:`RouteSettings.longest_pause` of the route of this name, ms; 0 if there is none."""

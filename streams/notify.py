@@ -24,7 +24,9 @@ _MINUTE: Final = 60_000
 app = typer.Typer(help="Tell people about alerts.", no_args_is_help=True)
 
 AccountArgument = Annotated[str, typer.Argument(help="The account, network:account_id.")]
-AlertArgument = Annotated[str, typer.Argument(help="The alert's alert_id; all of the account's unless given.")]
+AlertArgument = Annotated[
+    str, typer.Argument(help="The alert's alert_id, unanswered:POST for one; all of the account's unless given.")
+]
 MinutesOption = Annotated[float, typer.Option(min=0, help="For how long; 0 ends it.")]
 ByOption = Annotated[str, typer.Option(help="Who says so; the receivers are told.")]
 
@@ -35,6 +37,8 @@ def run() -> None:
     settings = load_settings()
     telemetry.configure_logging(settings.log_level)
     notifications = _notifications(settings)
+    if not notifications.routes:
+        raise SettingsError("no alert goes to anybody", "add [[routes]] to rapport.toml (docs/alerts.md)")
     topics = settings.topics
     needed = (topics.alerts, topics.notification_commands, topics.notification_groups, topics.dead_letters)
     kafka.require_access(settings, needed, topics.notifier_group)
@@ -151,7 +155,10 @@ async def _publish(settings: Settings, command: dict[str, Any]) -> None:
 def _notifications(settings: Settings) -> Notifications:
     found = load_brands(settings.accounts_file).notifications
     if not found.receivers:
-        raise SettingsError("nobody is to be told", "add [receivers.NAME] to rapport.toml (docs/alerts.md)")
+        raise SettingsError(
+            "nobody is to be told",
+            "add [receivers.NAME] to the file that RAPPORT_ACCOUNTS_FILE names (docs/alerts.md)",
+        )
     return found
 
 

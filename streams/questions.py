@@ -124,7 +124,7 @@ def serve(
     async def run() -> None:
         stop = stop_at_signals()
         telemetry.serve(settings.metrics_host, settings.metrics_port, lambda: not stop.is_set())
-        await serving.serve(client, listening, brands, stop, kafka)
+        await serving.serve(client, listening, brands, stop, kafka, still=embedded is not None)
 
     asyncio.run(run())
     client.close()

@@ -108,23 +108,26 @@ def address(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-async def serve(
+async def serve(  # noqa: PLR0913 - what is served, where, and until when
     client: "Client",
     listening: socket.socket,
     brands: Brands,
     stop: asyncio.Event,
     kafka: Settings | None = None,
+    *,
+    still: bool = False,
 ) -> None:
     """Serve the page until ``stop`` is set; whoever watches is sent away then.
 
-    ``kafka``: where a notifier finds what people say to alerts; without it they can say nothing.
+    ``kafka``: where a notifier finds what people say to alerts; without it they can say nothing. ``still``: nothing comes in.
     """
     from sinks.dashboard.app import Served, build  # noqa: PLC0415 - a worker has no use for a page, and starts often
 
     tokens, proxy, hosts = tokens_of(brands), proxy_of(brands), ("*",) if is_guarded(brands) else OWN_NAMES
     async with _telling(kafka) as tell:
         calendars = {name: hours.shifts for name, hours in brands.business_hours.items()}
-        page = build(Served(client, tokens, hosts, tell, proxy, proofs_of(brands), calendars))
+        forgets, proofs = brands.notifications.forgets, proofs_of(brands)
+        page = build(Served(client, tokens, hosts, tell, proxy, proofs, calendars, still, forgets))
         # with a proxy of its own, the address from which a request comes would be what its sender says
         async with until_stopped(page, listening, stop, proxy_headers=proxy is None):
             await page.state.inbox.close()
@@ -150,6 +153,7 @@ async def until_stopped(
     config = uvicorn.Config(
         application,
         log_config=None,
+        log_level="warning",
         access_log=False,
         server_header=False,
         proxy_headers=proxy_headers,

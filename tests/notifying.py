@@ -86,7 +86,7 @@ class Alerts:
         await self._producer.send_and_wait(self._topics.alerts.name, encode("alert", rows), partition=where)
 
     async def command(self, account: str, **command: str) -> None:
-        row = {"account": account, "alert_id": "", "until": 0, "by": "bea", "at": 1, **command}
+        row = {"account": account, "alert_id": "", "until": 0, "by": "bea", "at": round(time.time() * 1000), **command}
         message = encode("notification_command", [row])
         where = partition_of(account, PARTITIONS)
         await self._producer.send_and_wait(self._topics.notification_commands.name, message, partition=where)

@@ -13,9 +13,9 @@ GRANT SELECT, INSERT ON rapport.* TO rapport_migrator;
 -- to refresh relationships and campaigns at once; every ten minutes ClickHouse does so itself, as whoever made the views
 GRANT SYSTEM VIEWS ON rapport.* TO rapport_migrator;
 -- of use only where the server is set to ask for it (table_engines_require_grant)
-GRANT TABLE ENGINE ON Null, TABLE ENGINE ON ReplacingMergeTree TO rapport_migrator;
+GRANT TABLE ENGINE ON Null, TABLE ENGINE ON ReplacingMergeTree, TABLE ENGINE ON AggregatingMergeTree TO rapport_migrator;
 
--- `rapport sink`: adds rows, and reads none. It looks which migrations there are, and nothing else.
+-- `rapport sink`: adds rows, and reads next to none. It looks which migrations there are, and nothing else.
 CREATE ROLE IF NOT EXISTS rapport_writer;
 GRANT INSERT ON rapport.interactions_landing TO rapport_writer;
 GRANT INSERT ON rapport.turns_landing TO rapport_writer;
@@ -26,6 +26,8 @@ GRANT SELECT ON rapport.turns_landing TO rapport_writer;
 GRANT SELECT ON rapport.panes_landing TO rapport_writer;
 GRANT INSERT ON rapport.rolling_versions TO rapport_writer;
 GRANT INSERT ON rapport.alerts_versions TO rapport_writer;
+-- for the view that notes when alerts end
+GRANT SELECT(account, alert_id, kind, state, version) ON rapport.alerts_versions TO rapport_writer;
 GRANT INSERT ON rapport.revenue_versions TO rapport_writer;
 GRANT INSERT ON rapport.notification_commands_versions TO rapport_writer;
 GRANT INSERT ON rapport.dead_letters_versions TO rapport_writer;

@@ -14,10 +14,21 @@ from clickhouse_connect.driver.client import Client
 
 from schemas.codec import Record
 from sinks.clickhouse import queries
+from streams.notifications.holding import (
+    ACKNOWLEDGE_TIMEOUT,
+    ENDED,
+    LONGEST_ACKNOWLEDGEMENT,
+    Watched,
+    hold_of,
+    standing,
+)
+from streams.notifications.model import Command
 
 EVERY_SECONDS: Final = 1.0
 MOST: Final = 10_000
 """So many alerts are shown."""
+AT_ONCE: Final = 300
+"""So many are asked about at once, since what is asked travels in the request's address."""
 _NEAR: Final = 12 * 3_600_000
 """A time that is nearer is said without its date, ms."""
 
@@ -26,13 +37,13 @@ Key = tuple[str, str, bool]
 """Account, alert (empty: all of them), and whether it is a silence of the account."""
 
 
-class Said(NamedTuple):
-    """What somebody said last: a row of ``schemas/notification_command``. Times in ms since 1970."""
+Forgets = Callable[[Watched], int]
+"""After how long an acknowledgement of an alert is forgotten, ms."""
 
-    action: str
-    until: int
-    by: str
-    at: int
+
+def after_an_hour(_: Watched) -> int:
+    """Return what is so where no route says otherwise."""
+    return ACKNOWLEDGE_TIMEOUT
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -43,7 +54,6 @@ class Held(msgspec.Struct, frozen=True):
     at: int
     """When somebody said so."""
     until: int
-    """0: for as long as the route says."""
     says: str
     """The same in words, UTC."""
 
@@ -59,6 +69,8 @@ class Firing(msgspec.Struct, frozen=True):
     subject: str
     contact_id: str
     due_at: int
+    rule: str
+    opened_at: int
     fired_at: int
     """Since when it is as bad as it is."""
     value: float | None
@@ -91,35 +103,47 @@ class AlertChoice(NamedTuple):
         )
 
 
-def said_by(rows: Iterable[Record]) -> dict[Key, Said]:
+def what_was_said(client: Client, now: int) -> dict[Key, Command]:
+    """Ask ClickHouse what was said to alerts last, and of those that it may hold yet, at ``now``, when they ended. ms."""
+    said = said_by(queries.commands(client))
+    asked = [key[:2] for key, command in said.items() if not key[2] and _may_hold(command, now)]
+    for first in range(0, len(asked), AT_ONCE):
+        for account, alert_id, at in queries.ended(client, asked[first : first + AT_ONCE]):
+            key, ended = (account, alert_id, False), Command(alert_id, ENDED, 0, "", ms(at))
+            said[key] = max(said.get(key, ended), ended, key=lambda command: command.at)
+    return said
+
+
+def _may_hold(command: Command, now: int) -> bool:
+    hold = hold_of(command, LONGEST_ACKNOWLEDGEMENT)
+    return hold is not None and hold.until > now
+
+
+def said_by(rows: Iterable[Record]) -> dict[Key, Command]:
     """Return what was said last, from rows of ``notification_commands``."""
-    found: dict[Key, Said] = {}
+    found: dict[Key, Command] = {}
     for row in rows:
         key = row["account"], row["alert_id"], row["action"] == "silence" and not row["alert_id"]
-        said = Said(row["action"], ms(row["until"]), row["by"], ms(row["at"]))
+        said = Command(row["alert_id"], row["action"], ms(row["until"]), row["by"], ms(row["at"]))
         if key not in found or found[key].at < said.at:
             found[key] = said
     return found
 
 
-def held(account: str, alert_id: str, began_at: int, said: Mapping[Key, Said], now: int) -> Held | None:
+def held(alert: Watched, said: Mapping[Key, Command], now: int, forgets: Forgets) -> Held | None:
     """Return why nobody is told of an alert; None: people are told. Times in ms.
 
-    As the notifier has it (``streams/notifications/group.py``): of what was said to the alert, and to all of its account once it
-    had begun, the newest stands; a silence of the account stands beside.
+    By the notifier's own rule, :func:`streams.notifications.holding.standing`; a silence of the account stands beside it.
     """
-    own, everything = said.get((account, alert_id, False)), said.get((account, "", False))
-    if everything is not None and everything.at < began_at:
-        everything = None
-    last = max((it for it in (own, everything) if it is not None), key=lambda it: it.at, default=None)
-    if last is not None and last.action == "acknowledge" and (not last.until or last.until > now):
-        return Held("acknowledged", last.by, last.at, last.until, f"acknowledged{_by(last)}")
-    if last is not None and last.action in ("snooze", "silence") and last.until > now:
-        return Held("snoozed", last.by, last.at, last.until, f"snoozed until {_clock(last.until, now)}{_by(last)}")
+    account = alert.account
+    about = [it for key in (alert.alert_id, "") if (it := said.get((account, key, False))) is not None]
+    if about and (hold := standing(about, alert.began_at, now, forgets(alert))) is not None:
+        until = f" until {_clock(hold.until, now)}" if hold.state == "snoozed" else ""
+        return Held(hold.state, hold.by, hold.at, hold.until, f"{hold.state}{until}{_by(hold.by)}")
     silence = said.get((account, "", True))
     if silence is not None and silence.until > now:
-        until = _clock(silence.until, now)
-        return Held("silenced", silence.by, silence.at, silence.until, f"silenced until {until}{_by(silence)}")
+        words = f"silenced until {_clock(silence.until, now)}{_by(silence.by)}"
+        return Held("silenced", silence.by, silence.at, silence.until, words)
     return None
 
 
@@ -132,9 +156,13 @@ class Alerts:
     """The alerts that fire, kept as ClickHouse has them."""
 
     def __init__(
-        self, client: Client, said: Callable[[], Mapping[Key, Said]], now: Callable[[], float] = time.time
+        self,
+        client: Client,
+        said: Callable[[], Mapping[Key, Command]],
+        forgets: Forgets = after_an_hour,
+        now: Callable[[], float] = time.time,
     ) -> None:
-        self._client, self._said, self._now = client, said, now
+        self._client, self._said, self._forgets, self._now = client, said, forgets, now
         self._firing: Sequence[Firing] = ()
 
     async def look(self) -> None:
@@ -146,17 +174,24 @@ class Alerts:
         """Return the alerts of a choice, the worst first, each with what was said to it."""
         now, said = round(self._now() * 1000), self._said()
         return [
-            msgspec.structs.replace(
-                alert, held=held(alert.account, alert.alert_id, began_at(alert.fired_at, alert.due_at), said, now)
-            )
+            msgspec.structs.replace(alert, held=held(_watched(alert), said, now, self._forgets))
             for alert in self._firing
             if choice.takes(alert)
         ]
 
 
-def began_at(fired_at: int, due_at: int) -> int:
-    """Return when an alert had begun to fire, ms: its row says since when it is as bad as it is, and it warned earlier."""
-    return min(fired_at, due_at)
+def began_at(opened_at: int, due_at: int, fired_at: int) -> int:
+    """Return when an alert had begun to fire, ms.
+
+    Its row says since when it is as bad as it is; of somebody who waits it warned at four fifths of the target. That is of the
+    clock: in business time it may have been somewhat earlier or later.
+    """
+    return min(fired_at, opened_at + (due_at - opened_at) * 4 // 5)
+
+
+def _watched(alert: Firing) -> Watched:
+    began = began_at(alert.opened_at, alert.due_at, alert.fired_at)
+    return Watched(alert.account, alert.alert_id, alert.kind, alert.severity, alert.rule, began)
 
 
 def _firing(row: Mapping[str, Any]) -> Firing:
@@ -169,14 +204,16 @@ def _firing(row: Mapping[str, Any]) -> Firing:
         row["subject"],
         row["contact_id"],
         ms(row["due_at"]),
+        row["rule"],
+        ms(row["opened_at"]),
         ms(row["fired_at"]),
         row["value"],
         row["baseline"],
     )
 
 
-def _by(said: Said) -> str:
-    return f" by {said.by}" if said.by else ""
+def _by(who: str) -> str:
+    return f" by {who}" if who else ""
 
 
 def _clock(at: int, now: int) -> str:

@@ -23,13 +23,16 @@ class Freshness:
     """Up to when the newest figures are; None: none have come in the last hour."""
 
 
-def stale(fresh: Freshness, now: float) -> str:
-    """Say in what way the page is not true any more; empty: it is. ``static/shared.js`` says the same."""
+def stale(fresh: Freshness, now: float, *, still: bool = False) -> str:
+    """Say in what way the page is not true any more; empty: it is. ``static/shared.js`` says the same.
+
+    ``still``: nothing comes in, as where a replay has left its data, so no figure is too old.
+    """
     if not fresh.looked_at:
         return "no answer from ClickHouse yet"
     if now - fresh.looked_at > STALE_SECONDS:
         return f"data {duration(now - fresh.looked_at)} old: ClickHouse does not answer"
     since = fresh.measured or fresh.newest
-    if since is not None and now - since > BEHIND_SECONDS:
+    if not still and since is not None and now - since > BEHIND_SECONDS:
         return f"figures {duration(now - since)} old: worker or sink is behind"
     return ""

@@ -20,10 +20,12 @@ from clickhouse_connect.driver.client import Client
 
 from schemas.codec import Record
 from sinks.clickhouse import queries
-from sinks.dashboard.alerts import Held, Key, Said, began_at, held, ms, said_by
+from sinks.dashboard.alerts import Forgets, Held, Key, after_an_hour, began_at, held, ms, what_was_said
 from sinks.dashboard.business_time import AROUND_THE_CLOCK, BusinessTime
 from sinks.dashboard.freshness import Freshness
 from sinks.dashboard.turns import Turns
+from streams.notifications.holding import Watched
+from streams.notifications.model import Command
 from streams.telemetry import log
 
 EVERY_SECONDS: Final = 0.25
@@ -73,7 +75,7 @@ class Waiting(msgspec.Struct, frozen=True):
     tie_strength: float | None = None
     """None: nothing is known of them yet."""
     reasons: tuple[str, ...] = ()
-    """Why it matters beyond its age: advocate, came back, negative, and its ordinal if they have asked before."""
+    """Why it matters beyond its age: advocate, came back, negative, its ordinal if it is not their first, how strong the tie is."""
     alert_id: str = ""
     """Of the alert that fires for it; empty: none does."""
     held: Held | None = None
@@ -141,15 +143,20 @@ class Inbox:
     """The turns that wait, kept as ClickHouse has them."""
 
     def __init__(
-        self, client: Client, now: Callable[[], float] = time.time, hours: BusinessTime = AROUND_THE_CLOCK
+        self,
+        client: Client,
+        now: Callable[[], float] = time.time,
+        hours: BusinessTime = AROUND_THE_CLOCK,
+        forgets: Forgets = after_an_hour,
     ) -> None:
         self._client = client
         self._now = now
+        self._forgets = forgets
         self.hours = hours
         """What is left of a target is told by it."""
         self.items: dict[str, Waiting] = {}
         """By key, the most overdue first."""
-        self.said: Mapping[Key, Said] = {}
+        self.said: Mapping[Key, Command] = {}
         """What people have said to alerts."""
         self.fresh = Freshness(0.0, None)
         self.epoch = secrets.token_hex(4)
@@ -181,12 +188,12 @@ class Inbox:
                 self._changes.append(Change(self.number, put, gone))
             self._changed.notify_all()
 
-    def _ask(self) -> tuple[dict[str, Waiting], float | None, float | None, dict[Key, Said]]:
+    def _ask(self) -> tuple[dict[str, Waiting], float | None, float | None, dict[Key, Command]]:
         now = self._now()
-        turns, said = self._turns.look(time.monotonic()), said_by(queries.commands(self._client))
+        turns, said = self._turns.look(time.monotonic()), what_was_said(self._client, round(now * 1000))
         self._ask_for_openers(turns, now)
         self._made = {_key(turn): self._make(turn, now) for turn in turns}
-        items = [_alerted(made.item, made.turn["fired_at"], said, now) for made in self._made.values()]
+        items = [self._alerted(made, said, now) for made in self._made.values()]
         if self._newest[0] < now - NEWEST_SECONDS:
             newest, measured = queries.newest(self._client)
             self._newest = now, _seconds(newest), None if measured is None else measured.timestamp() + MINUTE_SECONDS
@@ -199,6 +206,17 @@ class Inbox:
         if made is not None and made.turn is turn and made.opener is opener and made.item.state == state:
             return made
         return _Made(turn, opener, _waiting(turn, opener, state))
+
+    def _alerted(self, made: "_Made", said: Mapping[Key, Command], now: float) -> Waiting:
+        """Return a turn with the alert that fires for it, and who has that."""
+        item, fired_at = made.item, made.turn["fired_at"]
+        if fired_at is None:
+            return item
+        severity = "critical" if made.turn["escalation"] > 0 else "warning"
+        began, alert_id = began_at(item.opened_at, item.due_at, ms(fired_at)), f"unanswered:{item.turn_id}"
+        alert = Watched(item.account, alert_id, "unanswered", severity, item.rule, began)
+        taken_on = held(alert, said, round(now * 1000), self._forgets)
+        return msgspec.structs.replace(item, alert_id=alert_id, held=taken_on)
 
     def _ask_for_openers(self, turns: Sequence[Record], now: float) -> None:
         known = self._openers
@@ -249,7 +267,7 @@ class Inbox:
                     continue
             yield self._id(number), None
 
-    async def heard(self, before: Mapping[Key, Said], seconds: float) -> None:
+    async def heard(self, before: Mapping[Key, Command], seconds: float) -> None:
         """Return once something has been said beside ``before``, or after so many seconds."""
         async with self._changed:
             with suppress(TimeoutError):
@@ -352,15 +370,6 @@ def _waiting(turn: Record, opener: Record, state: State) -> Waiting:
     )
 
 
-def _alerted(item: Waiting, fired_at: datetime | None, said: Mapping[Key, Said], now: float) -> Waiting:
-    """Return a turn with the alert that fires for it, and what people have said to that."""
-    if fired_at is None:
-        return item
-    alert_id = f"unanswered:{item.turn_id}"
-    taken_on = held(item.account, alert_id, began_at(ms(fired_at), item.due_at), said, round(now * 1000))
-    return msgspec.structs.replace(item, alert_id=alert_id, held=taken_on)
-
-
 def _reasons(turn: Record, opener: Record) -> Iterator[str]:
     if opener.get("advocate"):
         yield "advocate"
@@ -370,3 +379,5 @@ def _reasons(turn: Record, opener: Record) -> Iterator[str]:
         yield "negative"
     if turn["ordinal"] > 1:
         yield f"turn {turn['ordinal']}"
+    if (strength := opener.get("tie_strength")) is not None:
+        yield f"tie {strength:.1f}"

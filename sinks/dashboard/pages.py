@@ -6,9 +6,8 @@ Text from networks is text wherever it stands: Jinja escapes it, and the scripts
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from clickhouse_connect.driver.client import Client
 from fastapi import APIRouter, Form, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.templating import Jinja2Templates
@@ -21,12 +20,15 @@ from sinks.dashboard import accounts
 from sinks.dashboard.access import COOKIE, Gate, Token
 from sinks.dashboard.accounts import RANGE_NAMES, RANGES, Range
 from sinks.dashboard.acting import NO_NOTIFIER, Tell, allowed
-from sinks.dashboard.alerts import AlertChoice, Alerts, Severity
+from sinks.dashboard.alerts import AlertChoice, Alerts, Firing, Severity
 from sinks.dashboard.api import TOLD_SPIKES, Chosen, Explained, Reader, explained, moment, see
 from sinks.dashboard.business_time import Left
 from sinks.dashboard.freshness import stale
 from sinks.dashboard.inbox import MOST, STATES, Choice, Inbox, Waiting, key_of
 from sinks.dashboard.people import LISTS, people, triangle
+
+if TYPE_CHECKING:
+    from sinks.dashboard.app import Served
 
 FIRST_ROWS: Final = 200
 """Turns that stand in the page itself; its script asks for all."""
@@ -90,6 +92,8 @@ NOBODY: Final = {
     "cohorts": "Nobody has written so far.",
 }
 """What is said of a list that is empty."""
+REPLAYED: Final = "this is what a replay has left: it is for looking only"
+"""In place of why nobody can do anything about alerts here."""
 POSTS: Final = 50
 """Of each part of an explanation."""
 
@@ -100,12 +104,11 @@ COOKIE_SECONDS: Final = 30 * 86_400
 class Pages:
     """What a browser asks for."""
 
-    def __init__(self, inbox: Inbox, alerts: Alerts, client: Client, gate: Gate, tell: Tell | None) -> None:
+    def __init__(self, inbox: Inbox, alerts: Alerts, served: "Served", gate: Gate) -> None:
         self._inbox = inbox
         self._alerts = alerts
-        self._client = client
+        self._client, self._tell, self._still = served.client, served.tell, served.still
         self._gate = gate
-        self._tell = tell
         self._templates = _templates()
 
     def router(self) -> APIRouter:
@@ -127,16 +130,18 @@ class Pages:
         routes.add_api_route("/logout", self.leave, methods=["POST"], response_model=None)
         return routes
 
-    def show(self, request: Request, name: str, **given: Any) -> HTMLResponse:  # noqa: ANN401 - what a template needs
-        """Return a page, made from its template and what all pages show."""
+    def show(self, request: Request, name: str, firing: Sequence[Firing] | None = None, **given: Any) -> HTMLResponse:  # noqa: ANN401 - what a template needs
+        """Return a page, made from its template and what all pages show. ``firing``: all alerts, if somebody has asked already."""
         token = request.state.token
         waiting = self._inbox.chosen(Choice(token.allows)) if token else []
-        firing = self._alerts.chosen(AlertChoice(token.allows)) if token else []
+        if firing is None:
+            firing = self._alerts.chosen(AlertChoice(token.allows)) if token else []
         shared = {
             "waiting": len(waiting),
             "accounts": sorted({item.account for item in waiting}),
             "fresh": self._inbox.fresh,
-            "stale": stale(self._inbox.fresh, time.time()),
+            "stale": stale(self._inbox.fresh, time.time(), still=self._still),
+            "still": self._still,
             "known": token is not None,
             "alerting": sum(alert.held is None for alert in firing),
             "can": allowed(token, self._tell),
@@ -179,12 +184,13 @@ class Pages:
         return self.show(
             request,
             "alerts",
+            everything,
             items=items[:FIRST_ROWS],
             rest=max(0, len(items) - FIRST_ROWS),
             everything=everything,
             chosen=choice,
             turns=self._inbox.items,
-            why_not=_why_not(token, self._tell),
+            why_not=REPLAYED if self._still else _why_not(token, self._tell),
         )
 
     def overview(self, request: Request, token: Reader) -> HTMLResponse:

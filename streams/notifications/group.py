@@ -26,6 +26,7 @@ from dataclasses import dataclass, field, replace
 from heapq import nsmallest
 from typing import Any, Final, Literal, NamedTuple
 
+from streams.notifications.holding import hold_of
 from streams.notifications.model import NEVER, UNTOLD, Alert, Change, Command, Listed, Notification, Policy, Status
 
 LISTED: Final = 100
@@ -92,6 +93,10 @@ class Group:
     silenced_until: int = 0
     caused: int = 0
     """How many the spike that fires has caused, as was last told."""
+    acknowledged: bool = False
+    """The last that was told of what fires is that somebody has taken it on."""
+    renewals: int = 0
+    """How often in this episode that was over: some of it fires, and nobody has it."""
     pending: Notification | None = None
     forgotten: int = 0
     """The highest version of any alert that is in ``entries`` no more."""
@@ -125,12 +130,11 @@ def take(group: Group, alerts: Sequence[Alert], now: int, policy: Policy) -> Gro
             episode, next_look, looked = max(now, episode + 1), now + policy.group_wait, False
         if not looked and alert.fired_at + policy.group_wait < now:  # it has waited elsewhere
             next_look = now
-    number = group.number if episode == group.episode else 0
+    if episode != group.episode:
+        group = replace(group, episode=episode, number=0, acknowledged=False, renewals=0)
     return replace(
         group,
         entries=entries,
-        episode=episode,
-        number=number,
         next_look=next_look,
         looked=looked,
         touched_at=now,
@@ -141,14 +145,12 @@ def obey(group: Group, command: Command, now: int, policy: Policy) -> Group:
     """Return the group after somebody's command; without effect on alerts that it does not have, or that are resolved."""
     if command.action == "silence" and not command.alert_id:
         return replace(group, silenced_until=command.until, touched_at=now)
-    changes: dict[str, Any]
-    if command.action == "acknowledge":
-        until = command.until or now + policy.acknowledge_timeout
-        changes = {"hold": "acknowledged", "held_until": until, "by": command.by, "announced": False}
-    elif command.action in ("snooze", "silence"):
-        changes = {"hold": "snoozed", "held_until": command.until, "by": command.by}
-    else:
+    hold = hold_of(command, policy.acknowledge_timeout)
+    if hold is None:
         return group
+    changes: dict[str, Any] = {"hold": hold.state, "held_until": hold.until, "by": hold.by}
+    if hold.state == "acknowledged":
+        changes["announced"] = False
     entries = {
         name: entry._replace(**changes) if entry.alert.firing and command.alert_id in ("", name) else entry
         for name, entry in group.entries.items()
@@ -223,8 +225,10 @@ def _announced(group: Group, taken_on: Sequence[Entry], now: int) -> Group:
         resolved=0,
         by=taken_on[-1].by,
         listed=tuple(listed),
+        renewals=group.renewals,
     )
-    return replace(group, entries=entries, number=group.number + 1, pending=notification, touched_at=now)
+    number = group.number + 1
+    return replace(group, entries=entries, number=number, pending=notification, acknowledged=True, touched_at=now)
 
 
 def _look(group: Group, now: int, policy: Policy) -> Group:
@@ -247,6 +251,8 @@ def _look(group: Group, now: int, policy: Policy) -> Group:
         entries=kept,
         number=group.number + (told is not None),
         caused=group.caused if told is None else told.caused,
+        acknowledged=group.acknowledged and not (told is not None and told.renews),
+        renewals=group.renewals if told is None else told.renewals,
         pending=told,
         next_look=now + policy.group_interval if awaited else NEVER,
         looked=True,
@@ -298,6 +304,7 @@ def _notification(group: Group, heard: Sequence[Entry], caused: int, now: int, p
     still = any(entry.fires() for entry in heard)
     status: Status = "firing" if still else "resolved"
     news = {entry.alert.alert_id for entry in new}
+    renews = group.acknowledged and bool(firing)
     listed = _worst(new)
     listed += _worst(resolved, now_is="resolved")
     listed += _worst([entry for entry in firing if entry.alert.alert_id not in news], now_is="ongoing")
@@ -313,6 +320,8 @@ def _notification(group: Group, heard: Sequence[Entry], caused: int, now: int, p
         resolved=len(resolved),
         listed=tuple(listed[:LISTED]),
         caused=caused,
+        renewals=group.renewals + renews,
+        renews=renews,
     )
 
 

@@ -65,6 +65,8 @@ class Command(NamedTuple):
     until: int
     """0: as long as the route says, for an acknowledgement."""
     by: str
+    at: int
+    """When it was said."""
 
 
 class Policy(NamedTuple):
@@ -122,6 +124,10 @@ class Notification(NamedTuple):
     """It goes to the route's other receiver, since the first did not take it."""
     caused: int = 0
     """Warnings besides, that a spike has caused: people who wait since it began."""
+    renewals: int = 0
+    """How often in this episode alerts fire that nobody has, after somebody had taken on all that fired."""
+    renews: bool = False
+    """It is the first to say so: who was told of the acknowledgement is to be woken again."""
 
     @property
     def key(self) -> str:

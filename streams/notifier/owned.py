@@ -56,7 +56,7 @@ class Owned:
         """Take in messages of commands, one after the other."""
         for offset, rows in messages:
             for row in rows:
-                command = Command(row["alert_id"], row["action"], row["until"], row["by"])
+                command = Command(row["alert_id"], row["action"], row["until"], row["by"], row["at"])
                 for route, policy in self._policies(row["account"]).items():
                     name = (row["account"], route)
                     if offset > self._had.get(name, Offsets()).commands:

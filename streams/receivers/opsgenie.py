@@ -49,7 +49,7 @@ def requests(notification: Notification) -> list[tuple[str, str, dict[str, Any]]
     asked = [("POST", "", _alert(notification, priority))]
     if notification.number > 1:
         asked.append(("PUT", _of(notification, "priority"), {"priority": priority}))
-    if any(on.change == "again" for on in notification.listed):
+    if notification.renews:
         asked.append(("POST", _of(notification, "unacknowledge"), about))
     return asked
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, async_playwright
 
 from sinks.clickhouse.connection import connect
@@ -28,6 +29,26 @@ def browser() -> str:
     if found is None:
         pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed (Debian: apt install chromium)")
     return found
+
+
+DESK, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 780}
+LOOKS = (("light", DESK), ("light", PHONE), ("dark", PHONE))
+"""How people have the pages: a scheme, and a screen."""
+
+
+async def everybody_can_use_it(page: Page) -> None:
+    """Assert that a page breaks no rule of WCAG 2.2 AA that can be checked, and that it does not lie beside its screen.
+
+    A table of figures may be scrolled within the page, but not the people who wait and the alerts that fire.
+    """
+    path, size = page.url, page.viewport_size
+    found = await Axe().run(page, options=RULES)
+    assert not found.response["violations"], (path, size, found.generate_report())
+    assert size is not None
+    wide = await page.evaluate("""[document.documentElement, ...document.querySelectorAll("#inbox, #alerts .scroll")]
+        .map((box) => [box.id, box.scrollWidth, box.clientWidth])""")
+    assert all(width <= seen for _, width, seen in wide), (path, wide)
+    assert wide[0][1] <= size["width"], (path, wide)
 
 
 def now() -> int:

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 
 from schemas.codec import Record
 from sinks.dashboard.access import Group, Proxy, Token, new_token
-from sinks.dashboard.alerts import AlertChoice
+from sinks.dashboard.alerts import AlertChoice, Alerts, Firing
 from sinks.dashboard.app import Served, build
 from streams.errors import BrokerError
 from tests.clickhouse_server import HOUR, MINUTE, embedded, put, record
@@ -32,6 +32,7 @@ def mention(account: str, post: str, text: str, **alert: object) -> dict[str, li
         "alert_id": f"unanswered:{post}",
         "subject": post,
         "contact_id": "n:ann",
+        "opened_at": at,
         "due_at": due_at,
     }
     written = {"account": account, "id": post, "author_id": "n:ann", "author_name": "Ann", "text": text}
@@ -172,6 +173,20 @@ def test_the_page_of_alerts_says_what_fires(world: Client) -> None:
         assert "Hello?" not in page.get("/alerts?account=n:acme").text
 
 
+def test_the_page_of_alerts_asks_once_who_has_what(world: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    chosen = Alerts.chosen
+
+    def counted(self: Alerts, choice: AlertChoice) -> list[Firing]:
+        asked.append(choice)
+        return chosen(self, choice)
+
+    with serving(world) as (page, _):
+        monkeypatch.setattr(Alerts, "chosen", counted)
+        assert page.get("/alerts?account=n:acme").status_code == 200
+        assert len(asked) == 1
+
+
 # -- what is said ---------------------------------------------------------------------------------------------------------
 
 
@@ -208,7 +223,8 @@ def test_another_page_and_one_that_was_started_again_know_it_too(world: Client) 
 
 def test_what_was_said_to_all_of_an_account_is_not_for_what_fires_later(world: Client) -> None:
     with serving(world) as (page, _):
-        rows = mention("n:late", "n:9", "Later", fired_at=NOW + HOUR, due_at=NOW + HOUR)
+        later = dict.fromkeys(("opened_at", "fired_at", "due_at"), NOW + HOUR)
+        rows = mention("n:late", "n:9", "Later", **later)
         rows["alert"] += mention("n:late", "n:8", "Before")["alert"]
         put(world, "alert", rows["alert"])
         page.post("/api/v1/alerts/acknowledge", json={"account": "n:late"})
@@ -216,6 +232,39 @@ def test_what_was_said_to_all_of_an_account_is_not_for_what_fires_later(world: C
         soon(page, "acknowledged", account="n:late", alert_id="unanswered:n:8")
         assert held(page, "n:late", "unanswered:n:9") == {""}
         put(world, "alert", [{**row, "state": "resolved", "version": 2} for row in rows["alert"]])
+
+
+def test_nobody_has_an_alert_that_began_anew_or_whose_acknowledgement_is_forgotten(world: Client) -> None:
+    """As when the reply is withdrawn that ended it; an end that is delivered again ends nothing."""
+    seen = {"account": "m:anew", "alert_id": "unanswered:n:7"}
+    rows = mention("m:anew", "n:7", "Again")
+    (first,) = rows["alert"]
+    for name, some in rows.items():
+        put(world, name, some)
+    ended, anew = {**first, "state": "resolved", "version": 2}, {**first, "version": 3}
+    with serving(world) as (page, _):
+        for everything in (False, True):
+            page.post("/api/v1/alerts/acknowledge", json={**seen, "alert_id": "" if everything else seen["alert_id"]})
+            soon(page, "acknowledged", **seen)
+            put(world, "alert", [ended])
+            put(world, "alert", [anew])
+            soon(page, "", **seen)
+            ended, anew = {**ended, "version": ended["version"] + 2}, {**anew, "version": anew["version"] + 2}
+        page.post("/api/v1/alerts/acknowledge", json=seen)
+        soon(page, "acknowledged", **seen)
+        put(world, "alert", [{**first, "state": "resolved", "version": 2}])
+        world.command("OPTIMIZE TABLE alert_ends FINAL")
+        time.sleep(1)
+        soon(page, "acknowledged", **seen)
+    world.command("TRUNCATE TABLE alert_ends")
+    with serving(world, forgets=lambda alert: HOUR if alert.severity == "warning" else 0) as (page, _):
+        for minutes, wanted in ((61, ""), (59, "acknowledged")):
+            at = round(time.time() * 1000) - minutes * MINUTE
+            put(world, "notification_command", [{**seen, "action": "acknowledge", "until": 0, "by": "", "at": at}])
+            time.sleep(1)
+            soon(page, wanted, **seen)
+    put(world, "alert", [{**first, "state": "resolved", "version": 99}])
+    put(world, "turn", [{**rows["turn"][0], "status": "answered", "version": 2}])
 
 
 def test_a_form_needs_no_script_and_shows_what_came_of_it(world: Client) -> None:

@@ -7,7 +7,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from sinks.dashboard.inbox import Change, Choice, Inbox, Waiting
-from tests.clickhouse_server import HOUR, MINUTE, put, record
+from tests.clickhouse_server import HOUR, MINUTE, put, record, refresh
 
 NOW = round(time.time() * 1000) // 1000 * 1000
 
@@ -69,6 +69,14 @@ def test_shows_who_waits_the_most_overdue_first(clickhouse: Client, inbox: Inbox
     assert (first.text, first.rule, first.reasons, first.opened_at) == ("", "vip", ("turn 3",), NOW - 2 * HOUR)
     assert inbox.fresh.looked_at == NOW / 1000
     assert inbox.fresh.newest == NOW / 1000
+
+
+def test_says_how_strong_the_tie_is(clickhouse: Client, inbox: Inbox) -> None:
+    put(clickhouse, "turn", [turn(1, waits=HOUR)])
+    put(clickhouse, "interaction", [post(number, waits=HOUR, contact_id="n:carol") for number in (1, 2, 3)])
+    refresh(clickhouse)
+    asyncio.run(inbox.look())
+    assert [item.reasons for item in inbox.items.values()] == [("came back", "tie 3.0")]
 
 
 def test_business_time_decides_by_the_alert(clickhouse: Client, inbox: Inbox) -> None:

@@ -103,7 +103,7 @@ class Run:
     def take(self, event: Event, now: int, *, again: bool) -> None:
         if event.what in ("acknowledge", "snooze", "silence"):
             name = "" if event.what == "silence" else event.name
-            command = Command(name, event.what, now + 5_000, "bea")
+            command = Command(name, event.what, now + 5_000, "bea", now)
             self.group = obey(self.group, command, now, self.policy)
         elif row := self.row(event):
             self.rows.append(row)

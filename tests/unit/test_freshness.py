@@ -20,3 +20,8 @@ from sinks.dashboard.freshness import Freshness, stale
 )
 def test_what_it_says(looked_at: float, newest: float | None, measured: float | None, said: str) -> None:
     assert stale(Freshness(looked_at, newest, measured), 1000) == said
+
+
+def test_where_nothing_comes_in_no_figure_is_too_old() -> None:
+    assert stale(Freshness(999, 200, 400), 1000, still=True) == ""
+    assert stale(Freshness(960, 1000, 1000), 1000, still=True) == "data 40 s old: ClickHouse does not answer"

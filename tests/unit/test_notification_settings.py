@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from streams import notify
 from streams.config import secrets_of
 from streams.errors import SettingsError
+from streams.notification_settings import Notifications
+from streams.notifications.holding import Watched
 from streams.notifications.model import Alert
 from tests.brands_file import load, mistake
+from tests.clickhouse_server import HOUR
 
 FILE = """\
 [[calendars.support]]
@@ -158,3 +162,25 @@ def test_a_route_may_be_for_a_rule_that_is_in_the_file(tmp_path: Path) -> None:
     duty = load(text, tmp_path).notifications.policies("x:acme")["duty"]
     assert [duty.wants(alert()._replace(rule=rule)) for rule in ("launch", "other", "")] == [True, False, False]
     assert "there is no launch among the rules of the file" in mistake(text, rule, "", tmp_path)
+
+
+def test_a_notifier_without_routes_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "rapport.toml"
+    file.write_text('[receivers.chat]\ntype = "slack"\nurl_env = "URL"\n')
+    monkeypatch.setenv("RAPPORT_ACCOUNTS_FILE", str(file))
+    with pytest.raises(SettingsError, match="no alert goes to anybody"):
+        notify.run()
+
+
+def test_an_acknowledgement_is_forgotten_by_the_first_route_that_tells_again() -> None:
+    routes = [
+        {"name": "chat", "receiver": "chat", "acknowledge_hours": 4},
+        {"name": "calls", "receiver": "chat", "severities": ["critical"], "acknowledge_hours": 0.5},
+        {"name": "other", "receiver": "chat", "accounts": ["x:other"], "acknowledge_hours": 0.1},
+    ]
+    chat = {"chat": {"type": "slack", "url_env": "URL"}}
+    known = Notifications.model_validate({"receivers": chat, "routes": routes}, context={"receivers": chat})
+    warning = Watched("x:acme", "a", "unanswered", "warning", "", 0)
+    assert known.forgets(warning) == 4 * HOUR
+    assert known.forgets(warning._replace(severity="critical")) == HOUR // 2
+    assert Notifications().forgets(warning) == HOUR

@@ -171,6 +171,22 @@ def commands(client: Client) -> list[dict[str, Any]]:
     return list(client.query(query).named_results())
 
 
+def ended(client: Client, alerts: Sequence[tuple[str, str]]) -> list[tuple[str, str, datetime]]:
+    """Return when alerts ended last, of those that did: account, alert, time. One without an id stands for all of its account."""
+    query = """
+        SELECT account, alert_id, max(first)
+        FROM
+        (
+            SELECT account, alert_id, min(ended_at) AS first
+            FROM alert_ends
+            WHERE (account, alert_id) IN {alerts:Array(Tuple(String, String))} OR account IN {accounts:Array(String)}
+            GROUP BY account, alert_id, version
+        )
+        GROUP BY account, alert_id"""
+    given = {"alerts": list(alerts), "accounts": [account for account, alert_id in alerts if not alert_id]}
+    return [(account, alert_id, at) for account, alert_id, at in client.query(query, given).result_rows]
+
+
 def digest(client: Client) -> list[dict[str, Any]]:
     """Return one row per account with somebody new to write to since a day ago, as of the last refresh.
 

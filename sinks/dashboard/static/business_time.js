@@ -25,7 +25,7 @@ export function left(item, now) {
     for (const [opens, closes] of shifts) passes += Math.max(0, Math.min(closes, end) - Math.max(opens, start));
     closed = !shifts.some(([opens, closes]) => opens <= now && now < closes);
     by = `; business time of ${item.calendar}`;
-  } else if (unknown.has(item.calendar)) by = `; clock time, for ${item.calendar} is not in rapport.toml`;
+  } else if (item.calendar && unknown.has(item.calendar)) by = `; clock time, for ${item.calendar} is not in rapport.toml`;
   return { words: `${duration(passes / 1000)} ${over ? "over" : "left"}${closed ? ", closed now" : ""}`, by };
 }
 

@@ -2,7 +2,6 @@
 import { left } from "/static/business_time.js";
 import { duration, element, freshen, moment, safe } from "/static/shared.js";
 
-const ROW = 57.6; // the height of a row, 3.6rem, as page.css has it
 const MOST = 10_000; // so many are told; who waits behind so many others is not
 const BEYOND = 20; // rows above and below what is seen
 const box = document.getElementById("inbox");
@@ -12,6 +11,7 @@ const news = document.getElementById("news");
 const words = filters.elements.q;
 const told = document.getElementById("said");
 const can = box.dataset.can.split(" ");
+let ROW; // the height of a row, as page.css has it: another on a phone
 let pressed = false; // a button that is replaced between its press and its release hears of neither
 
 const items = new Map(); // by key
@@ -23,6 +23,11 @@ let source;
 const key = (item) => `${item.account} ${item.turn_id}`;
 const sorted = () => [...items.values()].sort((a, b) =>
   a.due_at - b.due_at || (a.account < b.account ? -1 : a.account > b.account ? 1 : 0) || (a.turn_id < b.turn_id ? -1 : 1));
+
+function measure() {
+  const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+  ROW = parseFloat(getComputedStyle(box).getPropertyValue("--row")) * rem;
+}
 
 function query() {
   const asked = new URLSearchParams(new FormData(filters));
@@ -190,5 +195,7 @@ let typing;
 words.addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(connect, 250); });
 news.addEventListener("click", () => { arrived.clear(); box.scrollTop = 0; arrange(); });
 box.addEventListener("scroll", () => requestAnimationFrame(draw));
+addEventListener("resize", () => { measure(); draw(); });
 setInterval(() => { freshen(); summarise(); draw(); }, 1000);
+measure();
 connect();

@@ -33,6 +33,7 @@ export function element(name, text = "", attributes = {}) {
 
 const STALE_SECONDS = 10, BEHIND_SECONDS = 120;
 const line = document.getElementById("fresh");
+const still = Boolean(line.dataset.still); // as where a replay has left its data
 const given = (name) => Number(line.dataset[name]) || null;
 let last = { looked_at: given("lookedAt"), newest: given("newest"), measured: given("measured") }, connected = true;
 
@@ -43,15 +44,15 @@ function stale(now) {
   if (!connected) return `not connected, data ${duration(age)} old`;
   if (age > STALE_SECONDS) return `data ${duration(age)} old: ClickHouse does not answer`;
   const since = last.measured || last.newest;
-  return since && now - since > BEHIND_SECONDS ? `figures ${duration(now - since)} old: worker or sink is behind` : "";
+  return !still && since && now - since > BEHIND_SECONDS ? `figures ${duration(now - since)} old: worker or sink is behind` : "";
 }
 
 /** Say how fresh what is shown is, with what the server says of it. */
 export function freshen(fresh, isConnected = true) {
   if (fresh) last = fresh;
   connected = isConnected;
-  const wrong = stale(Date.now() / 1000), [said, help] = line.children;
-  if (said.textContent !== (wrong || "live")) said.textContent = wrong || "live";
+  const wrong = stale(Date.now() / 1000), words = wrong || (still ? "not live: nothing comes in here" : "live"), [said, help] = line.children;
+  if (said.textContent !== words) said.textContent = words;
   said.classList.toggle("stale", Boolean(wrong));
   help.hidden = !wrong;
 }

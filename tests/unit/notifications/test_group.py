@@ -34,7 +34,7 @@ class Driven:
         self.group = take(self.group, [self.alert(name, firing=False)], self.now, self.policy)
 
     def command(self, action: str, name: str = "", until: int = 0) -> None:
-        self.group = obey(self.group, Command(name, action, until, "bea"), self.now, self.policy)
+        self.group = obey(self.group, Command(name, action, until, "bea", self.now), self.now, self.policy)
 
     def run(self, until: int) -> list[Notification]:
         """Let the time pass up to so many ms after the start; return what was told meanwhile."""

@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.message import EmailMessage
@@ -20,7 +20,7 @@ from streams.http_answers import RefusedError, UnavailableError
 from streams.notification_settings import AlertmanagerSettings, AppriseSettings, EmailSettings, Notifications
 from streams.notifications.group import Group, delivered, obey, take, wake
 from streams.notifications.model import UNTOLD, Alert, Command, Listed, Notification, Policy
-from streams.receivers import alertmanager, email, opsgenie, slack, teams
+from streams.receivers import alertmanager, email, opsgenie, pagerduty, slack, teams
 from streams.receivers.email import LINKS_EXPIRE
 from streams.receivers.making import receiver
 from streams.receivers.wording import alert_meant, bullets
@@ -105,7 +105,7 @@ def test_an_alert_that_is_open_in_opsgenie_gets_its_new_priority_and_loses_an_ac
         ("POST", ""),
         ("PUT", "priority?identifierType=alias"),
     ]
-    again = note(Listed(alert("x:1", "warning"), "again"), number=3)
+    again = note(Listed(alert("x:1", "warning"), "again"), number=3)._replace(renews=True, renewals=1)
     assert opsgenie.requests(again)[1][2] == {"priority": "P3"}
     assert opsgenie.requests(again)[2][1] == f"/{again.incident}/unacknowledge?identifierType=alias"
     taken_on = ONE._replace(status="acknowledged", by="b" * 200, number=2)
@@ -155,38 +155,51 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=300)
-@given(STEPS)
-def test_what_fires_in_alertmanager_is_what_was_told_that_it_fires(steps: list[tuple[str, int, int]]) -> None:
-    policy = Policy(30_000, 5 * MINUTE, 4 * HOUR, HOUR, 3, 30 * MINUTE)
-    silent, now, version = 4 * HOUR + 5 * MINUTE, AT, 0
-    group, provider, escalations = Group("x:acme", "all"), Provider(), dict.fromkeys("0123", -1)
+POLICY = Policy(30_000, 5 * MINUTE, 4 * HOUR, HOUR, 3, 30 * MINUTE)
+
+
+def lives(steps: list[tuple[str, int, int]], tell: Callable[[Notification, int], None]) -> Iterator[tuple[Group, int]]:
+    """Let a group live through what happens, as the notifier wakes it; yield it and the time after each look."""
+    now, version = AT, 0
+    group, escalations = Group("x:acme", "all"), dict.fromkeys("0123", -1)
     for what, number, later in steps:
         name, end = str(number), now + later
-        while min(group.due_at(), end) < end:  # the notifier wakes it on time
+        while min(group.due_at(), end) < end:
             now = max(now, group.due_at())
-            group = wake(group, now, policy)
+            group = wake(group, now, POLICY)
             if group.pending is not None:
-                provider.put(alertmanager.alerts(group.pending, group.pending.at + silent + 1), now)
+                tell(group.pending, now)
                 group = delivered(group, now)
-            told = {
-                entry.alert.alert_id: ("warning", "critical")[min(entry.told, 1)]
-                for entry in group.entries.values()
-                if entry.told != UNTOLD
-            }
-            heard = {it for it in told.items() if not group.entries[it[0]].hold and group.entries[it[0]].alert.firing}
-            assert heard <= provider.firing(now) <= set(told.items())
+            yield group, now
         now, version = end, version + 1
         if what in ("acknowledge", "snooze"):
             until = 0 if what == "acknowledge" else now + HOUR
-            group = obey(group, Command(f"unanswered:{name}", what, until, "bea"), now, policy)
+            group = obey(group, Command(f"unanswered:{name}", what, until, "bea", now), now, POLICY)
         elif what != "wait":
             escalations[name] = {"fire": 0, "worse": escalations[name] + 1, "over": -1}[what]
             severity = "critical" if escalations[name] > 0 else "warning"
             row = alert(name, severity)._replace(
                 firing=escalations[name] >= 0, escalation=max(0, escalations[name]), fired_at=now, version=version
             )
-            group = take(group, [row], now, policy)
+            group = take(group, [row], now, POLICY)
+
+
+@settings(max_examples=300)
+@given(STEPS)
+def test_what_fires_in_alertmanager_is_what_was_told_that_it_fires(steps: list[tuple[str, int, int]]) -> None:
+    silent, provider = 4 * HOUR + 5 * MINUTE, Provider()
+
+    def tell(it: Notification, now: int) -> None:
+        provider.put(alertmanager.alerts(it, it.at + silent + 1), now)
+
+    for group, now in lives(steps, tell):
+        told = {
+            entry.alert.alert_id: ("warning", "critical")[min(entry.told, 1)]
+            for entry in group.entries.values()
+            if entry.told != UNTOLD
+        }
+        heard = {it for it in told.items() if not group.entries[it[0]].hold and group.entries[it[0]].alert.firing}
+        assert heard <= provider.firing(now) <= set(told.items())
 
 
 def test_one_member_of_a_cluster_is_enough_and_without_any_it_is_tried_again() -> None:
@@ -209,6 +222,62 @@ def test_one_member_of_a_cluster_is_enough_and_without_any_it_is_tried_again() -
             await subject.close()
 
     asyncio.run(run())
+
+
+# -- PagerDuty ------------------------------------------------------------------------------------------------------------
+
+
+class Incidents:
+    """What PagerDuty makes of events: an incident that is open takes a trigger in and stays as it is."""
+
+    def __init__(self) -> None:
+        self.open: dict[str, str] = {}
+        self.opened = 0
+
+    def take(self, it: Notification) -> None:
+        for event in pagerduty.events(it):
+            key, action = event["dedup_key"], event["event_action"]
+            if action == "trigger" and key not in self.open:
+                self.opened += 1
+                self.open[key] = "triggered"
+            elif action == "acknowledge" and key in self.open:
+                self.open[key] = "acknowledged"
+            elif action == "resolve":
+                self.open.pop(key, None)
+
+
+@settings(max_examples=300)
+@given(STEPS)
+def test_an_incident_stays_acknowledged_only_as_long_as_somebody_has_all_that_fires(
+    steps: list[tuple[str, int, int]],
+) -> None:
+    incidents = Incidents()
+    told: list[Notification] = []
+
+    def tell(it: Notification, _: int) -> None:
+        incidents.take(it)
+        after = dict(incidents.open), incidents.opened
+        incidents.take(it)
+        assert (incidents.open, incidents.opened) == after, "what is sent again wakes nobody"
+        told.append(it)
+
+    for group, _ in lives(steps, tell):
+        heard = [entry for entry in group.entries.values() if entry.told != UNTOLD]
+        assert len(incidents.open) == bool(heard), "one incident, while anything fires that was told"
+        if any(entry.fires() and not entry.hold for entry in heard):
+            assert set(incidents.open.values()) == {"triggered"}
+        if told and told[-1].status == "acknowledged":
+            assert set(incidents.open.values()) <= {"acknowledged"}
+
+
+def test_an_acknowledgement_that_is_forgotten_is_another_incident() -> None:
+    later = ONE._replace(number=3, renewals=2, renews=True)
+    said = [(it["event_action"], it["dedup_key"]) for it in pagerduty.events(later)]
+    assert said == [("resolve", f"{ONE.incident}-1"), ("trigger", f"{ONE.incident}-2")]
+    over = later._replace(status="resolved", renews=False)
+    assert [(it["event_action"], it["dedup_key"]) for it in pagerduty.events(over)] == [
+        ("resolve", f"{ONE.incident}-2")
+    ]
 
 
 # -- Apprise --------------------------------------------------------------------------------------------------------------
