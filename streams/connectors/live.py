@@ -67,6 +67,10 @@ Item = Post | Deletion | Gap | Rejected | Record | None
 """What a connector yields; a Record is an Interaction that is whole: its account is told, as with an ``opt_out``."""
 
 
+WHENEVER: Final = 1 << 62
+"""The time by which Interactions are read that a connector is told whole, ms: when they came is the runner's business."""
+
+
 class Received(NamedTuple):
     """An item, and the cursor with which the stream goes on behind it."""
 
@@ -90,7 +94,7 @@ class Connector(Protocol):
     """One connection to a network. Made by its class from its settings, a :class:`Session` and its secrets."""
 
     network: ClassVar[str]
-    """The first half of its accounts and ids."""
+    """The first half of its accounts and ids; "" where whole Interactions are told, of any network."""
     settings: ClassVar[type[ConnectorSettings]]
 
     @staticmethod

@@ -21,7 +21,7 @@ from typing import Final
 import httpx
 
 from schemas.codec import Record
-from streams.connectors.attribution import attribute
+from streams.connectors.attribution import attribute, named_by
 from streams.connectors.base import Rejected
 from streams.connectors.live import ALIVE, Connector, Deletion, Gap, Known, Post, Received
 from streams.connectors.memory import Memory
@@ -82,6 +82,10 @@ class LiveRunner:
     """Something may be on its way to Kafka."""
     _deleted: dict[str, None] = field(default_factory=dict, init=False)
     """The last :data:`DELETED` keys of deletions whose post has not come, oldest first."""
+
+    def __post_init__(self) -> None:
+        """Read ``accounts`` once."""
+        self._is_ours = named_by(self.accounts)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Return when ``stop`` is set and all that came is acknowledged and its cursor kept.
@@ -172,11 +176,20 @@ class LiveRunner:
             case None:
                 pass
             case event:
-                self._count(event["kind"])
-                await self.carrier.publish({**event, "source": self.name, "received_at": self.now()})
+                await self._take_event(event)
         is_first, self.memory.cursor = self.memory.cursor is None, received.cursor
         if is_first:  # without it a crash would begin anew later
             await self._keep()
+
+    async def _take_event(self, event: Record) -> None:
+        if event["kind"] == "tick" or not self._is_ours(event["account"]):  # the worker says what time it is
+            self._count("unattributed")
+            return
+        seen_at = self.now()
+        CONNECTOR_LAG.labels(self.name).set((seen_at - event["published_at"]) / 1000)
+        seen = {"source": self.name, "received_at": seen_at, "published_at": min(event["published_at"], seen_at)}
+        self._count(event["kind"])
+        await self.carrier.publish(self.understand({**event, **seen}))
 
     async def _take_post(self, post: Post) -> None:
         if post.key in self._deleted:  # the news of it was faster

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from streams.connectors.session import Session
 
 TYPES: Final[Mapping[str, str]] = {
+    "kafka": "streams.connectors.kafka_topic:KafkaTopic",
     "mastodon": "streams.connectors.mastodon:Mastodon",
 }
 """Module and class by ``type``; imported when one is wanted."""
@@ -32,7 +33,7 @@ def settings_of(table: Mapping[str, Any]) -> ConnectorSettings:
     kind = _class(table["type"])
     found: ConnectorSettings = kind.settings.model_validate(dict(table))
     for account in found.accounts:
-        if not account.startswith(f"{kind.network}:"):
+        if kind.network and not account.startswith(f"{kind.network}:"):
             wrong = "an account of this type begins with {network}:"
             raise PydanticCustomError("accounts", wrong, {"network": kind.network})
     return found

@@ -70,7 +70,18 @@ class Network:
 
     token = "s3cr3t-t0ken"
     is_streamed = True
-    """It says at once what happens, edits and deletions too; otherwise it is asked."""
+    """It says at once what happens, over connections that may be cut or silent; otherwise it is asked."""
+    is_remote = True
+    """It has limits, failures and credentials; otherwise it is on this machine."""
+    is_told_whole = False
+    """It tells Interactions: whom they are for is settled, and nothing of them has to be remembered."""
+    keeps_what_waits = False
+    """What waits there when a connector is new is new to it."""
+
+    @property
+    def tells_changes(self) -> bool:
+        """It tells of edits and deletions."""
+        return self.is_streamed
 
     def truth(self, *accounts: str) -> dict[tuple[str, str], str]:
         """Return what each post is to those of the accounts that are configured."""
@@ -115,6 +126,37 @@ class Network:
         raise NotImplementedError
 
     # what is the same for all
+
+    @asynccontextmanager
+    async def served(self) -> AsyncIterator[None]:
+        """Answer over HTTP until the end."""
+        open_now: set[asyncio.StreamWriter] = set()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            open_now.add(writer)
+            try:
+                while True:
+                    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+                    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
+                    target = urlsplit(head[0].split()[1])
+                    self.requests.append((time.monotonic(), target.path))
+                    if self.mood.slow:
+                        await asyncio.sleep(self.mood.slow)
+                    await self.serve(Request(target.path, parse_qs(target.query), headers), writer)
+            except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+                pass
+            finally:
+                open_now.discard(writer)
+                writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=1 << 24)
+        self.port = server.sockets[0].getsockname()[1]
+        try:
+            yield
+        finally:
+            server.close()
+            for writer in open_now:
+                writer.transport.abort()
 
     def concerns(self, author: str, to: Collection[str], parent: str) -> dict[str, str]:
         """Return what a post that is about to be written is to each of our accounts, by their full names."""
@@ -176,33 +218,8 @@ class Request:
 @asynccontextmanager
 async def running(network: Network) -> AsyncIterator[Network]:
     """Serve a network until the end."""
-    open_now: set[asyncio.StreamWriter] = set()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        open_now.add(writer)
-        try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-                headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
-                target = urlsplit(head[0].split()[1])
-                network.requests.append((time.monotonic(), target.path))
-                if network.mood.slow:
-                    await asyncio.sleep(network.mood.slow)
-                await network.serve(Request(target.path, parse_qs(target.query), headers), writer)
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            pass
-        finally:
-            open_now.discard(writer)
-            writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=1 << 24)
-    network.port = server.sockets[0].getsockname()[1]
-    try:
+    async with network.served():
         yield network
-    finally:
-        server.close()
-        for writer in open_now:
-            writer.transport.abort()
 
 
 async def answer(
