@@ -52,6 +52,7 @@ class Format(StrEnum):
     TWCS = "twcs"
     PAIRS = "pairs"
     JSONL = "jsonl"
+    PARQUET = "parquet"
 
 
 @app.command()

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from streams.connectors.session import Session
 
 TYPES: Final[Mapping[str, str]] = {
+    "folder": "streams.connectors.folder:Folder",
     "kafka": "streams.connectors.kafka_topic:KafkaTopic",
     "mastodon": "streams.connectors.mastodon:Mastodon",
 }
