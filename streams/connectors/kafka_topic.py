@@ -161,11 +161,7 @@ class KafkaTopic:
             metadata_max_age_ms=int(METADATA_SECONDS * 1000),
         )
         try:
-            with kafka_reasons() as reasons:
-                try:
-                    await consumer.start()
-                except KafkaError as error:
-                    raise _explained(error, reasons.last) from None
+            await _start(consumer)
             yield consumer
         except KafkaError as error:
             raise _explained(error) from None
@@ -228,6 +224,26 @@ def _positions(
             gaps.append(Gap(f"{place.topic}/{place.partition} has no offsets {at} to {first - 1} any more"))
         found[place.partition] = at if first <= at <= ends[place] else first
     return found, gaps
+
+
+async def _start(consumer: AIOKafkaConsumer) -> None:
+    """Connect. Where we are cancelled meanwhile, aiokafka would forget an open connection: it is let come to its end first."""
+
+    async def start() -> None:
+        with kafka_reasons() as reasons:
+            try:
+                await consumer.start()
+            except KafkaError as error:
+                raise _explained(error, reasons.last) from None
+
+    starting = asyncio.create_task(start())
+    try:
+        await asyncio.shield(starting)
+    finally:
+        if not starting.done():
+            await asyncio.wait([starting], timeout=CLOSE_SECONDS)
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
 
 
 def _explained(error: KafkaError, logged: BaseException | None = None) -> Exception:

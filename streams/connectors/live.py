@@ -112,3 +112,14 @@ class Connector(Protocol):
 
     async def check(self) -> str:
         """Return in words whom the credentials belong to; raises as :meth:`stream`."""
+
+
+class Historic(Connector, Protocol):
+    """A connector whose network tells what was before."""
+
+    def history(self, since: int, cursor: str | None) -> AsyncIterator[Received]:
+        """Yield what happened from ``since`` on, ms, or from behind a cursor on, and end when it has come to now.
+
+        In the order of its times, as far as the network tells: they are the clock. What is older than ``since`` may be among it.
+        The cursors are its own, and otherwise all is as with :meth:`Connector.stream`.
+        """

@@ -13,17 +13,17 @@ import asyncio
 import random
 import time
 import traceback
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 import httpx
 
 from schemas.codec import Record
 from streams.connectors.attribution import attribute, named_by
 from streams.connectors.base import Rejected
-from streams.connectors.live import ALIVE, Connector, Deletion, Gap, Known, Post, Received
+from streams.connectors.live import ALIVE, Deletion, Gap, Known, Post, Received
 from streams.connectors.memory import Memory
 from streams.connectors.pacing import Breaker, full_jitter
 from streams.connectors.runner import Carrier
@@ -48,6 +48,17 @@ DELETED: Final = 10_000
 logger = log("connectors")
 
 
+class Streaming(Protocol):
+    """What is run: a :class:`streams.connectors.live.Connector`, or its history."""
+
+    @property
+    def network(self) -> str:
+        """The first half of its accounts."""
+
+    def stream(self, cursor: str | None) -> AsyncIterator[Received]:
+        """Yield what happens."""
+
+
 @dataclass(frozen=True)
 class Pace:
     """How it waits, in seconds."""
@@ -69,7 +80,7 @@ class LiveRunner:
     """One connector at work."""
 
     name: str
-    connector: Connector
+    connector: Streaming
     accounts: Collection[str]
     carrier: Carrier
     memory: Memory

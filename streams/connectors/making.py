@@ -46,17 +46,26 @@ def settings_class(of: str) -> type[ConnectorSettings]:
     return found
 
 
+def has_history(of: str) -> bool:
+    """Say whether connectors of a type tell what was before: :class:`streams.connectors.live.Historic`."""
+    return hasattr(_class(of), "history")
+
+
 def make(
     name: str,
     settings: ConnectorSettings,
     secrets: Mapping[str, Callable[[], str]],
     known: Callable[[str], Known | None],
+    share: float = 1.0,
 ) -> Made:
-    """Return a connector that has not connected yet; ``known``: what is remembered of a post, by its key."""
+    """Return a connector that has not connected yet.
+
+    ``known``: what is remembered of a post, by its key. ``share``: how much of its requests it may use.
+    """
     from streams.connectors.session import Session  # noqa: PLC0415 - httpx takes its time, and rapport.toml is read often
 
     kind = _class(settings.type)
-    session = Session(name, kind.budget(settings), known)
+    session = Session(name, kind.budget(settings).part(share), known)
     return Made(kind(settings, session, secrets), session)
 
 

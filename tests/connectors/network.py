@@ -78,6 +78,9 @@ class Network:
     keeps_what_waits = False
     """What waits there when a connector is new is new to it."""
 
+    has_history = False
+    """It tells what was before, from a date on."""
+
     @property
     def tells_changes(self) -> bool:
         """It tells of edits and deletions."""

@@ -18,7 +18,7 @@ from streams.connectors.live import Known
 from streams.errors import Reason
 from streams.http_answers import RefusedError
 from tests.connectors.network import RETRY_AFTER, Network, running
-from tests.connectors.plant import NAME, PACE, Plant, connected, until
+from tests.connectors.plant import NAME, PACE, Plant, connected, table, until
 
 MODULES = sorted(path.stem for path in Path(__file__).parent.glob("*_network.py"))
 NETWORKS: dict[str, Callable[[], Network]] = {
@@ -29,6 +29,7 @@ NETWORKS: dict[str, Callable[[], Network]] = {
 """Every network that has a fake server here."""
 STREAMED = [name for name, network in NETWORKS.items() if network().is_streamed]
 REMOTE = [name for name, network in NETWORKS.items() if network().is_remote]
+HISTORIC = [name for name, network in NETWORKS.items() if network().has_history]
 CHANGING = [name for name, network in NETWORKS.items() if network().tells_changes]
 
 
@@ -45,6 +46,12 @@ def network(request: pytest.FixtureRequest) -> Network:
 @pytest.fixture(params=STREAMED)
 def streamed(request: pytest.FixtureRequest) -> Network:
     """A network that says what happens at once."""
+    return NETWORKS[request.param]()
+
+
+@pytest.fixture(params=HISTORIC)
+def historic(request: pytest.FixtureRequest) -> Network:
+    """A network that tells what was before."""
     return NETWORKS[request.param]()
 
 
@@ -174,6 +181,44 @@ async def lost_by_kills(
         async with connected(plant, network.stanza("acme", "help")):
             await until(lambda: network.truth("acme", "help").keys() <= plant.kinds().keys(), 900)
     return plant.kinds().items() ^ network.truth("acme", "help").items()
+
+
+def test_history_is_walked_through_kills_from_a_date_on_by_its_own_clock(historic: Network) -> None:
+    async def scenario() -> None:
+        chance, day = random.Random(5), 86_400_000
+        plant, stop = Plant(random=chance), asyncio.Event()
+        written = []
+        for number in range(300):
+            historic.mood.skew = (number - 300) * day // 30  # ten days until now
+            parent = chance.choice(written).key if written and chance.random() < 0.5 else ""
+            author = "acme" if parent and chance.random() < 0.5 else f"person{number % 20}"
+            written.append(historic.say(author, f"post {number}", () if parent else ("acme",), parent))
+        since = historic.now() - 7 * day
+        wanted = {it.id for it in written[-210:] if it.concerns}
+        async with running(historic):
+            named = table(historic.stanza("acme"))
+            historic.mood.slow = 0.005
+            for _ in range(8):
+                task = asyncio.create_task(plant.work(PACE).walk(NAME, named, since, stop))
+                await asyncio.sleep(0.05 + chance.random() * 0.1)
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+            assert len(plant.events) < len(wanted)
+            historic.mood.busy = historic.mood.failing = 1
+            historic.mood.slow = 0
+            assert await asyncio.wait_for(plant.work(PACE).walk(NAME, named, since, stop), 20)
+            begun = len(plant.events)
+            stop.clear()
+            historic.mood.skew = 0
+            after = historic.say("ann", "meanwhile", ("acme",))
+            assert await asyncio.wait_for(plant.work(PACE).walk(NAME, named, since, stop), 20)
+        assert [it["id"] for it in plant.events[begun:]] == [after.id], "it goes on where it was"
+        truth = {place: kind for place, kind in historic.truth("acme").items() if place[1] in {*wanted, after.id}}
+        assert plant.kinds() == truth
+        for event in plant.events:
+            assert since <= event["published_at"] <= event["received_at"] <= event["published_at"] + day // 30 * 2
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("streamed", CHANGING, indirect=True)
