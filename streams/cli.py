@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Coroutine
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +18,7 @@ from sinks.clickhouse.connection import connect
 from sinks.clickhouse.migrate import migrate as migrate_tables
 from sinks.clickhouse.migrate import pending
 from sinks.clickhouse.sink import Plan, run_sink
-from streams import checking, kafka, notify, questions, telemetry, terminal
+from streams import backfilling, checking, kafka, notify, questions, telemetry, terminal
 from streams import connect as connectors
 from streams import demo as demonstration
 from streams.app import run_worker
@@ -51,6 +52,7 @@ class Format(StrEnum):
     TWCS = "twcs"
     PAIRS = "pairs"
     JSONL = "jsonl"
+    PARQUET = "parquet"
 
 
 @app.command()
@@ -95,6 +97,30 @@ def replay(  # noqa: PLR0913, PLR0917 - they are the command's options
     request = Request(file, format.value, terminal.pace(speed), names)
     settings = settings_of(brokers, clickhouse)
     _run(replay_embedded(request, settings, embedded, console) if embedded else replay_into(request, settings, console))
+
+
+@app.command()
+def backfill(
+    connector: Annotated[str, typer.Argument(help="Of [connectors.NAME] in rapport.toml.")],
+    since: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The day it begins with, UTC.")],
+    brokers: BrokersOption = None,
+    clickhouse: ClickHouseOption = None,
+) -> None:
+    """Bring in what a network tells of the time before, at the pace that it allows: no alerts, the same tables.
+
+    It has its own topics, worker and sink, and may be stopped or killed at any time: the same command goes on where it was. Run
+    again later, it adds what has come since to what was open.
+    """
+    settings = settings_of(brokers, clickhouse)
+    request = backfilling.requested(connector, since.replace(tzinfo=UTC), settings)
+    client = connect(*settings.clickhouse_server)
+    if pending(client):
+        raise SettingsError(f"ClickHouse lacks {', '.join(pending(client))}", "run `rapport migrate`")
+
+    async def run() -> None:
+        await backfilling.backfill(request, settings, client, console, stop_at_signals())
+
+    _run(run())
 
 
 @app.command()

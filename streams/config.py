@@ -92,9 +92,9 @@ class Settings(BaseSettings):
     )
     generation: int = Field(
         0,
-        ge=0,
+        ge=-(1 << 15),
         lt=1 << 15,
-        description="raise by one when the interactions topic was made anew: its offsets start again",
+        description="raise by one when the interactions topic was made anew: its offsets start again; below 0, a backfill's",
     )
     checkpoint_seconds: float = Field(
         5.0, gt=0, description="an account's state is checkpointed this long after a change"

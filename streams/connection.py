@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import json
-import logging
 import ssl
 import threading
 import time
@@ -20,7 +19,7 @@ from aiokafka.abc import AbstractTokenProvider
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from streams.config import Settings
-from streams.errors import BrokerError, SettingsError, broker_refusal
+from streams.errors import BrokerError, SettingsError, broker_refusal, kafka_reasons
 
 TOKEN_SECONDS: Final = 10.0
 """A token server that has not answered for so long is not there."""
@@ -192,30 +191,13 @@ def _token_provider(settings: Settings) -> _Provider:
 def explained(settings: Settings) -> Iterator[None]:
     """Raise :class:`BrokerError` for what aiokafka raises within, with the reason if there is one.
 
-    Of a failed connection aiokafka raises only that it failed. Why, a wrong password or certificate, it logs: it is taken from
-    there, and not logged.
+    See :func:`streams.errors.kafka_reasons`.
     """
-    log, reasons = logging.getLogger("aiokafka"), _Reasons()
-    propagates, log.propagate = log.propagate, False
-    log.addHandler(reasons)
-    try:
-        yield
-    except (KafkaError, OSError, TimeoutError) as error:
-        raise _explanation(settings, error, reasons.last) from None
-    finally:
-        log.removeHandler(reasons)
-        log.propagate = propagates
-
-
-class _Reasons(logging.Handler):
-    """Keeps the last exception that was given to a log line."""
-
-    last: BaseException | None = None
-
-    def emit(self, record: logging.LogRecord) -> None:
-        for argument in record.args if isinstance(record.args, tuple) else ():
-            if isinstance(argument, BaseException):
-                self.last = argument
+    with kafka_reasons() as reasons:
+        try:
+            yield
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise _explanation(settings, error, reasons.last) from None
 
 
 def _explanation(settings: Settings, error: Exception, logged: BaseException | None) -> BrokerError:

@@ -6,6 +6,7 @@ the end, so every run is a new generation: where two runs measure the same minut
 """
 
 import asyncio
+import ctypes
 import signal
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from schemas.topics import Catalogue
 from sinks.clickhouse.connection import connect
 from sinks.clickhouse.migrate import migrate
 from sinks.clickhouse.sink import Plan, run_sink
@@ -67,7 +69,9 @@ class Embedded:
                     "ticks": False,  # whoever publishes says what time it is
                 }
             )
-            await self._start(stack)
+            self._processes = await stack.enter_async_context(
+                Processes(self.settings, self.client, self.settings.topics)
+            )
             self.publisher = await stack.enter_async_context(
                 Publisher(
                     kafka_options(self.settings),
@@ -93,44 +97,66 @@ class Embedded:
 
     async def watched(self, work: Any) -> Any:  # noqa: ANN401 - any awaitable
         """Await ``work``, unless worker or sink fail first; raises what they failed with."""
+        return await self._processes.watched(work)
+
+
+class Processes:
+    """A worker, in a process of its own, and a sink: an async context manager. ``topics``: of whose facts the sink takes care."""
+
+    def __init__(self, settings: Settings, client: "Client", topics: Catalogue) -> None:
+        self._settings, self._client = settings, client
+        self._plan = Plan(topics, settings.sink_rows, settings.sink_seconds)
+
+    async def __aenter__(self) -> Self:
+        self._stop = asyncio.Event()
+        self._sink = asyncio.create_task(run_sink(kafka_options(self._settings), self._client, self._plan, self._stop))
+        self._worker = asyncio.create_task(_keep_working(self._settings))
+        self._both = asyncio.ensure_future(_first_failure(self._sink, self._worker))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._worker.cancel()
+        self._stop.set()
+        await asyncio.gather(self._worker, self._sink, self._both, return_exceptions=True)
+
+    async def watched(self, work: Any) -> Any:  # noqa: ANN401 - any awaitable
+        """Await ``work``, unless worker or sink fail first; raises what they failed with."""
         task = asyncio.ensure_future(work)
-        done, _ = await asyncio.wait([task, self._plant], return_when=asyncio.FIRST_COMPLETED)
+        try:
+            done, _ = await asyncio.wait([task, self._both], return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            raise
         if task in done:
             return task.result()
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-        self._plant.result()
+        self._both.result()
         raise BrokerError("the worker has ended", "start again")
 
-    async def _start(self, stack: AsyncExitStack) -> None:
-        stop = asyncio.Event()
-        plan = Plan(self.settings.topics, self.settings.sink_rows, self.settings.sink_seconds)
-        sink = asyncio.create_task(run_sink(kafka_options(self.settings), self.client, plan, stop))
-        worker = asyncio.create_task(self._keep_working())
-        self._plant = asyncio.ensure_future(_first_failure(sink, worker))
 
-        async def end() -> None:
-            worker.cancel()
-            stop.set()
-            await asyncio.gather(worker, sink, self._plant, return_exceptions=True)
+async def _keep_working(settings: Settings) -> None:
+    """Run the worker, and run it again as often as a supervisor would."""
+    for _ in range(RESTARTS + 1):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "streams", "worker", env=config.environment(settings), preexec_fn=_ends_with_us
+        )
+        try:
+            code = await process.wait()
+        except asyncio.CancelledError:
+            await _stop(process)
+            raise
+        if code == EXIT_USAGE:
+            raise BrokerError("the worker cannot run", "its log says why")
+    raise BrokerError(f"the worker ended {RESTARTS + 1} times, last with {code}", "its log says why")
 
-        stack.push_async_callback(end)
 
-    async def _keep_working(self) -> None:
-        """Run the worker, and run it again as often as a supervisor would."""
-        for _ in range(RESTARTS + 1):
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "streams", "worker", env=config.environment(self.settings)
-            )
-            try:
-                code = await process.wait()
-            except asyncio.CancelledError:
-                await _stop(process)
-                raise
-            if code == EXIT_USAGE:
-                raise BrokerError("the worker cannot run", "its log says why")
-        raise BrokerError(f"the worker ended {RESTARTS + 1} times, last with {code}", "its log says why")
+def _ends_with_us() -> None:
+    """Let the process that begins be asked to stop when we are killed, where the system can (Linux's PR_SET_PDEATHSIG)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 def target(directory: Path) -> str:
@@ -159,7 +185,7 @@ def _next_generation(client: "Client") -> int:
     tables = (f"{name}_versions" for name in ("turns", "panes", "rolling", "alerts"))
     found = [client.query(question, {"table": table}).result_rows[0] for table in tables]
     newest = [version for version, rows in found if rows]
-    return (max(newest) >> GENERATION_BITS) + 1 if newest else 0
+    return max(0, (max(newest) >> GENERATION_BITS) + 1) if newest else 0  # those of a backfill are below 0
 
 
 async def _first_failure(*tasks: "asyncio.Task[None]") -> None:

@@ -9,6 +9,10 @@
 The command line shows one as one line, "what is wrong: what to do", and ends with :data:`EXIT_USAGE`.
 """
 
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Final
 
@@ -70,6 +74,48 @@ def _names(named: tuple[object, ...]) -> str:
     """Return what an error of aiokafka's names: a topic or group, or a set of them."""
     names = [name for one in named for name in (sorted(one) if isinstance(one, (set, list, tuple)) else [one])]
     return "".join(f" {name}" for name in names)
+
+
+class KafkaReasons(logging.Handler):
+    """Keeps the last exception that aiokafka has given to a log line, in the task that it was made in if there was one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last: BaseException | None = None
+        self._task = _task()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Look at a line."""
+        if self._task in (None, _task()):
+            for argument in record.args if isinstance(record.args, tuple) else ():
+                if isinstance(argument, BaseException):
+                    self.last = argument
+
+
+@contextmanager
+def kafka_reasons() -> Iterator[KafkaReasons]:
+    """Hold back what aiokafka logs within.
+
+    Of a failed connection aiokafka raises only that it failed. Why, a wrong password or certificate, it logs: it is taken from
+    there, and not logged.
+    """
+    log, reasons = logging.getLogger("aiokafka"), KafkaReasons()
+    log.addHandler(reasons)
+    log.propagate = False
+    try:
+        yield reasons
+    finally:
+        log.removeHandler(reasons)
+        log.propagate = not any(
+            isinstance(it, KafkaReasons) for it in log.handlers
+        )  # others may connect at the same time
+
+
+def _task() -> "asyncio.Task[object] | None":
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no loop runs
+        return None
 
 
 class ClickHouseError(RapportError):

@@ -6,22 +6,10 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
-from streams.tables import SecretTable, Table, Text, Texts
+from streams.mapping_settings import MappingSettings
+from streams.tables import SecretTable, Texts
 
 Account = Annotated[str, Field(pattern=r"^[a-z]+:[^\s*]+$")]
-Constant = str | bool | int | float | tuple[str, ...]
-
-
-class MappingSettings(Table):
-    """``[connectors.NAME.mapping]``: foreign JSON as Interactions (``streams/connectors/mapping.py``)."""
-
-    fields: Mapping[Text, Text] = Field(description="our fields, and the path to each in a record")
-    constants: Mapping[Text, Constant] = Field({}, description="our fields that are always the same")
-    kinds: Mapping[Text, Text] = Field(
-        {}, description="what they call a kind, and what we do; none: it is no concern of ours"
-    )
-    records: str = Field("", description="the path to the array of records; without it, what comes is one")
-    times: Literal["iso", "seconds", "milliseconds"] = Field("iso", description="how times are written")
 
 
 class WebhookConnector(SecretTable):

@@ -20,6 +20,9 @@ OVERLAP_MS: Final = 2_000
 REMEMBERED: Final = 50_000
 """Turns that are over and are remembered, so that an earlier version of one that lands again does not bring it back."""
 
+BEFORE_ALL: Final = -1 << 63
+"""Below any version: those of a backfill are below 0."""
+
 Key = tuple[str, str]
 """Account and turn."""
 
@@ -79,7 +82,7 @@ class Turns:
 
     def _take_turn(self, row: Record) -> None:
         key, known = _key(row), self._known.get(_key(row))
-        if row["version"] <= (known["version"] if known else self._over.get(key, -1)):
+        if row["version"] <= (known["version"] if known else self._over.get(key, BEFORE_ALL)):
             return
         if row.pop("status") != "open":
             self._known.pop(key, None)

@@ -5,12 +5,13 @@ from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from aiokafka import AIOKafkaProducer
 
 from schemas.codec import Record
 from streams.config import Settings
+from streams.connecting.history import History
 from streams.connecting.store import Store
 from streams.connecting.tables import Table, load_tables
 from streams.connection import explained, kafka_options
@@ -26,6 +27,12 @@ from streams.telemetry import connector_gone, log
 
 RELOAD_SECONDS: Final = 2.0
 """How often rapport.toml and the secrets are looked at."""
+
+if TYPE_CHECKING:
+    from streams.connectors.live import Historic
+
+HISTORY_SHARE: Final = 0.5
+"""So much of a connector's requests its history may use: the rest is for what happens now."""
 
 logger = log("connectors")
 
@@ -103,6 +110,23 @@ class Work:
             try:
                 accounts = table.settings.accounts
                 await LiveRunner(name, connector, accounts, carrier, memory, self.understand, self.pace).run(stop)
+            finally:
+                await session.close()
+
+    async def walk(self, name: str, table: Table, since: int, stop: asyncio.Event) -> bool:
+        """Run through a connector's history from ``since`` on, ms, until now or until ``stop`` is set; say whether to its end.
+
+        It is of a type that has one. The time is that of the posts. Raises as :meth:`LiveRunner.run`.
+        """
+        async with self.carrier(name) as carrier:
+            memory = await self.journals.read(name)
+            connector, session = make(name, table.settings, table.secrets, memory.known, HISTORY_SHARE)
+            try:
+                history = History(cast("Historic", connector), since, stop)
+                runner = LiveRunner(name, history, table.settings.accounts, carrier, memory, self.understand, self.pace)
+                runner.now = lambda: history.clock
+                await runner.run(stop)
+                return history.is_whole
             finally:
                 await session.close()
 

@@ -5,10 +5,17 @@ broadcast. A post by anybody else is a mention of each account that it addresses
 account's threads without addressing the account is a peer's answer there. The rest is nobody's.
 """
 
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 from streams.connectors.live import Known, Post
+
+
+def named_by(accounts: Collection[str]) -> Callable[[str], bool]:
+    """Return what says whether an account is one of ``accounts``, in which * stands for anything."""
+    named = re.compile("|".join(".*".join(map(re.escape, pattern.split("*"))) for pattern in accounts), re.DOTALL)
+    return lambda account: named.fullmatch(account) is not None
 
 
 class Attribution(NamedTuple):

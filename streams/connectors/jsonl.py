@@ -6,7 +6,7 @@ published_at.
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, TextIO
 
@@ -19,7 +19,7 @@ from streams.errors import Reason
 from streams.interactions import MAX_BYTES, fault, interaction, unfit
 
 _TIMES: Final = ("published_at", "received_at")
-_TYPES: Final[dict[str, Any]] = {field["name"]: field["type"] for field in newest("interaction").record["fields"]}
+TYPES: Final[dict[str, Any]] = {field["name"]: field["type"] for field in newest("interaction").record["fields"]}
 _IN_WORDS: Final = {
     "string": "a string",
     "boolean": "true or false",
@@ -27,7 +27,7 @@ _IN_WORDS: Final = {
     "float": "a number",
     "array": "an array of strings",
 }
-_NEEDED: Final = ("id", "account", "kind", "published_at")
+NEEDED: Final = ("id", "account", "kind", "published_at")
 
 _INT64: Final = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 _SOUND: Final[dict[str, Any]] = {
@@ -47,7 +47,7 @@ def _sound(field: Record) -> tuple[Any, ...]:
         return name, _INT64 | str | msgspec.UnsetType, msgspec.UNSET
     if name == "published_at":
         return name, _INT64 | str
-    if name in _NEEDED:
+    if name in NEEDED:
         return name, _SOUND[of]
     if isinstance(of, dict):
         return name, _SOUND[of["type"]], msgspec.field(default_factory=list)
@@ -66,18 +66,24 @@ class _FieldError(ValueError):
 
 def read(path: Path, accounts: frozenset[str] | None, now: int, counts: Counts) -> Iterator[Item]:
     """Yield the Interactions and rejections in file order; blank lines are no records."""
-    wanted = None if accounts is None else {account.lower() for account in accounts}
+    is_wanted = wanting(accounts)
     for number, line in enumerate(read_lines(path), 1):
         if not line.strip():
             continue
         counts.records += 1
         item = parse(line, f"{path}:{number}", now)
-        if wanted is not None and not isinstance(item, Rejected):
-            account = item["account"].lower()
-            if account not in wanted and account.partition(":")[2] not in wanted:
-                counts.skipped += 1
-                continue
-        yield item
+        if isinstance(item, Rejected) or is_wanted(item["account"]):
+            yield item
+        else:
+            counts.skipped += 1
+
+
+def wanting(accounts: frozenset[str] | None) -> Callable[[str], bool]:
+    """Return what says whether an account is one of these, given as ``name`` or ``network:name`` in any case; None: any is."""
+    if accounts is None:
+        return lambda _: True
+    wanted = {account.lower() for account in accounts}
+    return lambda account: account.lower() in wanted or account.lower().partition(":")[2] in wanted
 
 
 def parse(line: str, place: str, now: int, received_at: int | None = None) -> Item:
@@ -142,12 +148,12 @@ def whole(given: object) -> Record:
     """Return the Interaction with the given fields. Raises :class:`ValueError` that names the field that is wrong."""
     if not isinstance(given, dict):
         raise _FieldError(f"a line must be an object, not {type(given).__name__}")
-    if missing := [name for name in _NEEDED if name not in given]:
+    if missing := [name for name in NEEDED if name not in given]:
         raise _FieldError(f"{missing[0]} is missing")
     if "received_at" not in given:
         given["received_at"] = given["published_at"]
     for name, value in given.items():
-        if name not in _TYPES:
+        if name not in TYPES:
             raise _FieldError(f"{name[:40]!r} is no field of an Interaction")
         given[name] = _typed(name, value)
     return interaction(**given)
@@ -155,7 +161,7 @@ def whole(given: object) -> Record:
 
 def _typed(name: str, value: object) -> object:
     """Return the value as its field's type has it. Raises :class:`_FieldError`."""
-    match _TYPES[name], value:
+    match TYPES[name], value:
         case _, str() if name in _TIMES:
             try:
                 return milliseconds(value)

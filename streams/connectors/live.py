@@ -99,6 +99,10 @@ Item = Post | Deletion | Departure | Gap | Keep | Rejected | Record | None
 """What a connector yields; a Record is an Interaction that is whole: its account is told, as with an ``opt_out``."""
 
 
+WHENEVER: Final = 1 << 62
+"""The time by which Interactions are read that a connector is told whole, ms: when they came is the runner's business."""
+
+
 class Received(NamedTuple):
     """An item, and the cursor with which the stream goes on behind it."""
 
@@ -122,7 +126,7 @@ class Connector(Protocol):
     """One connection to a network. Made by its class from its settings, a :class:`Session` and its secrets."""
 
     network: ClassVar[str | tuple[str, ...]]
-    """The first half of its accounts and ids, or all that this may be."""
+    """The first half of its accounts and ids, or all that this may be; "" where whole Interactions are told, of any network."""
     settings: ClassVar[type[ConnectorSettings]]
 
     @staticmethod
@@ -140,3 +144,14 @@ class Connector(Protocol):
 
     async def check(self) -> str:
         """Return in words whom the credentials belong to; raises as :meth:`stream`."""
+
+
+class Historic(Connector, Protocol):
+    """A connector whose network tells what was before."""
+
+    def history(self, since: int, cursor: str | None) -> AsyncIterator[Received]:
+        """Yield what happened from ``since`` on, ms, or from behind a cursor on, and end when it has come to now.
+
+        In the order of its times, as far as the network tells: they are the clock. What is older than ``since`` may be among it.
+        The cursors are its own, and otherwise all is as with :meth:`Connector.stream`.
+        """

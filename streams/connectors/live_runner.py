@@ -13,17 +13,17 @@ import asyncio
 import random
 import time
 import traceback
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 import httpx
 
 from schemas.codec import Record
-from streams.connectors.attribution import attribute
+from streams.connectors.attribution import attribute, named_by
 from streams.connectors.base import Rejected
-from streams.connectors.live import ALIVE, Connector, Deletion, Departure, Gap, Keep, Known, Post, Received, network_of
+from streams.connectors.live import ALIVE, Deletion, Departure, Gap, Keep, Known, Post, Received, network_of
 from streams.connectors.memory import Memory
 from streams.connectors.pacing import Breaker, full_jitter
 from streams.connectors.runner import Carrier
@@ -49,6 +49,13 @@ DELETED: Final = 10_000
 logger = log("connectors")
 
 
+class Streaming(Protocol):
+    """What is run: a :class:`streams.connectors.live.Connector`, or its history."""
+
+    def stream(self, cursor: str | None) -> AsyncIterator[Received]:
+        """Yield what happens."""
+
+
 @dataclass(frozen=True)
 class Pace:
     """How it waits, in seconds."""
@@ -70,7 +77,7 @@ class LiveRunner:
     """One connector at work."""
 
     name: str
-    connector: Connector
+    connector: Streaming
     accounts: Collection[str]
     carrier: Carrier
     memory: Memory
@@ -83,6 +90,10 @@ class LiveRunner:
     """Something may be on its way to Kafka."""
     _deleted: dict[str, None] = field(default_factory=dict, init=False)
     """The last :data:`DELETED` keys of deletions whose post has not come, oldest first."""
+
+    def __post_init__(self) -> None:
+        """Read ``accounts`` once."""
+        self._is_ours = named_by(self.accounts)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Return when ``stop`` is set and all that came is acknowledged and its cursor kept.
@@ -233,14 +244,18 @@ class LiveRunner:
         self.memory.learn(post.key, known)
 
     async def _take_whole(self, event: Record) -> None:
+        if event["kind"] == "tick" or not self._is_ours(event["account"]):  # the worker says what time it is
+            self._count("unattributed")
+            return
         seen_at = self.now()
+        CONNECTOR_LAG.labels(self.name).set((seen_at - event["published_at"]) / 1000)
         whole = {**event, "source": self.name, "received_at": seen_at}
         whole["published_at"] = min(event["published_at"], seen_at)
         if wrong := unfit(whole) or fault(whole, seen_at):
             await self._set_aside(wrong, whole)
             return
         self._count(event["kind"])
-        await self.carrier.publish(whole)
+        await self.carrier.publish(self.understand(whole))
 
     async def _set_aside(self, wrong: tuple[Reason, str], event: Record) -> None:
         payload = repr(event).encode("utf-8", "backslashreplace")

@@ -15,8 +15,10 @@ TYPES: Final[Mapping[str, str]] = {
     "bluesky": "streams.connectors.bluesky:Bluesky",
     "discourse": "streams.connectors.discourse:Discourse",
     "feed": "streams.connectors.feed:Feed",
+    "folder": "streams.connectors.folder:Folder",
     "google_reviews": "streams.connectors.google_reviews:GoogleReviews",
     "imap": "streams.connectors.imap:Mailbox",
+    "kafka": "streams.connectors.kafka_topic:KafkaTopic",
     "mastodon": "streams.connectors.mastodon:Mastodon",
     "meta": "streams.connectors.meta_graph:Meta",
     "reddit": "streams.connectors.reddit:Reddit",
@@ -46,7 +48,7 @@ def settings_of(table: Mapping[str, Any]) -> ConnectorSettings:
     found: ConnectorSettings = kind.settings.model_validate(dict(table))
     networks = (kind.network,) if isinstance(kind.network, str) else kind.network
     for account in found.accounts:
-        if network_of(account) not in networks or ":" not in account:
+        if kind.network and (network_of(account) not in networks or ":" not in account):
             wrong = "an account of this type begins with {networks}:"
             raise PydanticCustomError("accounts", wrong, {"networks": ": or ".join(networks)})
     return found
@@ -58,17 +60,26 @@ def settings_class(of: str) -> type[ConnectorSettings]:
     return found
 
 
+def has_history(of: str) -> bool:
+    """Say whether connectors of a type tell what was before: :class:`streams.connectors.live.Historic`."""
+    return hasattr(_class(of), "history")
+
+
 def make(
     name: str,
     settings: ConnectorSettings,
     secrets: Mapping[str, Callable[[], str]],
     known: Callable[[str], Known | None],
+    share: float = 1.0,
 ) -> Made:
-    """Return a connector that has not connected yet; ``known``: what is remembered of a post, by its key."""
+    """Return a connector that has not connected yet.
+
+    ``known``: what is remembered of a post, by its key. ``share``: how much of its requests it may use.
+    """
     from streams.connectors.session import Session  # noqa: PLC0415 - httpx takes its time, and rapport.toml is read often
 
     kind = _class(settings.type)
-    session = Session(name, kind.budget(settings), known)
+    session = Session(name, kind.budget(settings).part(share), known)
     return Made(kind(settings, session, secrets), session)
 
 

@@ -16,6 +16,7 @@ from streams.connectors.base import Item, Rejected
 from streams.connectors.jsonl import checked
 from streams.connectors.pushed import Reader, loads, malformed
 from streams.errors import Reason
+from streams.mapping_settings import MappingSettings
 
 Path = tuple[str, ...]
 Times = Literal["iso", "seconds", "milliseconds"]
@@ -72,6 +73,13 @@ class FieldMapping:
 def path(text: str) -> Path:
     """Return the path that is written so; empty text is what comes itself."""
     return tuple(text.split(".")) if text else ()
+
+
+def reader_of(settings: MappingSettings) -> Reader:
+    """Return what reads records by a table of ``rapport.toml``. Raises :class:`MappingError`."""
+    constants = {name: list(it) if isinstance(it, tuple) else it for name, it in settings.constants.items()}
+    fields = {name: path(text) for name, text in settings.fields.items()}
+    return reader(FieldMapping(fields, constants, settings.kinds, path(settings.records), settings.times))
 
 
 def reader(mapping: FieldMapping) -> Reader:

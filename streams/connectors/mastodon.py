@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, Protocol
 from urllib.parse import urlsplit, urlunsplit
@@ -104,6 +105,14 @@ class Mastodon:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
 
+    async def history(self, since: int, cursor: str | None) -> AsyncIterator[Received]:
+        """Yield mentions and own statuses since then; see :class:`streams.connectors.live.Historic`."""
+        reading = _Reading(self.get, self._session, await self._account(), self._settings.accounts)
+        await (reading.begin(cursor) if cursor else reading.begin_at(since))
+        yield reading.received(ALIVE)
+        async for received in reading.missed():
+            yield received
+
     async def get(self, path: str, **parameters: str | int | list[str]) -> Any:  # noqa: ANN401 - any JSON
         """Return what the server answers; raises as :meth:`Session.get`."""
         return await self._session.get(self._settings.instance + path, self._headers(), parameters)
@@ -164,6 +173,23 @@ class _Reading:
             return
         self._mention = _newest(await self._get("/api/v1/notifications", limit=1))
         self._status = _newest(await self._get(f"/api/v1/accounts/{self._account.id}/statuses", limit=1))
+
+    async def begin_at(self, since: int) -> None:
+        """Go on behind what is older than ``since``, ms."""
+        self._status = await self._older(f"/api/v1/accounts/{self._account.id}/statuses", since)
+        self._mention = await self._older("/api/v1/notifications", since, **{"types[]": ["mention"]})
+
+    async def _older(self, path: str, since: int, **parameters: str | int | list[str]) -> str:
+        """Return the newest id of a list whose thing is older than ``since``, "0" if there is none: page by page, from now back."""
+        while True:
+            page = await self._get(path, limit=PAGE, **parameters)
+            numbers = [_id(it) for it in page if _id(it)] if isinstance(page, list) else []
+            if not numbers:
+                return "0"
+            older = [_id(it) for it in page if _id(it) and _is_older(it, since)]
+            if older:
+                return max(older, key=_age)
+            parameters["max_id"] = min(numbers, key=_age)
 
     def received(self, item: Item) -> Received:
         """Return an item with the cursor behind it."""
@@ -288,6 +314,12 @@ def _id(thing: Any) -> str:  # noqa: ANN401 - whatever came
 
 def _newest(things: Any) -> str:  # noqa: ANN401 - any JSON
     return (isinstance(things, list) and things and _id(things[0])) or "0"
+
+
+def _is_older(thing: Any, since: int) -> bool:  # noqa: ANN401 - whatever came
+    with suppress(*MALFORMED):
+        return datetime.fromisoformat(thing["created_at"]).timestamp() * 1000 < since
+    return False
 
 
 def _time(head: tuple[str, Any] | None) -> str:

@@ -29,6 +29,10 @@ class Budget:
         self._tokens, self._at = float(requests), 0.0
         self._paused_until = 0.0
 
+    def part(self, share: float) -> "Budget":
+        """Return a budget that is a share of this one, more than 0 and at most 1."""
+        return Budget(max(1, int(self._capacity * share)), self._capacity / self._rate)
+
     def take(self, now: float) -> float:
         """Take one, in advance if there is none; return how long to wait before it may be used."""
         self._tokens = min(self._capacity, self._tokens + max(0.0, now - self._at) * self._rate)

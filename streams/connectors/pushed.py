@@ -3,6 +3,7 @@
 A body is JSON, UTF-8: one value, an array of them, or one a line (https://github.com/ndjson/ndjson-spec).
 """
 
+import json
 from codecs import BOM_UTF8
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -101,4 +102,10 @@ def malformed(record: bytes, place: str, error: object) -> Rejected:
         record.decode()
     except UnicodeDecodeError as wrong:
         return Rejected(Reason.INVALID_TEXT, f"not UTF-8 at byte {wrong.start}", place, record)
+    try:
+        json.dumps(json.loads(record), ensure_ascii=False).encode()
+    except UnicodeEncodeError as wrong:
+        return Rejected(Reason.INVALID_TEXT, f"not Unicode: {wrong.reason}", place, record)
+    except (ValueError, RecursionError):  # it is what was said
+        pass
     return Rejected(Reason.MALFORMED_RECORD, str(error)[:500], place, record)

@@ -12,11 +12,11 @@ from pathlib import Path
 from time import time
 from typing import Final
 
-from streams.connectors import jsonl, pairs, twcs
+from streams.connectors import jsonl, pairs, parquet, twcs
 from streams.connectors.base import Counts, Item, Rejected
 from streams.errors import InputError
 
-FORMATS: Final = ("twcs", "pairs", "jsonl")
+FORMATS: Final = ("twcs", "pairs", "jsonl", "parquet")
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Replay:
 def open_replay(
     path: str | Path, file_format: str, accounts: Iterable[str] | None = None, now: int | None = None
 ) -> Replay:
-    """Read a file of the format ``twcs``, ``pairs`` or ``jsonl``.
+    """Read a file of one of :data:`FORMATS`.
 
     It is compressed if its name ends in .gz, .bz2, .xz, .zip or .zst. ``accounts``: the brand accounts that are wanted,
     as ``name`` or ``network:name``, in any case; None: all of the file. ``now`` (ms): nothing can have been published
@@ -46,15 +46,7 @@ def open_replay(
     path, wanted = Path(path), None if accounts is None else frozenset(accounts)
     now = int(time() * 1000) if now is None else now
     counts = Counts()
-    match file_format:
-        case "twcs":
-            items = twcs.read(path, wanted, now, counts)
-        case "pairs":
-            items = pairs.read(path, wanted, now, counts)
-        case "jsonl":
-            items = jsonl.read(path, wanted, now, counts)
-        case _:
-            raise InputError(f"{file_format!r} is not a format of files", f"use one of {', '.join(FORMATS)}")
+    items = read_items(path, file_format, wanted, now, counts)
     rejected: list[Item] = []
     events = []
     with _no_collecting():
@@ -66,6 +58,22 @@ def open_replay(
                 events.append(item)
     events.sort(key=lambda event: event["received_at"])  # stable: file order where the times are the same
     return Replay(file_format, [*rejected, *events], counts)
+
+
+def read_items(
+    path: Path, file_format: str, accounts: frozenset[str] | None, now: int, counts: Counts
+) -> Iterator[Item]:
+    """Return the items of a file in its own order, the same each time. Raises :class:`InputError`, at any item too."""
+    match file_format:
+        case "twcs":
+            return twcs.read(path, accounts, now, counts)
+        case "pairs":
+            return pairs.read(path, accounts, now, counts)
+        case "jsonl":
+            return jsonl.read(path, accounts, now, counts)
+        case "parquet":
+            return parquet.read(path, accounts, now, counts)
+    raise InputError(f"{file_format!r} is not a format of files", f"use one of {', '.join(FORMATS)}")
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from sinks.dashboard.access import Token
 from streams.config import Brands, invalid, mistake, secrets_of
 from streams.connectors import mapping, pushed
 from streams.connectors.feed_settings import FeedSettings
-from streams.connectors.pushed import Reader
 from streams.connectors.telegram_updates import brand
 from streams.errors import SettingsError
 from streams.listener.hooks import Hook
@@ -18,7 +17,6 @@ from streams.listener.networks import Meta, Telegram, Trustpilot, X
 from streams.listener.webhook import Webhook
 from streams.listener.websub import WebSub
 from streams.listener_settings import (
-    MappingSettings,
     MetaConnector,
     PushedSettings,
     TelegramConnector,
@@ -68,17 +66,8 @@ def _hook(name: str, settings: PushedSettings) -> Hook:
         case XConnector():
             return X(rights, secrets["consumer_secret"])
         case WebhookConnector():
-            reader = pushed.interactions if settings.mapping is None else _reader(settings.mapping)
+            reader = pushed.interactions if settings.mapping is None else mapping.reader_of(settings.mapping)
             return Webhook(rights, secrets["secret"], reader)
-
-
-def _reader(settings: MappingSettings) -> Reader:
-    """Return what reads by a mapping. Raises :class:`streams.connectors.mapping.MappingError`."""
-    constants = {name: list(it) if isinstance(it, tuple) else it for name, it in settings.constants.items()}
-    fields = {name: mapping.path(text) for name, text in settings.fields.items()}
-    return mapping.reader(
-        mapping.FieldMapping(fields, constants, settings.kinds, mapping.path(settings.records), settings.times)
-    )
 
 
 def whsec(text: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from html import escape
@@ -21,6 +21,7 @@ class MastodonNetwork(Network):
     """``acme`` is whose token it is. ``has_stream=False``: a server with WebSockets only."""
 
     has_stream: bool = True
+    has_history = True
 
     def __post_init__(self) -> None:
         self.is_streamed = self.shows_edits = self.has_stream
@@ -246,7 +247,9 @@ def _page(order: list[int], things: dict[str, Any], request: Request, most: int)
         first = bisect_right(order, int(request.one("min_id")))
         following = (things[str(order[n])] for n in range(first, len(order)) if str(order[n]) in things)
         return list(islice(following, limit))[::-1]
-    return list(islice((things[str(number)] for number in reversed(order) if str(number) in things), limit))
+    last = bisect_left(order, int(request.one("max_id"))) if "max_id" in request.query else len(order)
+    before = (things[str(number)] for number in reversed(order[:last]) if str(number) in things)
+    return list(islice(before, limit))
 
 
 def _account(name: str) -> dict[str, Any]:

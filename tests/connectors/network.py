@@ -73,6 +73,14 @@ class Network:
     token = "s3cr3t-t0ken"
     is_streamed = True
     """It says what happens over a connection that stays open; otherwise it is asked."""
+    is_remote = True
+    """It has limits, failures and credentials; otherwise it is on this machine."""
+    is_told_whole = False
+    """It tells Interactions: whom they are for is settled, and nothing of them has to be remembered."""
+    keeps_what_waits = False
+    """What waits there when a connector is new is new to it."""
+    has_history = False
+    """It tells what was before, from a date on."""
     shows_edits = True
     """At once, or when it is asked again."""
     tells_deletions_of = "ann"
@@ -147,6 +155,30 @@ class Network:
     def is_authorized(self, request: "Request") -> bool:
         return request.headers.get("authorization") == f"Bearer {self.token}"
 
+    @asynccontextmanager
+    async def served(self) -> AsyncIterator[None]:
+        """Answer over HTTP until the end."""
+        open_now: set[asyncio.StreamWriter] = set()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            open_now.add(writer)
+            try:
+                await self.talk(reader, writer)
+            except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+                pass
+            finally:
+                open_now.discard(writer)
+                writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=1 << 24)
+        self.port = server.sockets[0].getsockname()[1]
+        try:
+            yield
+        finally:
+            server.close()
+            for writer in open_now:
+                writer.transport.abort()
+
     def concerns(self, author: str, to: Collection[str], parent: str) -> dict[str, str]:
         """Return what a post that is about to be written is to each of our accounts, by their full names."""
         above, found = self.posts.get(parent), {}
@@ -215,26 +247,8 @@ class Request:
 @asynccontextmanager
 async def running(network: Network) -> AsyncIterator[Network]:
     """Serve a network until the end."""
-    open_now: set[asyncio.StreamWriter] = set()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        open_now.add(writer)
-        try:
-            await network.talk(reader, writer)
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            pass
-        finally:
-            open_now.discard(writer)
-            writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=1 << 24)
-    network.port = server.sockets[0].getsockname()[1]
-    try:
+    async with network.served():
         yield network
-    finally:
-        server.close()
-        for writer in open_now:
-            writer.transport.abort()
 
 
 async def answer(
