@@ -12,7 +12,6 @@ class History:
     """The history of a connector from ``since`` on, ms, as its :meth:`stream`; sets ``over`` when it has come to now."""
 
     def __init__(self, connector: Historic, since: int, over: asyncio.Event) -> None:
-        self.network = connector.network
         self.clock = since
         """The time of the latest post so far, ms: when what comes is received."""
         self.is_whole = False
