@@ -238,7 +238,7 @@ class Session:
         CONNECTOR_REQUESTS.labels(self.name, str(status)).inc()
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             pause = _pause(headers)
-            self._budget.pause(time.monotonic(), pause)
+            self.pause(pause)
             raise UnavailableError("HTTP 429", pause)
         _examine(status, headers, body)
 
