@@ -23,8 +23,8 @@ from tests.notifying import Alerts, alert, brands, settings, told
 from tests.receivers import SECRETS, station
 
 ACCOUNTS = [f"x:acme{number}" for number in range(5)]
-SEEDS = 34
-AT_ONCE = 17
+SEEDS = 26
+AT_ONCE = 13
 """So many plants live at a time: most of it is waiting."""
 
 

@@ -23,7 +23,7 @@ from tests.connectors.plant import NAME, PACE, Plant, connected, table, until
 
 MODULES = sorted(path.stem for path in Path(__file__).parent.glob("*_network.py"))
 SEEDS = int(os.environ.get("RAPPORT_TEST_SEEDS", "1"))
-POSTS = int(os.environ.get("RAPPORT_TEST_POSTS", "3000"))
+POSTS = int(os.environ.get("RAPPORT_TEST_POSTS", "2000"))
 """How often connectors are killed in other ways, and among how many posts: as many as there is time for."""
 NETWORKS: dict[str, Callable[[], Network]] = {
     name: network

@@ -19,6 +19,6 @@ def test_leaders_of_three_brokers_die(cluster: Cluster, outcome: Outcome) -> Non
 
 def test_without_a_rule_the_verdict_finds_something(kafka: Kafka, outcome: Outcome) -> None:
     rule = "untouched accounts are in the heap"  # then an account of which nothing is heard after a kill falls silent
-    options = Options(seed=3, minutes=0.3, events=1_000, pause=3, only={"kill_worker"}, without=rule)
+    options = Options(seed=3, minutes=0.2, events=600, pause=3, only={"kill_worker"}, without=rule)
     _, verdict = outcome(kafka, options)
     assert verdict.faults["rolling: no row at all"]

@@ -6,8 +6,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -117,28 +115,11 @@ def ignore(_rest: int) -> None:
     pass
 
 
-@dataclass
-class RealFile:
-    """A file, its format, and what it must come to."""
-
-    name: str
-    file_format: str
-    assert_figures: Callable[[Client], None]
-
-
-SAMPLE = RealFile("twcs_sample.csv", "twcs", figures.assert_sample)
-PAIRS = RealFile("reply_pairs.csv", "pairs", figures.assert_pairs)
-
-
 @pytest.mark.kafka
 @pytest.mark.slow
-@pytest.mark.parametrize("real", [SAMPLE, PAIRS], ids=lambda real: real.name)
-def test_on_apache_kafka_with_the_worker_killed_twice(
-    plant: Settings, clickhouse: Client, tmp_path: Path, real: RealFile
-) -> None:
-    file = figures.data_file(real.name)
-    asyncio.run(through_kafka(plant, file, real.file_format, clickhouse, tmp_path))
-    real.assert_figures(clickhouse)
+def test_on_apache_kafka_with_the_worker_killed_twice(plant: Settings, clickhouse: Client, tmp_path: Path) -> None:
+    asyncio.run(through_kafka(plant, figures.data_file("reply_pairs.csv"), "pairs", clickhouse, tmp_path))
+    figures.assert_pairs(clickhouse)
 
 
 @pytest.mark.kafka

@@ -57,9 +57,7 @@ def test_orders_stand_beside_how_their_contacts_were_answered(tmp_path: Path) ->
         "known 1 of them",
     ):
         assert line in said
-    rapport("revenue", second, "--embedded", data)
-    again = rapport("revenue", second, "--embedded", data)
-    assert "set aside 0 repeated 0 published 1" in again
+    assert "set aside 0 repeated 0 published 1" in rapport("revenue", second, "--embedded", data)
     with embedded(data / "clickhouse") as client:
         ann, bob = value(client)
         letters = rows(client, "SELECT source, reason, place, payload FROM dead_letters ORDER BY place")
