@@ -32,17 +32,13 @@ MINUTES: Final = (of_minutes(CHOSEN), of_minutes(CHOSEN, BEGAN_EARLIER, "$__from
 LAST_DAY: Final = "At each moment of the 24 hours before it."
 REFRESHED: Final = "As of the last refresh, at most some ten minutes ago. Strongest ties first."
 
-OLDEST: Final = f"(SELECT * FROM turns WHERE {ONE} AND status = 'open' ORDER BY opened_at LIMIT 100)"
-
+OLDEST: Final = f"""\
+SELECT groupArray((turn_id, contact_id, opened_at, due_at))
+FROM (SELECT * FROM turns WHERE {ONE} AND status = 'open' ORDER BY opened_at LIMIT 100)"""
 BRANDS: Final = (
     Panel(
         "stat",
-        (
-            f"""\
-SELECT sum(unanswered) AS unanswered, sum(breached) AS breached, min(oldest_opened_at) AS oldest_opened_at
-FROM
-({waiting(CHOSEN)})""",
-        ),
+        (waiting(CHOSEN),),
         ("unanswered", "breached", "oldest_opened_at"),
         title="Who is waiting",
         text="At the end of the period that is looked at.",
@@ -72,7 +68,7 @@ WITH most AS
     (
         SELECT *
         FROM
-        ({waiting(CHOSEN)}) AS waiting
+        ({waiting(CHOSEN, by_account=True)}) AS waiting
         FULL OUTER JOIN
         (
             SELECT
@@ -161,15 +157,16 @@ ACCOUNT: Final = (
         "table",
         (
             f"""\
-SELECT contact_id, author_name, opened_at, due_at, text, {link("url")}
-FROM {OLDEST} AS turn
+WITH ({OLDEST}) AS oldest
+SELECT turn.2 AS contact_id, author_name, turn.3 AS opened_at, turn.4 AS due_at, text, {link("url")}
+FROM (SELECT arrayJoin(oldest) AS turn) AS waiting
 LEFT JOIN
 (
     SELECT id, author_name, text, url
     FROM interactions
-    WHERE {ONE} AND kind = 'mention' AND (published_at, id) IN (SELECT opened_at, turn_id FROM {OLDEST})
+    WHERE {ONE} AND kind = 'mention' AND (published_at, id) IN (SELECT place.3, place.1 FROM (SELECT arrayJoin(oldest) AS place))
 ) AS message
-ON turn.turn_id = message.id
+ON waiting.turn.1 = message.id
 ORDER BY opened_at""",
         ),
         title="Who waits now, longest first",

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from deploy.grafana.panels import BEFORE
-from schemas.metrics import metrics
 
 CHOSEN: Final = "$__conditionalAll(account IN (${account:singlequote}), $account)"
 """Where several accounts can be chosen, or all."""
@@ -29,24 +28,19 @@ IN_TIME: Final = {
 """Of several accounts, or several minutes: shares are summed before they are divided."""
 
 
-def waiting(accounts: str) -> str:
-    """Return a query for who waited at the end of the period, by account, in the catalogue's own terms.
+def waiting(accounts: str, *, by_account: bool = False) -> str:
+    """Return a query for who waited at the end of the period: ``unanswered``, ``breached``, ``oldest_opened_at``.
 
     A turn lives at most 90 days: older ones are not read. Nor are hours in which nobody waits any more.
     """
-    waits, late, oldest = (
-        metrics()[name].where.replace("{end:DateTime64(3, 'UTC')}", "$__toTime")
-        for name in ("unanswered", "breached", "oldest_opened_at")
-    )
-    return f"""\
+    query = f"""\
 SELECT
-    account,
-    countIf({waits}) AS unanswered,
-    countIf({late}) AS breached,
-    minOrNullIf(opened_at, {oldest}) AS oldest_opened_at
+    count() AS unanswered,
+    countIf(due_at < $__toTime) AS breached,
+    minOrNull(opened_at) AS oldest_opened_at
 FROM turns_by_time
-WHERE opened_at >= $__toTime - INTERVAL 91 DAY AND opened_at < $__toTime AND waits_until >= $__toTime AND {accounts}
-GROUP BY account"""
+WHERE opened_at >= $__toTime - INTERVAL 91 DAY AND opened_at < $__toTime AND waits_until >= $__toTime AND {accounts}"""
+    return query.replace("SELECT\n", "SELECT\n    account,\n", 1) + "\nGROUP BY account" if by_account else query
 
 
 def of_minutes(accounts: str, start: str = "$__fromTime", end: str = "$__toTime") -> str:

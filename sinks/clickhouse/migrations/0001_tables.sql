@@ -81,6 +81,15 @@ SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsy
 CREATE MATERIALIZED VIEW IF NOT EXISTS interactions_landed TO interactions_versions AS
 SELECT * FROM interactions_landing WHERE kind != 'tick';
 
+-- What was withdrawn, once more: whoever asks for posts has to know, and would otherwise look through all there are.
+CREATE TABLE IF NOT EXISTS withdrawals (account LowCardinality(String), id String CODEC(ZSTD(1)))
+ENGINE = ReplacingMergeTree
+ORDER BY (account, id)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS withdrawals_landed TO withdrawals AS
+SELECT account, id FROM interactions_landing WHERE kind = 'withdrawal';
+
 -- The index finds an account's few open turns among its many closed ones.
 CREATE TABLE IF NOT EXISTS turns_versions
 (

@@ -4,8 +4,7 @@
 -- Posts that were withdrawn stay hidden however often they are delivered again.
 CREATE OR REPLACE VIEW interactions AS
 SELECT * FROM interactions_versions FINAL
-WHERE kind != 'withdrawal'
-    AND (account, id) NOT IN (SELECT account, id FROM interactions_versions WHERE kind = 'withdrawal');
+WHERE kind != 'withdrawal' AND (account, id) NOT IN (SELECT account, id FROM withdrawals);
 
 CREATE OR REPLACE VIEW turns AS
 SELECT * EXCEPT (version) FROM turns_versions FINAL WHERE status != 'withdrawn';

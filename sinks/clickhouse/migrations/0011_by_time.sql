@@ -36,19 +36,16 @@ INSERT INTO panes_by_time_versions
 SELECT account, minute, mentions, replies, broadcasts, within_1h_hits, within_1h_misses, sla_met, sla_missed, version
 FROM panes_versions;
 
--- `waits_until`: when it was answered; far ahead while nobody has, and when it was opened once it has expired. By its index the hours
--- in which nobody waits any more are passed over.
+-- `waits_until`: when it was answered; far ahead while nobody has, and when it was opened if it has expired or was withdrawn. By its
+-- index the hours in which nobody waits any more are passed over.
 CREATE TABLE IF NOT EXISTS turns_by_time_versions
 (
     account     LowCardinality(String),
     turn_id     String CODEC(ZSTD(1)),
     opened_at   DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
-    status      LowCardinality(String),
-    answered_at Nullable(DateTime64(3, 'UTC')) CODEC(Delta, ZSTD(1)),
     due_at      DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
+    waits_until DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
     version     Int64 CODEC(Delta, ZSTD(1)),
-    waits_until DateTime64(3, 'UTC') MATERIALIZED
-        if(status = 'open', toDateTime64('2200-01-01 00:00:00', 3, 'UTC'), ifNull(answered_at, opened_at)) CODEC(Delta, ZSTD(1)),
     INDEX waited waits_until TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(version)
@@ -63,13 +60,27 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS turns_landed TO turns_versions AS
 SELECT * FROM turns_landing;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS turns_landed_by_time TO turns_by_time_versions AS
-SELECT account, turn_id, opened_at, status, answered_at, due_at, version FROM turns_landing;
+SELECT
+    account,
+    turn_id,
+    opened_at,
+    due_at,
+    if(status = 'open', toDateTime64('2200-01-01 00:00:00', 3, 'UTC'), ifNull(answered_at, opened_at)) AS waits_until,
+    version
+FROM turns_landing;
 
-INSERT INTO turns_by_time_versions (account, turn_id, opened_at, status, answered_at, due_at, version)
-SELECT account, turn_id, opened_at, status, answered_at, due_at, version FROM turns_versions;
+INSERT INTO turns_by_time_versions
+SELECT
+    account,
+    turn_id,
+    opened_at,
+    due_at,
+    if(status = 'open', toDateTime64('2200-01-01 00:00:00', 3, 'UTC'), ifNull(answered_at, opened_at)),
+    version
+FROM turns_versions;
 
 CREATE OR REPLACE VIEW panes_by_time AS
 SELECT * EXCEPT (version) FROM panes_by_time_versions FINAL;
 
 CREATE OR REPLACE VIEW turns_by_time AS
-SELECT * EXCEPT (version), waits_until FROM turns_by_time_versions FINAL WHERE status != 'withdrawn';
+SELECT * EXCEPT (version) FROM turns_by_time_versions FINAL;
