@@ -30,7 +30,7 @@ demo: .venv/ready ## Show Rapport at work on a simulated public (SECONDS=20 ends
 
 .PHONY: test
 test: .venv/ready lint ## Check everything: linters, types, layers and all tests
-	$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses 5 --dist loadfile --no-loadscope-reorder
 
 .PHONY: fast
 fast: .venv/ready ## Run the tests that need neither Kafka nor ClickHouse

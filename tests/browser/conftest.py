@@ -32,7 +32,7 @@ def browser() -> str:
 
 
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 780}
-LOOKS = (("light", DESK), ("light", PHONE), ("dark", PHONE))
+LOOKS = (("light", DESK), ("dark", PHONE))
 """How people have the pages: a scheme, and a screen."""
 
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,7 @@ from tests.connectors.plant import NAME, PACE, Plant, connected, table, until
 
 MODULES = sorted(path.stem for path in Path(__file__).parent.glob("*_network.py"))
 SEEDS = int(os.environ.get("RAPPORT_TEST_SEEDS", "1"))
-POSTS = int(os.environ.get("RAPPORT_TEST_POSTS", "2000"))
+POSTS = int(os.environ.get("RAPPORT_TEST_POSTS", "200"))
 """How often connectors are killed in other ways, and among how many posts: as many as there is time for."""
 NETWORKS: dict[str, Callable[[], Network]] = {
     name: network
@@ -166,19 +165,10 @@ def test_a_crash_right_after_the_first_start_loses_nothing(network: Network) -> 
     asyncio.run(scenario())
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_twenty_kills_lose_nothing_and_a_repetition_has_its_id(network: Network, seed: int) -> None:
-    chance = random.Random(seed)
-    assert not asyncio.run(lost_by_kills(network, 400, 20, chance))
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-@pytest.mark.parametrize("name", STREAMED)
-def test_twenty_kills_among_many_posts(name: str) -> None:
-    began = time.monotonic()
-    assert not asyncio.run(lost_by_kills(NETWORKS[name](), POSTS, 20, random.Random(7)))
-    print(f"{POSTS / (time.monotonic() - began):.0f} posts/s, the network included")  # noqa: T201
+    assert not asyncio.run(lost_by_kills(network, POSTS, 20, random.Random(seed)))
 
 
 async def lost_by_kills(
@@ -344,14 +334,14 @@ def test_too_many_requests_are_waited_for(network: Network) -> None:
             async with connected(plant, network.stanza("acme")):
                 await ready(plant)
             network.say("ann", "hello", to=("acme",))
-            network.mood.busy = 2
+            network.mood.busy = 1
             asked, began = len(network.requests), time.monotonic()
             async with connected(plant, network.stanza("acme")):
                 await until(lambda: plant.events)
             if network.says_when:
-                assert time.monotonic() - began >= 2 * RETRY_AFTER
-                refused = [at for at, _ in network.requests[asked : asked + 3]]
-                assert all(later - earlier >= RETRY_AFTER for earlier, later in pairwise(refused))
+                assert time.monotonic() - began >= RETRY_AFTER
+                refused, again = (at for at, _ in network.requests[asked : asked + 2])
+                assert again - refused >= RETRY_AFTER
             assert not network.mood.busy
 
     asyncio.run(scenario())

@@ -1,9 +1,8 @@
 """Every figure of a world, by the stream and by ClickHouse, beside the oracles, which share no code with either."""
 
-import os
 import random
 from fractions import Fraction
-from itertools import chain, islice
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 
@@ -34,8 +33,6 @@ from tests.properties.test_fold import START, worlds
 from tests.view_oracle import Period
 from tests.worlds import DOMAINS, WORLDS, world
 
-EVENTS = int(os.environ.get("RAPPORT_TEST_EVENTS", "20000"))
-"""Of a real file; 100000 is all of each."""
 QUIET: dict[str, Any] = {
     "accounts": 2,
     "start": NOON,
@@ -380,8 +377,9 @@ def _moved(event: Record, number: int) -> Record:
 )
 def test_every_figure_of_a_real_file(clickhouse: Client, name: str, file_format: str) -> None:
     source = open_replay(data_file(name), file_format)
-    understood = Understood(source, lambda _: "en", sentiment_model("vader"))
-    events = list(islice((event for event in understood if isinstance(event, dict)), EVENTS))
+    events = [
+        event for event in Understood(source, lambda _: "en", sentiment_model("vader")) if isinstance(event, dict)
+    ]
     figures = Figures(clickhouse, events, events[-1]["received_at"], full=False)
     check_everything(figures)
     check_relationships(figures)
