@@ -218,25 +218,11 @@ class MastodonNetwork(Network):
             b"Transfer-Encoding: chunked\r\n\r\n"
         )
         events: asyncio.Queue[bytes | None] = asyncio.Queue()
+        events.put_nowait(b":)\n")
         self._streams.append(events)
-        self.connections += 1
-        self.streamed += 1
         try:
-            event: bytes | None = b":)\n"
-            is_mute = False
-            while event is not None:
-                is_mute = is_mute or self.mood.mute  # what a dead connection has swallowed does not come later
-                if not is_mute:
-                    writer.write(b"%x\r\n%b\r\n" % (len(event), event))
-                    await writer.drain()
-                try:
-                    event = await asyncio.wait_for(events.get(), THUMP_SECONDS)
-                except TimeoutError:
-                    event = b":thump\n"
-            writer.transport.abort()
-            raise ConnectionResetError
+            await self.pour(writer, events, b":thump\n", THUMP_SECONDS)
         finally:
-            self.connections -= 1
             self._streams.remove(events)
 
 

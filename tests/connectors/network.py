@@ -152,6 +152,32 @@ class Network:
             method, query = head[0].split()[0], parse_qs(target.query)
             await self.serve(Request(target.path, query, headers, raw, reader, method, body), writer)
 
+    async def pour(
+        self, writer: asyncio.StreamWriter, events: "asyncio.Queue[bytes | None]", alive: bytes, seconds: float
+    ) -> None:
+        """Write a stream's events, whose head is written, chunk by chunk, and ``alive`` where none came for so long.
+
+        None among the events cuts the connection.
+        """
+        self.connections += 1
+        self.streamed += 1
+        is_mute = False
+        try:
+            while True:
+                try:
+                    event = await asyncio.wait_for(events.get(), seconds)
+                except TimeoutError:
+                    event = alive
+                if event is None:
+                    writer.transport.abort()
+                    raise ConnectionResetError
+                is_mute = is_mute or self.mood.mute  # what a dead connection has swallowed does not come later
+                if not is_mute:
+                    writer.write(b"%x\r\n%b\r\n" % (len(event), event))
+                    await writer.drain()
+        finally:
+            self.connections -= 1
+
     def is_authorized(self, request: "Request") -> bool:
         return request.headers.get("authorization") == f"Bearer {self.token}"
 

@@ -317,25 +317,11 @@ class XNetwork(Network):
             b"HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
         )
         events: asyncio.Queue[bytes | None] = asyncio.Queue()
+        events.put_nowait(b"\r\n")
         self._streams[way] = events
-        self.connections += 1
-        self.streamed += 1
         try:
-            event: bytes | None = b"\r\n"
-            is_mute = False
-            while event is not None:
-                is_mute = is_mute or self.mood.mute  # what a dead connection has swallowed does not come later
-                if not is_mute:
-                    writer.write(b"%x\r\n%b\r\n" % (len(event), event))
-                    await writer.drain()
-                try:
-                    event = await asyncio.wait_for(events.get(), ALIVE_SECONDS)
-                except TimeoutError:
-                    event = b"\r\n"
-            writer.transport.abort()
-            raise ConnectionResetError
+            await self.pour(writer, events, b"\r\n", ALIVE_SECONDS)
         finally:
-            self.connections -= 1
             if self._streams.get(way) is events:
                 del self._streams[way]
 
