@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal
 
@@ -10,8 +11,9 @@ from pydantic import Field
 from streams.connectors.live import ConnectorSettings, Post, Received
 from streams.connectors.oauth import Tokens
 from streams.connectors.pacing import Budget
-from streams.connectors.reviews import Reading, Review, milliseconds, sentiment
+from streams.connectors.reviews import Reading, Review, sentiment
 from streams.connectors.session import Headers, NotThereError, Session
+from streams.connectors.values import milliseconds
 from streams.http_answers import RefusedError, UnavailableError
 
 PAGE: Final = 50
@@ -92,7 +94,7 @@ class GoogleReviews:
     def read(self, raw: Any, unit: str) -> Review:  # noqa: ANN401 - whatever came
         """Return what a review says."""
         key, reviewer, text = _text(raw["reviewId"]), raw["reviewer"], words(raw.get("comment") or "")
-        created, updated = milliseconds(raw["createTime"]), milliseconds(raw["updateTime"])
+        created, updated = milliseconds(raw["createTime"], UTC), milliseconds(raw["updateTime"], UTC)
         review = Post(
             key=key,
             id=f"google:{key}",
@@ -112,7 +114,7 @@ class GoogleReviews:
 
     def _reply(self, reply: Any, review: Post, unit: str) -> Post:  # noqa: ANN401 - whatever came
         """Return a reply. It has the time of its last change alone: when it was first seen with another, it was edited."""
-        key, updated = f"{review.key}/reply", milliseconds(reply["updateTime"])
+        key, updated = f"{review.key}/reply", milliseconds(reply["updateTime"], UTC)
         known = self._session.known(key)
         is_edited = known is not None and known.published_at < updated
         return Post(

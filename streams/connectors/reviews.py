@@ -10,7 +10,6 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, Protocol
 
 from streams.connectors.base import Rejected
@@ -154,9 +153,3 @@ def sentiment(stars: int, text: str) -> float:
     if not 1 <= stars <= 5:  # noqa: PLR2004 - so many there are
         raise ValueError(f"{stars} stars")
     return 0.0 if text else (stars - _MIDDLE) / _STEPS
-
-
-def milliseconds(text: str) -> int:
-    """Return a time; one without a zone is UTC. Raises :class:`ValueError` and :class:`TypeError`."""
-    at = datetime.fromisoformat(text)
-    return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)

@@ -1,16 +1,18 @@
 """A review of Trustpilot's Business API as posts. Pure (https://developers.trustpilot.com/business-units-api)."""
 
+from datetime import UTC
 from typing import Any
 
 from streams.connectors.live import Post
-from streams.connectors.reviews import milliseconds, sentiment
+from streams.connectors.reviews import sentiment
+from streams.connectors.values import milliseconds
 
 
 def review_of(raw: Any, unit: str) -> Post:  # noqa: ANN401 - whatever came
     """Return a review of a business unit, as the API and the webhook have it. Raises an error of look-ups, types or values."""
     key, text = _id(raw), _words(raw)
-    author, created = raw["consumer"], milliseconds(raw["createdAt"])
-    updated = milliseconds(raw["updatedAt"]) if raw.get("updatedAt") else created
+    author, created = raw["consumer"], milliseconds(raw["createdAt"], UTC)
+    updated = milliseconds(raw["updatedAt"], UTC) if raw.get("updatedAt") else created
     return Post(
         key=key,
         id=f"trustpilot:{key}",
@@ -35,8 +37,8 @@ def reply_of(raw: Any, review: Post, unit: str) -> Post | None:  # noqa: ANN401 
     reply = raw.get("companyReply")
     if not reply:
         return None
-    created = milliseconds(reply["createdAt"])
-    updated = milliseconds(reply["updatedAt"]) if reply.get("updatedAt") else created
+    created = milliseconds(reply["createdAt"], UTC)
+    updated = milliseconds(reply["updatedAt"], UTC) if reply.get("updatedAt") else created
     return Post(
         key=f"{review.key}/reply",
         id=f"{review.id}/reply",

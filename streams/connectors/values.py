@@ -1,7 +1,7 @@
 """Values of JSON that came from elsewhere, taken for what they should be. Pure."""
 
 from collections import OrderedDict
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any, Final, TypeVar
 
 MALFORMED: Final = (AttributeError, LookupError, TypeError, ValueError, OverflowError, RecursionError)
@@ -18,11 +18,16 @@ def text(value: Any) -> str:  # noqa: ANN401 - whatever came
     return value
 
 
-def milliseconds(value: Any) -> int:  # noqa: ANN401 - whatever came
-    """Return a time of ISO 8601, ms since 1970. Raises :class:`ValueError` and :class:`TypeError` if it is none, or has no zone."""
+def milliseconds(value: Any, zone: tzinfo | None = None) -> int:  # noqa: ANN401 - whatever came
+    """Return a time of ISO 8601, ms since 1970; where it does not say its zone, it is of ``zone``.
+
+    Raises :class:`ValueError` and :class:`TypeError` if it is none, or if nobody says its zone.
+    """
     at = datetime.fromisoformat(text(value))
     if at.tzinfo is None:
-        raise ValueError("a time without its zone")
+        if zone is None:
+            raise ValueError("a time without its zone")
+        at = at.replace(tzinfo=zone)
     return round(at.timestamp() * 1000)
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, NamedTuple, Self
 
@@ -22,7 +22,7 @@ from streams.connectors.base import Rejected
 from streams.connectors.live import ALIVE, ConnectorSettings, Deletion, Gap, Item, Post, Received
 from streams.connectors.pacing import Budget
 from streams.connectors.session import Answer, NotThereError, Session, basic
-from streams.connectors.values import MALFORMED
+from streams.connectors.values import MALFORMED, milliseconds
 from streams.connectors.window import Change, Window, digest
 from streams.errors import Reason
 from streams.http_answers import RefusedError, UnavailableError
@@ -85,7 +85,7 @@ _POSTS: Final = _List(
     20,
     "date",
     "id,author,date_gmt,title,content,link",
-    lambda it: _milliseconds(it["date_gmt"]),
+    lambda it: milliseconds(it["date_gmt"], UTC),
     lambda it: digest(it["title"]["rendered"], it["content"]["rendered"]),
 )
 
@@ -236,7 +236,7 @@ class _Reading:
         self._remember(number, account)
         title, content = (html_text.read(post[it]["rendered"]) for it in ("title", "content"))
         text = "\n\n".join(it.text for it in (title, content) if it.text)
-        author, at = _name(account or self.settings.accounts[0]), _milliseconds(post["date_gmt"])
+        author, at = _name(account or self.settings.accounts[0]), milliseconds(post["date_gmt"], UTC)
         fields = {"url": post["link"], "links": content.addresses}
         return Post(f"post {number}", self._id(number), author, at, text, revision=revision, fields=fields)
 
@@ -246,7 +246,7 @@ class _Reading:
             key=str(number),
             id=f"{self._id(int(comment['post']))}#comment-{number}",
             author_id=self._author(comment),
-            published_at=_milliseconds(comment["date_gmt"]),
+            published_at=milliseconds(comment["date_gmt"], UTC),
             text=content.text,
             revision=revision,
             fields={"author_name": comment["author_name"], "url": comment["link"], "links": content.addresses},
@@ -334,11 +334,6 @@ _LAST: Final = 1 << 52
 
 def _time(thing: Any) -> int:  # noqa: ANN401
     try:
-        return _milliseconds(thing["date_gmt"])
+        return milliseconds(thing["date_gmt"], UTC)
     except MALFORMED:
         return 0
-
-
-def _milliseconds(text: str) -> int:
-    """Return a time as WordPress writes it, UTC without saying so."""
-    return round(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
