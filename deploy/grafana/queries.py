@@ -33,14 +33,14 @@ def waiting(accounts: str, *, by_account: bool = False) -> str:
 
     A turn lives at most 90 days: older ones are not read. Nor are hours in which nobody waits any more.
     """
-    query = f"""\
+    column, group = ("account,\n    ", "\nGROUP BY account") if by_account else ("", "")
+    return f"""\
 SELECT
-    count() AS unanswered,
+    {column}count() AS unanswered,
     countIf(due_at < $__toTime) AS breached,
     minOrNull(opened_at) AS oldest_opened_at
 FROM turns_by_time
-WHERE opened_at >= $__toTime - INTERVAL 91 DAY AND opened_at < $__toTime AND waits_until >= $__toTime AND {accounts}"""
-    return query.replace("SELECT\n", "SELECT\n    account,\n", 1) + "\nGROUP BY account" if by_account else query
+WHERE opened_at >= $__toTime - INTERVAL 91 DAY AND opened_at < $__toTime AND waits_until >= $__toTime AND {accounts}{group}"""
 
 
 def of_minutes(accounts: str, start: str = "$__fromTime", end: str = "$__toTime") -> str:

@@ -32,10 +32,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS panes_landed_by_time TO panes_by_time_ver
 SELECT account, minute, mentions, replies, broadcasts, within_1h_hits, within_1h_misses, sla_met, sla_missed, version
 FROM panes_landing;
 
-INSERT INTO panes_by_time_versions
-SELECT account, minute, mentions, replies, broadcasts, within_1h_hits, within_1h_misses, sla_met, sla_missed, version
-FROM panes_versions;
-
 -- `waits_until`: when it was answered; far ahead while nobody has, and when it was opened if it has expired or was withdrawn. By its
 -- index the hours in which nobody waits any more are passed over.
 CREATE TABLE IF NOT EXISTS turns_by_time_versions
@@ -68,16 +64,6 @@ SELECT
     if(status = 'open', toDateTime64('2200-01-01 00:00:00', 3, 'UTC'), ifNull(answered_at, opened_at)) AS waits_until,
     version
 FROM turns_landing;
-
-INSERT INTO turns_by_time_versions
-SELECT
-    account,
-    turn_id,
-    opened_at,
-    due_at,
-    if(status = 'open', toDateTime64('2200-01-01 00:00:00', 3, 'UTC'), ifNull(answered_at, opened_at)),
-    version
-FROM turns_versions;
 
 CREATE OR REPLACE VIEW panes_by_time AS
 SELECT * EXCEPT (version) FROM panes_by_time_versions FINAL;
