@@ -64,7 +64,8 @@ def requested(connector: str, since: datetime, settings: Settings) -> Request:
     able = sorted(name for name, table in tables.items() if has_history(table.settings.type))
     if connector not in able:
         wrong = f"connector {connector} has no history" if connector in tables else f"there is no connector {connector}"
-        raise SettingsError(wrong, f"name one that has one: {', '.join(able) or 'there is none in rapport.toml'}")
+        others = f"name one that has one: {', '.join(able)}" if able else "none of rapport.toml has one"
+        raise SettingsError(wrong, f"{others} (docs/connectors/backfill.md)")
     if not 0 <= since.timestamp() < datetime.now(UTC).timestamp():
         raise SettingsError(f"{since:%Y-%m-%d} is no day to begin with", "give one that is past, and after 1970")
     return Request(connector, tables[connector], since)

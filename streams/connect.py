@@ -9,7 +9,7 @@ import typer
 from streams import kafka, telemetry
 from streams.config import Settings, load_settings
 from streams.connecting.login import login
-from streams.connecting.tables import load_tables
+from streams.connecting.tables import load_tables, some_tables
 from streams.errors import EXIT_USAGE
 from streams.service import STOP_SECONDS, restarted_after_kafka, stop_at_signals
 
@@ -33,7 +33,7 @@ def list_connectors() -> None:
 @app.command()
 def check(names: NamesArgument = None) -> None:
     """Log in to each network and say as whom; exit 2 if one refuses or is away. Nothing is published."""
-    tables = load_tables(load_settings().accounts_file)
+    tables = some_tables(load_settings().accounts_file)
     is_well = True
     for name in names or tables:
         if (table := tables.get(name)) is None:

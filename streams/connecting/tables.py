@@ -39,6 +39,16 @@ def load_tables(path: Path | None) -> dict[str, Table]:
     return {name: table for name, table in tables.items() if table is not None}
 
 
+def some_tables(path: Path | None) -> dict[str, Table]:
+    """Return the same, at least one. Raises :class:`SettingsError`."""
+    tables = load_tables(path)
+    if not tables:
+        raise SettingsError(
+            "there is no connector", "add [connectors.NAME] to rapport.toml (docs/connectors/README.md)"
+        )
+    return tables
+
+
 def table_of(name: str, table: Mapping[str, Any], path: Path | None) -> Table | None:
     """Return one connector of the rapport.toml that ``path`` names; None: others push to it. Raises :class:`SettingsError`."""
     if table.get("type") in PUSHED:

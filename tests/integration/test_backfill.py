@@ -197,3 +197,5 @@ def test_what_cannot_be_walked_is_refused_at_once(tmp_path: Path) -> None:
     ):
         with pytest.raises(SettingsError, match=said):
             requested(name, _date(days), settings)
+    with pytest.raises(SettingsError, match=r"there is no connector nobody: none of rapport\.toml has one"):
+        requested("nobody", _date(1), load_settings(accounts_file=None))
