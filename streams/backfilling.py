@@ -94,7 +94,10 @@ async def backfill(
     topics = Lane(lane.topic_prefix)
     await asyncio.to_thread(kafka.apply_topics, lane)
     with terminal.bars(console) as bars:
-        async with Processes(lane, client, topics) as plant, _publisher(lane, request.connector) as publisher:
+        async with (
+            Processes(lane, client, topics) as plant,
+            Publisher(kafka_options(lane), lane.topics, source=request.connector) as publisher,
+        ):
             bars.add_task("walking", total=None)
             is_whole = await plant.watched(_walk(request, lane, publisher, stop))
             if is_whole:
@@ -110,12 +113,6 @@ async def backfill(
     console.print(
         f"{request.connector} is there since {request.since:%Y-%m-%d}; topics of {lane.topic_prefix} keep how far it is"
     )
-
-
-@asynccontextmanager
-async def _publisher(lane: Settings, source: str) -> AsyncIterator[Publisher]:
-    async with Publisher(kafka_options(lane), lane.topics, source=source) as publisher:
-        yield publisher
 
 
 async def _walk(request: Request, lane: Settings, publisher: Publisher, stop: asyncio.Event) -> bool:
