@@ -1,6 +1,7 @@
 """The page as people have it: in a browser, while posts come in."""
 
 import asyncio
+import random
 import time
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from playwright.async_api import Page, expect
 
 from schemas.codec import Record
 from schemas.wording import duration
+from streams.embedded import CHECKPOINT_SECONDS
 from streams.interactions import interaction
 from tests.browser.conftest import LOOKS, Live, everybody_can_use_it, living, now
 
@@ -18,7 +20,7 @@ HEARD_SECONDS = 1.5
 """From what somebody says to an alert until all others see it."""
 QUICK_SECONDS = 1.0
 """From a post's publication until people see it."""
-TRIES = 5
+TRIES = 20
 """On a machine that is busy with other tests not every one is so quick."""
 
 
@@ -39,8 +41,12 @@ async def check_inbox(live: Live) -> None:
     page = await live.open()
     await page.get_by_text("live", exact=True).wait_for()
     await expect(page.locator("#headline")).to_have_text("Nobody is waiting.")
-    taken = [await seen_after(live, page, number) for number in range(TRIES)]
-    assert min(taken) <= QUICK_SECONDS, taken
+    taken = [await seen_after(live, page, 0)]
+    while min(taken) > QUICK_SECONDS:
+        assert len(taken) < TRIES, taken
+        # What is seen is the end of a checkpoint: said right after one, the next would always wait for the whole of it
+        await asyncio.sleep(random.uniform(0, CHECKPOINT_SECONDS))
+        taken.append(await seen_after(live, page, len(taken)))
     await expect(page.locator("#empty")).to_be_visible()
     await page.close()
 
