@@ -58,6 +58,7 @@ APIS = {
     "Service": "v1",
     "Deployment": "apps/v1",
     "Job": "batch/v1",
+    "CronJob": "batch/v1",
     "PodDisruptionBudget": "policy/v1",
     "NetworkPolicy": "networking.k8s.io/v1",
     "Ingress": "networking.k8s.io/v1",
@@ -68,7 +69,8 @@ def named(kind: str) -> dict[str, Manifest]:
     return {it["metadata"]["name"]: it for it in ALL if it["kind"] == kind}
 
 
-DEPLOYMENTS, JOBS = named("Deployment"), named("Job")
+DEPLOYMENTS = named("Deployment")
+JOBS = named("Job") | {name: it["spec"]["jobTemplate"] for name, it in named("CronJob").items()}
 RUN = {name.removeprefix("rapport-"): it for name, it in (DEPLOYMENTS | JOBS).items()}
 PODS = {name: it["spec"]["template"]["spec"] for name, it in RUN.items()}
 CONTAINERS = {name: pod["containers"][0] for name, pod in PODS.items()}
@@ -152,9 +154,11 @@ def test_what_there_is_and_that_there_are_no_secrets_in_it() -> None:
 def test_selectors_are_for_what_is_there() -> None:
     for name, it in RUN.items():
         labels = {"app.kubernetes.io/name": "rapport", "app.kubernetes.io/component": name}
-        assert it["metadata"]["labels"] == it["spec"]["template"]["metadata"]["labels"] == labels
-        if it["kind"] == "Deployment":
+        assert it["spec"]["template"]["metadata"]["labels"] == labels
+        if f"rapport-{name}" in DEPLOYMENTS:
             assert it["spec"]["selector"] == {"matchLabels": labels}
+    for name, it in (named("Deployment") | named("Job") | named("CronJob")).items():
+        assert it["metadata"]["labels"]["app.kubernetes.io/component"] == name.removeprefix("rapport-")
     for kind in ("Service", "PodDisruptionBudget"):
         for name, it in named(kind).items():
             selector = it["spec"]["selector"]
@@ -170,6 +174,7 @@ def test_the_same_runs_as_in_compose() -> None:
     assert {name: CONTAINERS[name]["args"] for name in RUN if f"rapport-{name}" in JOBS} == {
         "topics": ["topics", "apply"],
         "migrate": ["migrate"],
+        "digest": ["notify", "digest"],
     }
     for container in CONTAINERS.values():
         assert "command" not in container, "the image's entrypoint"
@@ -201,7 +206,7 @@ def test_every_variable_is_one_and_the_settings_are_valid(monkeypatch: pytest.Mo
         assert (settings.security_protocol, settings.replication_factor) == ("SASL_SSL", 3)
         assert settings.sasl_password.get_secret_value() == ("" if name == "migrate" else "s3cret")
         has_clickhouse = settings.clickhouse.get_secret_value() == "s3cret"
-        assert has_clickhouse == (name in {"migrate", "sink", "page"})
+        assert has_clickhouse == (name in {"migrate", "sink", "page", "digest"})
     others = {it for it in settings_of(EXAMPLE) if not it.startswith("RAPPORT_")}
     assert others == {"FORWARDED_ALLOW_IPS"}
     assert others <= set(re.findall(r"[A-Z_]{8,}", getsource(uvicorn.Config))), "uvicorn reads it"
@@ -210,6 +215,7 @@ def test_every_variable_is_one_and_the_settings_are_valid(monkeypatch: pytest.Mo
 def test_each_process_is_somebody_of_its_own_in_kafka() -> None:
     users = {name: environment_of(name)["RAPPORT_SASL_USERNAME"] for name in RUN if name != "migrate"}
     assert set(users.values()) == {f"rapport-{role}" for role in set(Role) - {Role.REPLAY, Role.REVENUE}}
+    assert users.pop("digest") == users["notify"], "it says what the notifier reads"
     assert len(set(users.values())) == len(users)
 
 

@@ -187,7 +187,7 @@ def test_what_the_docs_say_is_valid_and_whole(page: str, settings: type[BaseMode
     (tables,) = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     file = tmp_path / "secret"
     file.write_text(SECRET)
-    (hook,) = hooks_of(load(re.sub(r"/run/secrets/[\w-]+", str(file), tables), tmp_path), None)
+    (hook,) = hooks_of(load(re.sub(r"/run/secrets/[\w/-]+", str(file), tables), tmp_path), None)
     assert hook.name in ("social", "x-pushed")
     rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", text, re.MULTILINE)
     keys = re.findall(r"`(\w+)`", "".join(rows))

@@ -218,7 +218,7 @@ def test_the_examples_of_the_docs_do_what_they_say(
 ) -> None:
     page = (ROOT / "docs/connectors/webhook.md").read_text("utf-8")
     tables, bodies = (re.findall(rf"^```{it}\n(.*?)^```", page, re.MULTILINE | re.DOTALL) for it in ("toml", "json"))
-    text = "\n".join(tables).replace("/run/secrets/shop", str(secret))
+    text = "\n".join(tables).replace("/run/secrets/listen/shop", str(secret))
     client = TestClient(build(Served(kafka, hooks=hooks_of(load(text, tmp_path), None), now=lambda: 1_772_445_700.0)))
     monkeypatch.setattr("time.time", lambda: 1_772_445_700.0)
     assert push(client, bodies[0].encode(), "desk").json()["taken"] == ["desk:4711"]
