@@ -204,7 +204,12 @@ class _Reading:
             while any(heads):
                 first = min((n for n in (0, 1) if heads[n]), key=lambda n: _time(heads[n]))
                 number, thing = heads[first] or ("", None)
-                item = await self._item(thing if first == 0 else _mentioned(thing), f"id {number}")
+                is_other = first == 1 and not _is_mention(
+                    thing
+                )  # Pleroma of old tells all notifications, whatever is asked for
+                item = (
+                    ALIVE if is_other else await self._item(thing if first == 0 else _mentioned(thing), f"id {number}")
+                )
                 if first == 0:
                     self._status = _later(self._status, number)
                 else:
@@ -223,7 +228,7 @@ class _Reading:
                     self._status = _later(self._status, item.key)
             case "notification":
                 notification = _decoded(event.data)
-                if not isinstance(notification, dict) or notification.get("type") == "mention":
+                if _is_mention(notification):
                     item = await self._item(_mentioned(notification), event.name)
                     if isinstance(item, Post) and isinstance(notification.get("id"), str):
                         self._mention = _later(self._mention, notification["id"])
@@ -291,6 +296,11 @@ def _decoded(data: bytes) -> Any:  # noqa: ANN401 - any JSON
         return data
 
 
+def _is_mention(notification: Any) -> bool:  # noqa: ANN401 - whatever came
+    """Say whether a notification is of a mention; what is no notification is set aside as one."""
+    return not isinstance(notification, dict) or notification.get("type", "mention") == "mention"
+
+
 def _mentioned(notification: Any) -> Any:  # noqa: ANN401 - whatever came
     """Return the status of a notification; the notification itself where it has none, which is then set aside."""
     return notification["status"] if isinstance(notification, dict) and "status" in notification else notification
@@ -300,7 +310,10 @@ def _mentioned(notification: Any) -> Any:  # noqa: ANN401 - whatever came
 
 
 def _age(number: str) -> tuple[int, str]:
-    """Return what ids sort by: they grow in length, and are numbers or characters of one case that sort (Mastodon's docs)."""
+    """Return what ids sort by: they grow in length, and are numbers or letters that sort as text (Mastodon's docs).
+
+    So are the ULIDs of GoToSocial, and the flakes of Pleroma and Akkoma, in which A comes before a.
+    """
     return len(number), number
 
 
