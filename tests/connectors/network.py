@@ -26,7 +26,7 @@ class Mood:
     refusing: bool = False
     """Credentials are refused."""
     mute: bool = False
-    """Connections stay open, and nothing comes, signs of life neither."""
+    """Connections stay open, and nothing comes: signs of life neither, of one that is asked no answers."""
     repeating: bool = False
     """Every event of a stream comes twice."""
     shuffled: bool = False
@@ -104,6 +104,10 @@ class Network:
         """Say whether somebody can write so there. What every network lets: a post to one account, and its answer."""
         return True
 
+    def secrets(self) -> Collection[str]:
+        """Return what must never be told: what it lets in by, and what it has given out for that."""
+        return {self.token}
+
     # what each network does in its own way
 
     def stanza(self, *accounts: str) -> dict[str, Any]:
@@ -149,6 +153,8 @@ class Network:
             self.requests.append((time.monotonic(), target.path))
             if self.mood.slow:
                 await asyncio.sleep(self.mood.slow)
+            if self.mood.mute and not self.is_streamed:
+                await asyncio.Event().wait()
             method, query = head[0].split()[0], parse_qs(target.query)
             await self.serve(Request(target.path, query, headers, raw, reader, method, body), writer)
 
