@@ -1,9 +1,11 @@
 """Servers that speak Mastodon's API and are not Mastodon: GoToSocial, Pleroma, and Akkoma, which grew out of Pleroma.
 
 What differs is as their own documentation and sources have it (https://docs.gotosocial.org, https://docs.pleroma.social,
-https://docs.akkoma.dev). None of them has server-sent events: what they answer there is HTTP 404.
+https://docs.akkoma.dev). None of them has server-sent events: what they answer there is HTTP 404. They have a WebSocket instead.
 """
 
+import asyncio
+import json
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +21,26 @@ class GoToSocialNetwork(MastodonNetwork):
     """Ids are ULIDs (https://github.com/ulid/spec)."""
 
     version = "0.19.1+git-1a2b3c4"
-    is_streamed = shows_edits = False
-    tells_deletions_of = ""
+    opens_sockets = True
+    """Otherwise a proxy before it knows of none."""
+
+    def is_stream(self, request: Request) -> bool:
+        is_socket = self.opens_sockets and request.headers.get("upgrade", "").lower() == "websocket"
+        return is_socket and request.path == "/api/v1/streaming" and request.query["stream"] == ["user"]
+
+    async def stream(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        assert request.headers["sec-websocket-protocol"] == self.token
+        messages: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.streams.append(messages)
+        try:
+            await self.pour_messages(request, writer, messages, lambda _, offered: offered[0])
+        finally:
+            self.streams.remove(messages)
+
+    def framed(self, event: bytes) -> bytes:
+        name, payload = (line.partition(": ")[2] for line in event.decode("utf-8", "surrogatepass").split("\n")[:2])
+        message = {"stream": ["user"], "event": name, "payload": payload}
+        return json.dumps(message, ensure_ascii=self.escapes).encode()
 
     def name_of_next(self, kind: str = "status") -> str:
         assert kind

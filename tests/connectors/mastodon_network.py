@@ -31,7 +31,7 @@ class MastodonNetwork(Network):
     _notified: list[str] = field(default_factory=list)
     _mentions: list[str] = field(default_factory=list)
     """The order of statuses by each account, of all notifications, and of those that are mentions."""
-    _streams: list[asyncio.Queue[bytes | None]] = field(default_factory=list)
+    streams: list[asyncio.Queue[bytes | None]] = field(default_factory=list)
     _held: list[bytes] = field(default_factory=list)
     _numbers: Any = field(default_factory=lambda: count(110_224_538_612_341_312, 7))
 
@@ -112,7 +112,7 @@ class MastodonNetwork(Network):
 
     def delete(self, key: str) -> None:
         self.statuses.pop(key, None)
-        for number in [n for n, it in self.notifications.items() if it["status"]["id"] == key]:
+        for number in [n for n, it in self.notifications.items() if it.get("status", {}).get("id") == key]:
             del self.notifications[number]
         self._write(f"event: delete\ndata: {key}\n\n".encode())
 
@@ -125,7 +125,7 @@ class MastodonNetwork(Network):
         return b'"id"'
 
     def cut(self) -> None:
-        for stream in self._streams:
+        for stream in self.streams:
             stream.put_nowait(None)
 
     def forget(self) -> None:
@@ -169,10 +169,14 @@ class MastodonNetwork(Network):
             events, self._held = self._held[::-1], []
         else:
             events = [event]
-        for stream in self._streams:
+        for stream in self.streams:
             for one in events:
                 for _ in range(2 if self.mood.repeating else 1):
-                    stream.put_nowait(one)
+                    stream.put_nowait(self.framed(one))
+
+    def framed(self, event: bytes) -> bytes:
+        """Return an event as its stream has it."""
+        return event
 
     # -- what it answers --------------------------------------------------------------------------------------------------
 
@@ -183,8 +187,8 @@ class MastodonNetwork(Network):
         elif fault := self.fault(request):
             status, headers = fault
             await answer(writer, b'{"error": "no"}', status, headers)
-        elif path == "/api/v1/streaming/user" and self.is_streamed:
-            await self._stream(writer)
+        elif self.is_stream(request):
+            await self.stream(request, writer)
         elif (found := self._found(request)) is None:
             await answer(writer, b'{"error": "Record not found"}', "404 Not Found")
         else:
@@ -223,18 +227,24 @@ class MastodonNetwork(Network):
         """Say whether it asks for mentions alone."""
         return request.query.get("types[]") == ["mention"]
 
-    async def _stream(self, writer: asyncio.StreamWriter) -> None:
+    def is_stream(self, request: Request) -> bool:
+        """Say whether it is the stream that is asked for."""
+        return request.path == "/api/v1/streaming/user"
+
+    async def stream(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        """Answer with what happens from now on."""
+        assert "text/event-stream" in request.headers["accept"]
         writer.write(
             b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: private, no-store\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n"
         )
         events: asyncio.Queue[bytes | None] = asyncio.Queue()
         events.put_nowait(b":)\n")
-        self._streams.append(events)
+        self.streams.append(events)
         try:
             await self.pour(writer, events, b":thump\n", THUMP_SECONDS)
         finally:
-            self._streams.remove(events)
+            self.streams.remove(events)
 
 
 def _page(order: list[str], things: dict[str, Any], request: Request, most: int) -> list[Any]:
