@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -160,7 +161,9 @@ def test_a_process_that_is_killed_again_and_again_loses_nothing(broker: Kafka, t
     asyncio.run(scenario())
 
 
-def test_an_account_a_connector_and_a_token_change_without_a_restart(broker: Kafka, tmp_path: Path) -> None:
+def test_an_account_a_connector_and_a_token_change_without_a_restart(
+    broker: Kafka, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     async def scenario() -> None:
         one, other, plant = MastodonNetwork(), MastodonNetwork(), Plant(broker, tmp_path, "reload")
         other.token = "an0ther-t0ken"
@@ -185,6 +188,9 @@ def test_an_account_a_connector_and_a_token_change_without_a_restart(broker: Kaf
                 await plant.until(known)
                 assert len(other.requests) == asked
                 assert (stopped("one"), stopped("other")) == (0, 1)
+                said = capsys.readouterr().out
+                assert re.findall(r"credentials_refused +connector=(\w+)", said) == ["other"]
+                assert "an0ther-t0ken" not in said
 
                 plant.file.write_text("[connectors.one]\ntype = 7\n", "utf-8")  # a mistake changes nothing
                 await asyncio.sleep(0.5)

@@ -35,6 +35,7 @@ from streams.notification_settings import (
 from streams.page_settings import PageProxy, PageToken
 from streams.target_rules import TargetRule
 from tests import metrics_table
+from tests.connectors.test_contract import NETWORKS
 from tests.processes import ROOT
 from tests.settings_table import settings_table
 
@@ -239,6 +240,37 @@ def test_a_page_says_what_to_do_there_what_to_write_here_and_what_is_not_seen(pa
 
 def test_every_type_that_is_pushed_has_its_page() -> None:
     assert set(PUSHED) == set(PUSHED_PAGES.values()) - {""}
+
+
+NETWORKS_IN_WORDS = {
+    "bluesky-1": "Bluesky",
+    "bluesky-2": "Bluesky",
+    "feed": "Feeds",
+    "google_reviews": "Google reviews",
+    "gotosocial": "GoToSocial",
+    "imap": "E-mail",
+    "imap-polled": "E-mail",
+    "stackexchange": "Stack Exchange",
+    "trustpilot-private": "Trustpilot",
+    "wordpress": "WordPress",
+    "x-activity": 'X, `way = "activity"`',
+    "x-filtered": 'X, `way = "filtered"`',
+    "x-polled": 'X, `way = "poll"`',
+    "youtube": "YouTube",
+}
+"""What the docs call them; the others begin with a capital."""
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_docs_say_what_each_network_tells(name: str) -> None:
+    network = NETWORKS[name]()
+    table = text("docs/connectors/README.md").partition("## What each network tells")[2].partition("\n## ")[0]
+    rows = [row.strip("| ").split(" | ") for row in table.splitlines() if row.startswith("| ")][1:]
+    wanted = NETWORKS_IN_WORDS.get(name, name.capitalize())
+    ((_, how, edits, deletions),) = [row for row in rows if wanted == row[0] or wanted in row[0].split(", ")]
+    told = {"ann": "everybody's", "acme": "the account's own", "": "no"}[network.tells_deletions_of]
+    assert (edits, deletions) == ("yes" if network.shows_edits else "no", told)
+    assert ("a stream" if network.is_streamed else "asked" if network.is_remote else "files") in how
 
 
 def test_the_defaults_of_routes_and_of_the_plant_are_documented() -> None:
