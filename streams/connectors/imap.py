@@ -22,6 +22,7 @@ from streams.connectors import mails
 from streams.connectors.base import Rejected
 from streams.connectors.imap_protocol import Imap, Mail, connected
 from streams.connectors.live import ALIVE, ConnectorSettings, Item, Received
+from streams.connectors.mail_reports import opt_out_of
 from streams.connectors.oauth import Tokens
 from streams.connectors.pacing import Budget
 from streams.connectors.session import Headers, Session
@@ -139,6 +140,8 @@ class Mailbox:
     def _item(self, mail: Mail, *, is_own: bool) -> Item:
         """Return the post of a mail; what is known of its parent is known better."""
         try:
+            if not is_own and (opt_out := opt_out_of(mail.raw, mail.at, self._accounts)) is not None:
+                return opt_out
             post = mails.post_of(mail.raw, mail.at, self._accounts, is_own=is_own, lists=self._lists)
         except MALFORMED as error:
             why = f"it is no mail ({type(error).__name__}: {str(error)[:200]})"

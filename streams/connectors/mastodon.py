@@ -1,8 +1,8 @@
 """Mastodon, and servers that speak its API: server-sent events, and what was missed by asking (docs/connectors/mastodon.md).
 
 The stream has no cursor. So after each connection what came meanwhile is asked for: mentions by their notification, and the
-account's own statuses, each behind the last that was seen. A server without such a stream (GoToSocial, Pleroma and Akkoma have
-WebSockets only) is asked again and again.
+account's own statuses, each behind the last that was seen. A server without such a stream is asked again and again
+(:mod:`streams.connectors.mastodon_streams`).
 """
 
 import asyncio
@@ -21,8 +21,9 @@ from pydantic import Field
 from streams.connectors.base import Rejected
 from streams.connectors.live import ALIVE, ConnectorSettings, Deletion, Item, Post, Received
 from streams.connectors.mastodon_statuses import full_name, post_of
+from streams.connectors.mastodon_streams import MALFORMED_EVENT, Heard, Streaming, listen, told
 from streams.connectors.pacing import Budget
-from streams.connectors.session import Event, Headers, NotThereError, Session, parse
+from streams.connectors.session import Event, Headers, NotThereError, Session
 from streams.connectors.values import MALFORMED
 from streams.errors import Reason
 from streams.http_answers import UnavailableError
@@ -81,9 +82,12 @@ class Mastodon:
         reading = _Reading(self.get, self._session, account, self._settings.accounts)
         await reading.begin(cursor)
         yield reading.received(ALIVE)
-        heard: asyncio.Queue[Event | Exception] = asyncio.Queue(maxsize=1_000)
+        heard: Heard = asyncio.Queue(maxsize=1_000)
         # The stream first, then what was missed: nothing falls in between.
-        listening = asyncio.create_task(self._listen(account, heard))
+        streaming = Streaming(
+            account.streaming, self._headers(), self._secrets["token"](), self._settings.heartbeat_seconds
+        )
+        listening = asyncio.create_task(listen(self._session, streaming, heard))
         try:
             first = await heard.get()
             is_polled = isinstance(first, NotThereError)
@@ -95,12 +99,13 @@ class Mastodon:
                 if not is_polled:
                     break
                 yield reading.received(ALIVE)
-                await asyncio.sleep(self._settings.poll_seconds)
+                async for event in told(heard, reading.is_news, self._settings.poll_seconds):
+                    yield await reading.heard(event)
             while True:
-                event = await heard.get()
-                if isinstance(event, Exception):
-                    raise event
-                yield await reading.heard(event)
+                next_one = await heard.get()
+                if isinstance(next_one, Exception):
+                    raise next_one
+                yield await reading.heard(next_one)
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
@@ -136,20 +141,6 @@ class Mastodon:
         scheme = urlsplit(self._settings.instance).scheme
         host = urlsplit(address).netloc if address else ""
         return urlunsplit((scheme, host, "", "", "")) if host else self._settings.instance
-
-    async def _listen(self, account: _Account, heard: asyncio.Queue[Event | Exception]) -> None:
-        """Put the stream's events into a queue, a sign of life first, and at last why it ended."""
-        address, heartbeat = account.streaming + "/api/v1/streaming/user", self._settings.heartbeat_seconds
-        try:
-            async with self._session.stream(address, self._headers(), heartbeat) as answer:
-                if not answer.headers.get("Content-Type", "").startswith("text/event-stream"):
-                    raise NotThereError("no stream of events")  # noqa: TRY301 - said to the reader as all else
-                await heard.put(Event("", b""))
-                async for event in parse(answer.aiter_bytes()):
-                    await heard.put(event)
-            raise UnavailableError("the stream ended")  # noqa: TRY301 - as above
-        except Exception as error:  # noqa: BLE001 - whatever it is, the reader raises it
-            await heard.put(error)
 
 
 class _Get(Protocol):
@@ -204,7 +195,12 @@ class _Reading:
             while any(heads):
                 first = min((n for n in (0, 1) if heads[n]), key=lambda n: _time(heads[n]))
                 number, thing = heads[first] or ("", None)
-                item = await self._item(thing if first == 0 else _mentioned(thing), f"id {number}")
+                is_other = first == 1 and not _is_mention(
+                    thing
+                )  # Pleroma of old tells all notifications, whatever is asked for
+                item = (
+                    ALIVE if is_other else await self._item(thing if first == 0 else _mentioned(thing), f"id {number}")
+                )
                 if first == 0:
                     self._status = _later(self._status, number)
                 else:
@@ -223,14 +219,24 @@ class _Reading:
                     self._status = _later(self._status, item.key)
             case "notification":
                 notification = _decoded(event.data)
-                if not isinstance(notification, dict) or notification.get("type") == "mention":
+                if _is_mention(notification):
                     item = await self._item(_mentioned(notification), event.name)
                     if isinstance(item, Post) and isinstance(notification.get("id"), str):
                         self._mention = _later(self._mention, notification["id"])
             case "delete":
                 key = event.data.decode("utf-8", "replace").strip().strip('"')
                 item = Deletion(key, time.time_ns() // 1_000_000)
+            case name if name == MALFORMED_EVENT:
+                item = await self._item(event.data, "stream")
         return self.received(item)
+
+    def is_news(self, event: Event) -> bool:
+        """Say whether an event is of something that has to be asked for: a mention, or a status of the account."""
+        said = _decoded(event.data)
+        if event.name == "notification":
+            return _is_mention(said)
+        author = said.get("account") if event.name == "update" and isinstance(said, dict) else None
+        return isinstance(author, dict) and author.get("id") == self._account.id
 
     async def _behind(
         self, path: str, behind: str, **parameters: str | int | list[str]
@@ -291,6 +297,11 @@ def _decoded(data: bytes) -> Any:  # noqa: ANN401 - any JSON
         return data
 
 
+def _is_mention(notification: Any) -> bool:  # noqa: ANN401 - whatever came
+    """Say whether a notification is of a mention; what is no notification is set aside as one."""
+    return not isinstance(notification, dict) or notification.get("type", "mention") == "mention"
+
+
 def _mentioned(notification: Any) -> Any:  # noqa: ANN401 - whatever came
     """Return the status of a notification; the notification itself where it has none, which is then set aside."""
     return notification["status"] if isinstance(notification, dict) and "status" in notification else notification
@@ -300,7 +311,10 @@ def _mentioned(notification: Any) -> Any:  # noqa: ANN401 - whatever came
 
 
 def _age(number: str) -> tuple[int, str]:
-    """Return what ids sort by: they grow in length, and are numbers or characters of one case that sort (Mastodon's docs)."""
+    """Return what ids sort by: they grow in length, and are numbers or letters that sort as text (Mastodon's docs).
+
+    So are the ULIDs of GoToSocial, and the flakes of Pleroma and Akkoma, in which A comes before a.
+    """
     return len(number), number
 
 

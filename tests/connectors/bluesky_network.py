@@ -5,10 +5,8 @@ The WebSocket is spoken by the server's half of the library ``websockets``.
 
 import asyncio
 import json
-import logging
 from base64 import b32encode
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -26,8 +24,6 @@ CHATTER_SECONDS = 0.05
 """How often somebody says something that concerns nobody: the network is never silent."""
 LONG = 37 * 3_600_000
 """Longer than Jetstream remembers, ms."""
-_LOG = logging.getLogger("tests.connectors.bluesky_network")
-_LOG.disabled = True  # what the client says has its token
 _LETTERS = "234567abcdefghijklmnopqrstuvwxyz"
 
 
@@ -225,10 +221,6 @@ class BlueskyNetwork(Network):
         return max(first, self.forgotten), "OutdatedCursor" if first < self.forgotten else ""
 
     async def _stream(self, request: Request, writer: asyncio.StreamWriter) -> None:
-        protocol = ServerProtocol(select_subprotocol=negotiated if self.version == 2 else None, logger=_LOG)
-        protocol.receive_data(request.head)
-        (handshake,) = protocol.events_received()
-        protocol.send_response(protocol.accept(handshake))
         skipped, notice = self._resumed(int(request.one("cursor", "0")))
         queue: asyncio.Queue[bytes | None] = asyncio.Queue()
         if notice and self.version == 2:
@@ -237,42 +229,13 @@ class BlueskyNetwork(Network):
         for seq in range(skipped + 1, len(self.events) + 1):
             queue.put_nowait(self._message(seq))
         self._waiting.append(queue)
-        self.connections += 1
-        self.streamed += 1
-        side = [asyncio.create_task(work) for work in (self._listen(protocol, request, queue), self._chatter())]
+        chatter = asyncio.create_task(self._chatter())
         try:
-            writer.writelines(protocol.data_to_send())
-            message: bytes | None = b""
-            is_mute = False
-            while message is not None and not protocol.close_expected():
-                is_mute = is_mute or self.mood.mute  # what a dead connection has swallowed does not come later
-                if message:
-                    protocol.send_text(message)
-                said = protocol.data_to_send()
-                if not is_mute:
-                    writer.writelines(said)
-                    await writer.drain()
-                message = await queue.get()
-            if message is None:
-                writer.transport.abort()
-            else:
-                writer.writelines(protocol.data_to_send())
-                await writer.drain()
-            raise ConnectionResetError
+            await self.pour_messages(request, writer, queue, negotiated if self.version == 2 else None)
         finally:
-            for task in side:
-                task.cancel()
-            await asyncio.gather(*side, return_exceptions=True)
-            self.connections -= 1
+            chatter.cancel()
+            await asyncio.gather(chatter, return_exceptions=True)
             self._waiting.remove(queue)
-
-    async def _listen(self, protocol: ServerProtocol, request: Request, queue: asyncio.Queue[bytes | None]) -> None:
-        """Take in what the client says: pings, which the protocol answers, and that it closes."""
-        with suppress(ConnectionError):
-            while data := await request.reader.read(1 << 16):
-                protocol.receive_data(data)
-                queue.put_nowait(b"")
-        queue.put_nowait(None)
 
     async def _chatter(self) -> None:
         while True:

@@ -18,22 +18,20 @@ THUMP_SECONDS = 0.1
 
 @dataclass
 class MastodonNetwork(Network):
-    """``acme`` is whose token it is. ``has_stream=False``: a server with WebSockets only."""
+    """``acme`` is whose token it is."""
 
-    has_stream: bool = True
     has_history = True
-
-    def __post_init__(self) -> None:
-        self.is_streamed = self.shows_edits = self.has_stream
-        self.tells_deletions_of = "ann" if self.has_stream else ""
+    version = "4.4.0"
+    hides_version_2 = False
+    """It has /api/v1/instance alone."""
 
     statuses: dict[str, dict[str, Any]] = field(default_factory=dict)
     notifications: dict[str, dict[str, Any]] = field(default_factory=dict)
-    _written_by: dict[str, list[int]] = field(default_factory=dict)
-    _notified: list[int] = field(default_factory=list)
-    _mentions: list[int] = field(default_factory=list)
+    _written_by: dict[str, list[str]] = field(default_factory=dict)
+    _notified: list[str] = field(default_factory=list)
+    _mentions: list[str] = field(default_factory=list)
     """The order of statuses by each account, of all notifications, and of those that are mentions."""
-    _streams: list[asyncio.Queue[bytes | None]] = field(default_factory=list)
+    streams: list[asyncio.Queue[bytes | None]] = field(default_factory=list)
     _held: list[bytes] = field(default_factory=list)
     _numbers: Any = field(default_factory=lambda: count(110_224_538_612_341_312, 7))
 
@@ -51,7 +49,7 @@ class MastodonNetwork(Network):
     # -- what people do ---------------------------------------------------------------------------------------------------
 
     def say(self, author: str, text: str, to: tuple[str, ...] = (), parent: str = "") -> Written:
-        number = str(next(self._numbers))
+        number = self.name_of_next()
         above = self.posts.get(parent)
         others = dict.fromkeys([*to, *([above.author] if above and above.author != author else [])])
         status = {
@@ -64,7 +62,7 @@ class MastodonNetwork(Network):
             "spoiler_text": "",
             "visibility": "public",
             "language": "en",
-            "uri": f"https://{HOST}/users/{author}/statuses/{number}",
+            "uri": self.uri(author, number),
             "url": f"https://{HOST}/@{author}/{number}",
             "replies_count": 0,
             "reblogs_count": 0,
@@ -85,7 +83,7 @@ class MastodonNetwork(Network):
             "poll": None,
         }
         self.statuses[number] = status
-        self._written_by.setdefault(status["account"]["id"], []).append(int(number))
+        self._written_by.setdefault(status["account"]["id"], []).append(number)
         is_seen = OURS[0] in (author, *others)  # one token sees what one account sees
         concerns = self.concerns(author, others, parent) if is_seen else {}
         uri = f"mastodon:{status['uri']}"
@@ -99,7 +97,7 @@ class MastodonNetwork(Network):
 
     def boost(self, author: str, key: str) -> None:
         """Have somebody boost a post: a status of its own, and a notification to its author."""
-        number = str(next(self._numbers))
+        number = self.name_of_next()
         self._send(
             "update", {**self.statuses[key], "id": number, "account": _account(author), "reblog": self.statuses[key]}
         )
@@ -114,27 +112,35 @@ class MastodonNetwork(Network):
 
     def delete(self, key: str) -> None:
         self.statuses.pop(key, None)
-        for number in [n for n, it in self.notifications.items() if it["status"]["id"] == key]:
+        for number in [n for n, it in self.notifications.items() if it.get("status", {}).get("id") == key]:
             del self.notifications[number]
         self._write(f"event: delete\ndata: {key}\n\n".encode())
 
     def malform(self) -> bytes:
         self._write(b'event: update\ndata: {"id": "1", "acc\n\n')
-        number = str(next(self._numbers))
+        number = self.name_of_next("notification")
         wrong = {"id": number, "type": "mention", "created_at": _iso(self.now()), "status": {"id": 7}}
         self._remember(wrong)
         self._send("notification", wrong)
         return b'"id"'
 
     def cut(self) -> None:
-        for stream in self._streams:
+        for stream in self.streams:
             stream.put_nowait(None)
 
     def forget(self) -> None:
         """Mastodon keeps notifications and statuses: there is no cursor that is too old."""
 
+    def name_of_next(self, kind: str = "status") -> str:  # noqa: ARG002 - others name their notifications otherwise
+        """Return an id that nothing had yet: later ones sort behind earlier ones, first by length, then as text."""
+        return str(next(self._numbers))
+
+    def uri(self, author: str, number: str) -> str:
+        """Return what a status is called everywhere."""
+        return f"https://{HOST}/users/{author}/statuses/{number}"
+
     def _notify(self, kind: str, status: dict[str, Any]) -> None:
-        number = str(next(self._numbers))
+        number = self.name_of_next("notification")
         notification = {
             "id": number,
             "type": kind,
@@ -148,9 +154,9 @@ class MastodonNetwork(Network):
 
     def _remember(self, notification: dict[str, Any]) -> None:
         self.notifications[notification["id"]] = notification
-        self._notified.append(int(notification["id"]))
+        self._notified.append(notification["id"])
         if notification["type"] == "mention":
-            self._mentions.append(int(notification["id"]))
+            self._mentions.append(notification["id"])
 
     def _send(self, event: str, payload: dict[str, Any]) -> None:
         self._write(f"event: {event}\ndata: {json.dumps(payload, ensure_ascii=self.escapes)}\n\n".encode())
@@ -163,34 +169,39 @@ class MastodonNetwork(Network):
             events, self._held = self._held[::-1], []
         else:
             events = [event]
-        for stream in self._streams:
+        for stream in self.streams:
             for one in events:
                 for _ in range(2 if self.mood.repeating else 1):
-                    stream.put_nowait(one)
+                    stream.put_nowait(self.framed(one))
+
+    def framed(self, event: bytes) -> bytes:
+        """Return an event as its stream has it."""
+        return event
 
     # -- what it answers --------------------------------------------------------------------------------------------------
 
     async def serve(self, request: Request, writer: asyncio.StreamWriter) -> None:
         path = request.path
-        if path in ("/api/v2/instance", "/api/v1/instance"):  # for everybody
-            await answer(writer, _json(self._instance(path)))
+        if path in ("/api/v2/instance", "/api/v1/instance")[self.hides_version_2 :]:  # for everybody
+            await answer(writer, _json(self.instance(path)))
         elif fault := self.fault(request):
             status, headers = fault
             await answer(writer, b'{"error": "no"}', status, headers)
-        elif path == "/api/v1/streaming/user" and self.has_stream:
-            await self._stream(writer)
+        elif self.is_stream(request):
+            await self.stream(request, writer)
         elif (found := self._found(request)) is None:
             await answer(writer, b'{"error": "Record not found"}', "404 Not Found")
         else:
             limits = {"X-RateLimit-Limit": "300", "X-RateLimit-Remaining": "299", "X-RateLimit-Reset": _iso(self.now())}
             await answer(writer, json.dumps(found, ensure_ascii=self.escapes).encode(), headers=limits)
 
-    def _instance(self, path: str) -> dict[str, Any]:
+    def instance(self, path: str) -> dict[str, Any]:
+        """Return what the server says of itself."""
         streaming = f"ws://127.0.0.1:{self.port}"
         if "v1" in path:
-            return {"uri": HOST, "title": "A server", "version": "4.4.0", "urls": {"streaming_api": streaming}}
+            return {"uri": HOST, "title": "A server", "version": self.version, "urls": {"streaming_api": streaming}}
         urls = {"urls": {"streaming": streaming}}
-        return {"domain": HOST, "title": "A server", "version": "4.4.0", "configuration": urls}
+        return {"domain": HOST, "title": "A server", "version": self.version, "configuration": urls}
 
     def _found(self, request: Request) -> object:
         match request.path.strip("/").split("/")[2:]:
@@ -199,7 +210,7 @@ class MastodonNetwork(Network):
             case ["accounts", number, "statuses"]:
                 return _page(self._written_by.get(number, []), self.statuses, request, 40)
             case ["notifications"]:
-                order = self._mentions if request.query.get("types[]") == ["mention"] else self._notified
+                order = self._mentions if self.is_of_mentions(request) else self._notified
                 return _page(order, self.notifications, request, 80)
             case ["statuses", number] if number in self.statuses:
                 return self.statuses[number]
@@ -212,30 +223,44 @@ class MastodonNetwork(Network):
                 return {"ancestors": ancestors, "descendants": []}
         return None
 
-    async def _stream(self, writer: asyncio.StreamWriter) -> None:
+    def is_of_mentions(self, request: Request) -> bool:
+        """Say whether it asks for mentions alone."""
+        return request.query.get("types[]") == ["mention"]
+
+    def is_stream(self, request: Request) -> bool:
+        """Say whether it is the stream that is asked for."""
+        return request.path == "/api/v1/streaming/user"
+
+    async def stream(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        """Answer with what happens from now on."""
+        assert "text/event-stream" in request.headers["accept"]
         writer.write(
             b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: private, no-store\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n"
         )
         events: asyncio.Queue[bytes | None] = asyncio.Queue()
         events.put_nowait(b":)\n")
-        self._streams.append(events)
+        self.streams.append(events)
         try:
             await self.pour(writer, events, b":thump\n", THUMP_SECONDS)
         finally:
-            self._streams.remove(events)
+            self.streams.remove(events)
 
 
-def _page(order: list[int], things: dict[str, Any], request: Request, most: int) -> list[Any]:
+def _page(order: list[str], things: dict[str, Any], request: Request, most: int) -> list[Any]:
     """Return a page as Mastodon gives it: newest first; behind min_id those that are next, otherwise the newest."""
     limit = min(int(request.one("limit", "20")), most)
     if "min_id" in request.query:
-        first = bisect_right(order, int(request.one("min_id")))
-        following = (things[str(order[n])] for n in range(first, len(order)) if str(order[n]) in things)
+        first = bisect_right(order, _age(request.one("min_id")), key=_age)
+        following = (things[order[n]] for n in range(first, len(order)) if order[n] in things)
         return list(islice(following, limit))[::-1]
-    last = bisect_left(order, int(request.one("max_id"))) if "max_id" in request.query else len(order)
-    before = (things[str(number)] for number in reversed(order[:last]) if str(number) in things)
+    last = bisect_left(order, _age(request.one("max_id")), key=_age) if "max_id" in request.query else len(order)
+    before = (things[number] for number in reversed(order[:last]) if number in things)
     return list(islice(before, limit))
+
+
+def _age(number: str) -> tuple[int, str]:
+    return len(number), number
 
 
 def _account(name: str) -> dict[str, Any]:
@@ -279,4 +304,4 @@ def _json(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode()
 
 
-NETWORKS = {"mastodon": MastodonNetwork, "mastodon-polled": lambda: MastodonNetwork(has_stream=False)}
+NETWORKS = {"mastodon": MastodonNetwork}

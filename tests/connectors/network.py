@@ -4,15 +4,21 @@ A network speaks its protocol on loopback in its real wire format. What it does 
 """
 
 import asyncio
+import logging
 import time
-from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
 RETRY_AFTER = 1
 OURS = ("acme", "help")
+_LOG = logging.getLogger("tests.connectors.network")
+_LOG.disabled = True  # what the client says has its token
 
 
 @dataclass
@@ -26,7 +32,7 @@ class Mood:
     refusing: bool = False
     """Credentials are refused."""
     mute: bool = False
-    """Connections stay open, and nothing comes, signs of life neither."""
+    """Connections stay open, and nothing comes: signs of life neither, of one that is asked no answers."""
     repeating: bool = False
     """Every event of a stream comes twice."""
     shuffled: bool = False
@@ -104,6 +110,10 @@ class Network:
         """Say whether somebody can write so there. What every network lets: a post to one account, and its answer."""
         return True
 
+    def secrets(self) -> Collection[str]:
+        """Return what must never be told: what it lets in by, and what it has given out for that."""
+        return {self.token}
+
     # what each network does in its own way
 
     def stanza(self, *accounts: str) -> dict[str, Any]:
@@ -149,6 +159,8 @@ class Network:
             self.requests.append((time.monotonic(), target.path))
             if self.mood.slow:
                 await asyncio.sleep(self.mood.slow)
+            if self.mood.mute and not self.is_streamed:
+                await asyncio.Event().wait()
             method, query = head[0].split()[0], parse_qs(target.query)
             await self.serve(Request(target.path, query, headers, raw, reader, method, body), writer)
 
@@ -176,6 +188,48 @@ class Network:
                     writer.write(b"%x\r\n%b\r\n" % (len(event), event))
                     await writer.drain()
         finally:
+            self.connections -= 1
+
+    async def pour_messages(
+        self,
+        request: "Request",
+        writer: asyncio.StreamWriter,
+        messages: "asyncio.Queue[bytes | None]",
+        select: Callable[[ServerProtocol, Sequence[Subprotocol]], Subprotocol | None] | None = None,
+    ) -> None:
+        """Open the WebSocket that is asked for, and write a stream's messages to it; b"" is none.
+
+        None among the messages cuts the connection.
+        """
+        protocol = ServerProtocol(select_subprotocol=select, logger=_LOG)
+        protocol.receive_data(request.head)
+        (handshake,) = protocol.events_received()
+        protocol.send_response(protocol.accept(handshake))
+        self.connections += 1
+        self.streamed += 1
+        hearing = asyncio.create_task(_hear(protocol, request, messages))
+        try:
+            writer.writelines(protocol.data_to_send())
+            message: bytes | None = b""
+            is_mute = False
+            while message is not None and not protocol.close_expected():
+                is_mute = is_mute or self.mood.mute  # what a dead connection has swallowed does not come later
+                if message:
+                    protocol.send_text(message)
+                said = protocol.data_to_send()
+                if not is_mute:
+                    writer.writelines(said)
+                    await writer.drain()
+                message = await messages.get()
+            if message is None:
+                writer.transport.abort()
+            else:
+                writer.writelines(protocol.data_to_send())
+                await writer.drain()
+            raise ConnectionResetError
+        finally:
+            hearing.cancel()
+            await asyncio.gather(hearing, return_exceptions=True)
             self.connections -= 1
 
     def is_authorized(self, request: "Request") -> bool:
@@ -268,6 +322,15 @@ class Request:
 
     def one(self, name: str, otherwise: str = "") -> str:
         return self.query.get(name, [otherwise])[0]
+
+
+async def _hear(protocol: ServerProtocol, request: Request, messages: "asyncio.Queue[bytes | None]") -> None:
+    """Take in what the client says: pings, which the protocol answers, and that it closes."""
+    with suppress(ConnectionError):
+        while data := await request.reader.read(1 << 16):
+            protocol.receive_data(data)
+            messages.put_nowait(b"")
+    messages.put_nowait(None)
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
@@ -109,6 +110,9 @@ class RedditNetwork(Network):
         if key in self.things:
             data = self.things[key]["data"]
             data |= {"author": "[deleted]", "body" if "body" in data else "selftext": "[deleted]"}
+
+    def secrets(self) -> Collection[str]:
+        return {self.token, *self.tokens}
 
     def malform(self) -> bytes:
         name = f"t1_{_base36(next(self._numbers))}"

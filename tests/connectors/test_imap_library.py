@@ -14,6 +14,7 @@ from tests.connectors.network import Network, running
 from tests.connectors.plant import Plant, table, until
 from tests.connectors.plant import connected as plugged
 from tests.connectors.reviews_network import GoogleNetwork
+from tests.unit.connectors.test_mail_reports import REPORT
 
 
 def served(network: ImapNetwork, scenario: object) -> None:
@@ -95,6 +96,23 @@ def test_a_long_mail_is_read_as_far_as_its_text_may_be() -> None:
         assert (state.validity, state.following, len(found[0].raw)) == (network.validity, 4_002, LARGEST)
 
     served(network, scenario)
+
+
+def test_a_report_of_spam_is_an_opt_out_and_no_mention(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NETWORK_TOKEN", Network.token)
+    network, plant = ImapNetwork(), Plant()
+
+    async def scenario() -> None:
+        async with plugged(plant, network.stanza("acme")):
+            await until(lambda: plant.cursor is not None)
+            network.put("INBOX", REPORT)
+            last = network.say("ann", "last", to=("acme",))
+            await until(lambda: last.id in {it["id"] for it in plant.events})
+
+    served(network, scenario)
+    assert [it["kind"] for it in plant.events] == ["opt_out", "mention"]
+    assert plant.events[0]["contact_id"] == "ann@people.example"
+    assert not plant.letters
 
 
 @pytest.mark.parametrize("has_plain", [True, False])

@@ -40,7 +40,7 @@ class XNetwork(Network):
     _numbers: Any = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
-        self.is_streamed = self.shows_edits = self.way != "poll"
+        self.is_streamed = self.way != "poll"
         self.tells_deletions_of = "acme" if self.way == "activity" else ""
 
     def stanza(self, *accounts: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -23,6 +24,7 @@ from streams.config import Settings
 from streams.connecting import running as process
 from streams.connecting.running import run_connectors
 from streams.errors import SettingsError
+from tests.connectors.fediverse_network import PleromaNetwork
 from tests.connectors.mastodon_network import MastodonNetwork
 from tests.connectors.network import running
 from tests.kafka_broker import Kafka, start_embedded
@@ -62,16 +64,18 @@ class Plant:
             lines += [f"[connectors.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in known.items()), ""]
         self.file.write_text("\n".join(lines), "utf-8")
 
-    async def kinds(self) -> dict[tuple[str, str], str]:
-        """Return what is in Kafka, the newest kind of each account and id: repetitions are one, a withdrawal comes last."""
-        found: dict[tuple[str, str], str] = {}
+    async def events(self) -> list[dict[str, Any]]:
+        """Return what is in Kafka."""
+        found: list[dict[str, Any]] = []
         for partition in range(4):
             rows, _ = await kafka.read_partition(self.settings, self.settings.topics.interactions.name, partition)
             for _, value in rows:
-                found |= {
-                    (event["account"], event["id"]): event["kind"] for event in decode("interaction", value or b"")
-                }
+                found += decode("interaction", value or b"")
         return found
+
+    async def kinds(self) -> dict[tuple[str, str], str]:
+        """Return the newest kind of each account and id: repetitions are one, a withdrawal comes last."""
+        return {(event["account"], event["id"]): event["kind"] for event in await self.events()}
 
     async def until(self, expected: dict[tuple[str, str], str]) -> None:
         deadline = time.monotonic() + 15
@@ -119,6 +123,27 @@ def test_what_happens_is_published_and_a_restart_goes_on_from_there(broker: Kafk
     asyncio.run(scenario())
 
 
+def test_posts_get_their_language_and_sentiment_where_the_network_does_not_say(broker: Kafka, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        network, plant = PleromaNetwork(), Plant(broker, tmp_path, "understood")
+        own = {name: Settings.model_fields[name].default for name in ("language", "sentiment")}
+        plant.settings = plant.settings.model_copy(update=own)
+        async with running(network):
+            plant.has(fediverse=network.stanza("acme"))
+            async with connectors(plant):
+                await streaming(network)
+                network.say("ann", "this is terrible, nobody answers my questions. Awful!", to=("acme",))
+                network.say("ben", "Ich warte seit Wochen auf eine Antwort von euch", to=("acme",))
+                await plant.until(network.truth("acme"))
+        events = [it for it in await plant.events() if it["kind"] == "mention"]
+        assert {(it["author_id"].partition("@")[0], it["lang"], it["sentiment"] < 0) for it in events} >= {
+            ("ann", "en", True)
+        }
+        assert {it["lang"] for it in events} == {"en", "de"}
+
+    asyncio.run(scenario())
+
+
 def test_a_process_that_is_killed_again_and_again_loses_nothing(broker: Kafka, tmp_path: Path) -> None:
     async def scenario() -> None:
         network, plant, chance = MastodonNetwork(), Plant(broker, tmp_path, "killed"), Random(3)
@@ -160,7 +185,9 @@ def test_a_process_that_is_killed_again_and_again_loses_nothing(broker: Kafka, t
     asyncio.run(scenario())
 
 
-def test_an_account_a_connector_and_a_token_change_without_a_restart(broker: Kafka, tmp_path: Path) -> None:
+def test_an_account_a_connector_and_a_token_change_without_a_restart(
+    broker: Kafka, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     async def scenario() -> None:
         one, other, plant = MastodonNetwork(), MastodonNetwork(), Plant(broker, tmp_path, "reload")
         other.token = "an0ther-t0ken"
@@ -185,6 +212,9 @@ def test_an_account_a_connector_and_a_token_change_without_a_restart(broker: Kaf
                 await plant.until(known)
                 assert len(other.requests) == asked
                 assert (stopped("one"), stopped("other")) == (0, 1)
+                said = capsys.readouterr().out
+                assert re.findall(r"credentials_refused +connector=(\w+)", said) == ["other"]
+                assert "an0ther-t0ken" not in said
 
                 plant.file.write_text("[connectors.one]\ntype = 7\n", "utf-8")  # a mistake changes nothing
                 await asyncio.sleep(0.5)

@@ -4,18 +4,23 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from standardwebhooks import Webhook
 
 from schemas.codec import decode
 from sinks.dashboard.access import new_token
-from streams.config import Brands, Settings
+from streams import serving
+from streams.config import Brands, Settings, load_brands
 from streams.connectors.publisher import Publisher
 from streams.errors import BrokerError, SettingsError
 from streams.interactions import interaction
 from streams.listener import courier
+from streams.listener import running as running_listener
 from streams.listener.courier import Courier
 from streams.listener.running import is_guarded, listen, run_listener
 from streams.page_settings import PageToken
@@ -23,6 +28,7 @@ from streams.serving import address
 from tests.memory_broker import Broker, messages
 
 TOKEN, HASH = new_token()
+SHOP = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 BRANDS = Brands(tokens=(PageToken(name="collector", sha256=HASH, role="sender"),))
 
 
@@ -86,6 +92,55 @@ def test_from_the_post_to_the_topic(broker: Broker) -> None:
     letter = [it for them in letters.values() for batch in them for it in decode("dead_letter", batch)]
     assert {(it["source"], it["place"]) for it in letter} == {("http", "http:collector#1")}
     assert len(letter) == 59
+
+
+def test_who_may_push_changes_without_a_restart(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running_listener, "RELOAD_SECONDS", 0.05)
+    monkeypatch.setenv("SHOP_SECRET", SHOP)
+    file, collector = tmp_path / "rapport.toml", f'[[tokens]]\nname = "c"\nsha256 = "{HASH}"\nrole = "sender"\n'
+    shop = '[connectors.shop]\ntype = "webhook"\nsecret_env = "SHOP_SECRET"\naccounts = {accounts}\n'
+
+    async def story() -> None:
+        settings, stop, listening = settings_of(broker), asyncio.Event(), listen("127.0.0.1", 0, guarded=True)
+        settings = settings.model_copy(update={"accounts_file": file})
+        file.write_text(collector)
+        # as if it listened for others, who must never find it open
+        monkeypatch.setattr(serving, "is_own", lambda _: False)
+        running = asyncio.create_task(run_listener(settings, load_brands(file), (), listening, stop))
+        async with httpx.AsyncClient(base_url=address(listening)) as client:
+
+            async def shop_pushes(account: str) -> Any:  # noqa: ANN401
+                body, now = json.dumps(post(1, account=account)), datetime.now(UTC)
+                signed = {"webhook-id": "m", "webhook-timestamp": str(int(now.timestamp()))}
+                signed["webhook-signature"] = Webhook(SHOP).sign("m", now, body)
+                answer = await client.post("/v1/webhooks/shop", content=body, headers=signed)
+                return answer.json().get("taken", answer.status_code)
+
+            async def until(account: str, said: object) -> None:
+                async with asyncio.timeout(10):
+                    while await shop_pushes(account) != said:  # noqa: ASYNC110 - it looks at the file when it likes
+                        await asyncio.sleep(0.05)
+
+            assert (await push(client, json.dumps(post(0)).encode())).json()["taken"] == ["x:0"]
+            assert await shop_pushes("x:a") == 404
+            file.write_text(collector + shop.format(accounts=["x:a"]))
+            await until("x:a", ["x:1"])
+            assert await shop_pushes("x:b") == []
+            file.write_text(collector + shop.format(accounts=["x:a", "x:b"]))
+            await until("x:b", ["x:1"])
+            for mistake in (collector + shop.format(accounts=7), "", "[connectors"):
+                file.write_text(mistake)
+                await asyncio.sleep(0.2)
+                assert await shop_pushes("x:b") == ["x:1"], "what is wrong changes nothing, nor does it open the door"
+            file.write_text(shop.format(accounts=["x:a"]))
+            await until("x:b", [])
+            assert (await push(client, b"{}")).status_code == 401
+        stop.set()
+        await running
+
+    asyncio.run(asyncio.wait_for(story(), 60))
 
 
 def test_kafka_that_goes_away_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from streams.config import AccountTargets, load_brands
 from streams.connecting.tables import load_tables
 from streams.connectors.making import TYPES, settings_class
 from streams.errors import Reason
+from streams.listener_settings import PUSHED
 from streams.metrics.counters import PANE_COUNTERS, WINDOW_COUNTERS
 from streams.metrics.targets import DEFAULT_TARGETS
 from streams.notification_settings import (
@@ -34,6 +35,7 @@ from streams.notification_settings import (
 from streams.page_settings import PageProxy, PageToken
 from streams.target_rules import TargetRule
 from tests import metrics_table
+from tests.connectors.test_contract import NETWORKS
 from tests.processes import ROOT
 from tests.settings_table import settings_table
 
@@ -213,6 +215,62 @@ def test_what_the_docs_say_of_a_connector_is_valid(tmp_path: Path, page: str) ->
     file = tmp_path / "rapport.toml"
     file.write_text("\n".join(re.findall(r"^```toml\n(.*?)^```", text(page), re.MULTILINE | re.DOTALL)), "utf-8")
     assert load_tables(file)
+
+
+PUSHED_PAGES = {"http": "", "webhook": "webhook", "meta": "meta-webhook", "telegram": "telegram-webhook",
+                "trustpilot": "trustpilot-webhook", "x": "x-webhook"}  # fmt: skip
+
+
+@pytest.mark.parametrize("page", sorted({*TYPES, *PUSHED_PAGES}))
+def test_a_page_says_what_to_do_there_what_to_write_here_and_what_is_not_seen(page: str) -> None:
+    said = text(f"docs/connectors/{page}.md")
+    there = re.search(
+        r"^## (On .+ side|On the other side|Set up)\n+(.{80,}?)(?=^## |^```)", said, re.MULTILINE | re.DOTALL
+    )
+    assert there, "what to create, and which permissions"
+    not_seen = re.search(
+        r"^## (Limits and what it cannot see|What it cannot do)\n(- .*?)(?=^## |\Z)", said, re.MULTILINE | re.DOTALL
+    )
+    assert not_seen, "limits, and what it cannot see"
+    assert not_seen[2].count("\n- ") >= 1
+    stanzas = set(re.findall(r"^type = \"([\w-]+)\"$", said, re.MULTILINE))
+    assert stanzas >= ({page} & set(TYPES)) | ({PUSHED_PAGES.get(page, "")} - {""})
+    assert f"({page}.md)" in text("docs/connectors/README.md")
+
+
+def test_every_type_that_is_pushed_has_its_page() -> None:
+    assert set(PUSHED) == set(PUSHED_PAGES.values()) - {""}
+
+
+NETWORKS_IN_WORDS = {
+    "bluesky-1": "Bluesky",
+    "bluesky-2": "Bluesky",
+    "feed": "Feeds",
+    "google_reviews": "Google reviews",
+    "gotosocial": "GoToSocial",
+    "imap": "E-mail",
+    "imap-polled": "E-mail",
+    "stackexchange": "Stack Exchange",
+    "trustpilot-private": "Trustpilot",
+    "wordpress": "WordPress",
+    "x-activity": 'X, `way = "activity"`',
+    "x-filtered": 'X, `way = "filtered"`',
+    "x-polled": 'X, `way = "poll"`',
+    "youtube": "YouTube",
+}
+"""What the docs call them; the others begin with a capital."""
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_docs_say_what_each_network_tells(name: str) -> None:
+    network = NETWORKS[name]()
+    table = text("docs/connectors/README.md").partition("## What each network tells")[2].partition("\n## ")[0]
+    rows = [row.strip("| ").split(" | ") for row in table.splitlines() if row.startswith("| ")][1:]
+    wanted = NETWORKS_IN_WORDS.get(name, name.capitalize())
+    ((_, how, edits, deletions),) = [row for row in rows if wanted == row[0] or wanted in row[0].split(", ")]
+    told = {"ann": "everybody's", "acme": "the account's own", "": "no"}[network.tells_deletions_of]
+    assert (edits, deletions) == ("yes" if network.shows_edits else "no", told)
+    assert ("a stream" if network.is_streamed else "asked" if network.is_remote else "files") in how
 
 
 def test_the_defaults_of_routes_and_of_the_plant_are_documented() -> None:

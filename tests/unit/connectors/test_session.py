@@ -1,6 +1,8 @@
-"""Server-sent events, whatever the pieces in which they come."""
+"""Server-sent events, whatever the pieces in which they come; and answers of any size, or without an end."""
 
 import asyncio
+import gzip
+import time
 from collections.abc import AsyncIterator
 from itertools import pairwise
 
@@ -8,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.connectors.session import LARGEST_EVENT, Event, parse
+from streams.connectors import session
+from streams.connectors.pacing import Budget
+from streams.connectors.session import LARGEST_ANSWER, LARGEST_EVENT, Event, Session, parse
 from streams.http_answers import UnavailableError
 
 STREAM = (
@@ -50,3 +54,54 @@ def test_an_event_without_an_end_is_not_kept_in_memory() -> None:
         asyncio.run(parsed([b"data: " + bytes(LARGEST_EVENT), b"x"]))
     with pytest.raises(UnavailableError, match="more than"):
         asyncio.run(parsed([b"data: " + bytes(1_000_000) + b"\n"] * 6))
+
+
+async def asked(said: bytes, *, then: bytes = b"") -> None:
+    """Ask a server that says something, and then the rest, again and again, until nobody listens any more."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said)
+        try:
+            while then and not writer.is_closing():
+                writer.write(then)
+                await writer.drain()
+                await asyncio.sleep(0.01)
+        except ConnectionError:
+            pass
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    asking = Session("a", Budget(1000, 1), lambda _: None)
+    try:
+        await asking.fetch(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", {})
+    finally:
+        await asking.close()
+        server.close()
+
+
+def head(body: bytes, *lines: str) -> bytes:
+    return "\r\n".join(["HTTP/1.1 200 OK", f"Content-Length: {len(body)}", *lines, "", ""]).encode() + body
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        head(bytes(LARGEST_ANSWER + 1)),
+        head(gzip.compress(bytes(LARGEST_ANSWER + 1)), "Content-Encoding: gzip"),
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + bytes(LARGEST_ANSWER + 1),
+    ],
+    ids=["said", "compressed", "of no length"],
+)
+def test_an_answer_of_any_size_is_not_read(said: bytes) -> None:
+    with pytest.raises(UnavailableError, match="more than"):
+        asyncio.run(asked(said))
+    asyncio.run(asked(head(bytes(LARGEST_ANSWER))))
+
+
+def test_an_answer_that_comes_byte_by_byte_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "ANSWER_SECONDS", -session.CONNECT_SECONDS + 0.3)
+    began = time.monotonic()
+    with pytest.raises(TimeoutError):
+        asyncio.run(asked(b"HTTP/1.1 200 OK\r\n\r\n", then=b"x"))
+    assert time.monotonic() - began < 3

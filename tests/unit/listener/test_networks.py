@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,41 @@ def test_trustpilot_knows_the_address_and_nobody_else_is_believed(client: TestCl
         assert push(wrong).status_code == 401
     assert kafka.has == []
     assert push(f"?secret={SECRET}").json()["taken"] == ["trustpilot:53bffd360000640002975387"]
+
+
+def test_secrets_and_signatures_are_compared_in_constant_time(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each by ``hmac.compare_digest``, as often and with the same on the other side whatever of it is right."""
+    compared: list[bytes] = []
+    compare = hmac.compare_digest
+
+    def spy(one: bytes, other: bytes) -> bool:
+        compared.append(one)
+        return compare(one, other)
+
+    def verify(token: str) -> Any:  # noqa: ANN401
+        asked = {"hub.mode": "subscribe", "hub.challenge": "1", "hub.verify_token": token}
+        return client.get("/v1/webhooks/social", params=asked)
+
+    def signed(name: str, header: str, body: bytes) -> Callable[[str], Any]:
+        return lambda given: client.post(f"/v1/webhooks/{name}", content=body, headers={header: given})
+
+    monkeypatch.setattr(hmac, "compare_digest", spy)
+    for right, ask in (
+        (TOKEN, verify),
+        (signatures.meta(SECRET, PAGE), signed("social", "X-Hub-Signature-256", PAGE)),
+        (signatures.x(SECRET, EVENT), signed("x", "x-twitter-webhooks-signature", EVENT)),
+        (SECRET, signed("bot", "X-Telegram-Bot-Api-Secret-Token", b"[]")),
+        (SECRET, lambda given: client.post(f"/v1/webhooks/stars?secret={given}", content=b"[]")),
+    ):
+        seen = []
+        for given in (right, "0" + right[1:], right[:-1] + "!", right[:9], "guess"):
+            compared.clear()
+            assert (ask(given).status_code == 200) is (given == right)
+            seen.append(tuple(compared))
+        assert len(set(seen)) == 1
+        assert seen[0]
 
 
 def test_what_no_account_of_ours_is_in_is_taken_note_of_and_no_more(client: TestClient, kafka: Kafka) -> None:

@@ -4,16 +4,18 @@ import base64
 import json
 import re
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from standardwebhooks import Webhook
 from starlette.testclient import TestClient
 
 from streams.connectors.base import Rejected
-from streams.errors import SettingsError
+from streams.errors import BrokerError, SettingsError
 from streams.listener.app import Served, build
 from streams.listener.making import hooks_of
 from streams.listener_settings import MappingSettings, WebhookConnector
@@ -101,6 +103,39 @@ def test_what_is_not_is_refused(client: TestClient, kafka: Kafka) -> None:
     assert client.post("/v1/interactions", content=body).status_code == 401, "webhooks alone let nobody in elsewhere"
     assert client.get("/v1/webhooks/shop?hub.challenge=7").status_code == 403
     assert push(client, body, name="timeline").status_code == 404, "a connector that asks by itself is none"
+    assert kafka.has == []
+
+
+@pytest.mark.parametrize(("late", "status"), [(290, 200), (-290, 200), (310, 401), (-310, 401)])
+def test_what_was_signed_more_than_five_minutes_from_now_is_refused(client: TestClient, late: int, status: int) -> None:
+    at, body = str(int(time.time()) - late), lines(POST)
+    signed = {"webhook_timestamp": at, "webhook_signature": standard_webhook(SECRET, "m1", at, body)}
+    assert push(client, body, **signed).status_code == status
+
+
+def test_the_package_of_the_standard_may_sign(client: TestClient) -> None:
+    now, body = datetime.now(UTC), lines(POST).decode()
+    headers = {"webhook-id": "m2", "webhook-timestamp": str(int(now.timestamp()))}
+    headers["webhook-signature"] = Webhook(SECRET).sign("m2", now, body)
+    assert client.post("/v1/webhooks/shop", content=body, headers=headers).json()["taken"] == ["x:1"]
+
+
+def test_it_is_answered_once_kafka_has_it_or_told_to_come_again_within_a_second(
+    client: TestClient, kafka: Kafka
+) -> None:
+    for seconds, error, status in ((0.3, None, 200), (60.0, None, 503), (0.0, BrokerError("it is away", "wait"), 503)):
+        kafka.seconds, kafka.error = seconds, error
+        began = time.monotonic()
+        answer = push(client, lines(POST))
+        took = time.monotonic() - began
+        assert (answer.status_code, answer.headers.get("Retry-After")) == (status, "2" if status == 503 else None)
+        assert min(seconds, 1.0) <= took < 1.3
+
+
+def test_a_body_of_any_size_is_not_read(client: TestClient, kafka: Kafka) -> None:
+    assert push(client, b" " * 1_000_001).status_code == 413
+    assert push(client, b" " * 1_000_000).status_code == 200
+    assert client.post("/v1/webhooks/shop", content=iter([b" " * 100_000] * 11)).status_code == 413, "of no length"
     assert kafka.has == []
 
 
