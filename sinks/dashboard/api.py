@@ -157,8 +157,11 @@ def router(inbox: Inbox, client: Any) -> APIRouter:  # noqa: ANN401, C901 - clic
         window: Explained = "24h",
         at: datetime | None = None,
         posts: Annotated[int, Query(ge=0, le=200)] = 20,
+        followers: Annotated[
+            int | None, Query(description="Of a band of equal treatment, by its `followers_from`")
+        ] = None,
     ) -> Response:
-        question = explanation.Question(account, metric, window, moment(at), posts)
+        question = explanation.Question(account, metric, window, moment(at), posts, followers)
         return answer(request, explained(client, token, question))
 
     @routes.get("/relationships", summary="People: advocates, lapsed, follow_ups, bridges, opt_outs, cohorts")

@@ -238,6 +238,7 @@ class Pages:
             spikes=queries.spikes(self._client, account, now - extent.course, now),
             headline=accounts.headline(self._client, account, span, now),
             treatment=accounts.treatment(self._client, account, now),
+            metrics=metrics(),
             ranges=RANGE_NAMES,
             told=TOLD_SPIKES,
         )
@@ -268,10 +269,11 @@ class Pages:
         metric: str,
         window: Explained = "24h",
         at: datetime | None = None,
+        followers: int | None = None,
     ) -> HTMLResponse:
         """Why a number is what it is, or was."""
-        question = explanation.Question(account, metric, window, moment(at), POSTS)
-        return self.show(request, "explain", found=explained(self._client, token, question))
+        question = explanation.Question(account, metric, window, moment(at), POSTS, followers)
+        return self.show(request, "explain", found=explained(self._client, token, question), followers=followers)
 
     async def help(self, request: Request) -> HTMLResponse:
         """Say what the keys do, and what to do where the page is stale."""

@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from html import unescape
 from html.parser import HTMLParser
 
 import pytest
@@ -139,6 +140,20 @@ def test_every_page_can_be_read_without_a_script(page: TestClient) -> None:
         assert len(set(parser.ids)) == len(parser.ids), path
         assert "default-src 'none'" in response.headers["content-security-policy"]
         assert not re.search(r"<script(?![^>]* src=)|\sstyle=|\son\w+=", response.text), path
+
+
+def test_every_figure_of_an_account_leads_to_why_it_is_so(page: TestClient) -> None:
+    shown = page.get(f"/accounts/{accounts(page)[0]}?range=28d").text
+    links = [unescape(link) for link in re.findall(r'href="(/explain[^"]+)"', shown) if "&amp;at=" not in link]
+    leads = {link.partition("&followers")[0]: link for link in links}.values()  # of the bands one
+    figures = re.findall(r"<td[^>]*>(.*?)</td>", shown.partition('<div class="sections">')[2], re.DOTALL)
+    assert len(figures) > 40
+    assert all("/explain" in figure or figure == "·" for figure in figures)
+    for link in leads:
+        assert page.get(link).status_code == 200, link
+    assert any("followers=" in link for link in leads)
+    why = page.get(f"/explain?account={accounts(page)[0]}&metric=mentions&window=28d").text
+    assert "SELECT count() FROM interactions WHERE account = " in unescape(why)
 
 
 def test_text_of_a_network_is_text(page: TestClient) -> None:
