@@ -75,7 +75,7 @@ class Part:
     """As the facts have it; None if it cannot be told from them."""
     posts: Sequence[Mapping[str, Any]]
     """The newest of them, with the columns of :data:`POSTS`."""
-    query: str
+    query: str = ""
     """What counts them again, or lists them where they cannot be counted, for whoever wants to ask it; empty: there are none."""
 
 

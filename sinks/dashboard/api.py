@@ -29,7 +29,10 @@ TOLD_SPIKES: Final = 5
 """The latest; finding what one was about takes a while."""
 TERMS: Final = 5
 
+NO_CURSOR: Final = "the cursor is none: use `next` as it was given"
+
 Item = TypeVar("Item")
+Place = TypeVar("Place", bound=tuple[Any, ...])
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -40,6 +43,7 @@ def reader(request: Request) -> Token:
 
 
 Reader = Annotated[Token, Depends(reader)]
+Cursor = Annotated[str, Query(description="`next` of the page before")]
 
 
 def choice(
@@ -64,7 +68,7 @@ def router(inbox: Inbox, client: Any) -> APIRouter:  # noqa: ANN401, C901 - clic
     async def _inbox(
         request: Request,
         chosen: Chosen,
-        cursor: Annotated[str, Query(description="`next` of the page before")] = "",
+        cursor: Cursor = "",
         limit: Annotated[int, Query(ge=1, le=10_000)] = 200,
     ) -> Response:
         items, following = page(inbox.chosen(chosen), cursor, limit, place)
@@ -98,9 +102,12 @@ def router(inbox: Inbox, client: Any) -> APIRouter:  # noqa: ANN401, C901 - clic
         return answer(request, {"calendars": inbox.hours.shifts(named, round(time.time() * 1000) // DAY_MS * DAY_MS)})
 
     @routes.get("/accounts", summary="Every account: how its last 24 hours stand")
-    def _accounts(request: Request, token: Reader) -> Response:
+    def _accounts(
+        request: Request, token: Reader, cursor: Cursor = "", limit: Annotated[int, Query(ge=1, le=10_000)] = 1000
+    ) -> Response:
         rows = [row for row in queries.overview(client, datetime.now(UTC)) if token.allows(row["account"])]
-        return answer(request, {"accounts": rows})
+        shown, following = page(rows, cursor, limit, lambda row: (-row["unanswered"], row["account"]))
+        return answer(request, {"accounts": shown, "next": following})
 
     @routes.get("/accounts/{account}/metrics", summary="The rolling figures of an account over time")
     def _metrics(  # noqa: PLR0913, PLR0917 - they are what is asked
@@ -165,15 +172,19 @@ def router(inbox: Inbox, client: Any) -> APIRouter:  # noqa: ANN401, C901 - clic
         return answer(request, explained(client, token, question))
 
     @routes.get("/relationships", summary="People: advocates, lapsed, follow_ups, bridges, opt_outs, cohorts")
-    def _relationships(
+    def _relationships(  # noqa: PLR0913, PLR0917 - they are what is asked
         request: Request,
         token: Reader,
         which: Annotated[List, Query(alias="list")],
         account: str = "",
+        cursor: Cursor = "",
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> Response:
-        rows = people(client, which, token.expression, account, limit)
-        return answer(request, {"list": which, "people": rows})
+        # A list is as the last refresh has left it, ten minutes long: its rows are counted
+        after = _decoded(cursor, tuple[int])[0] if cursor else 0
+        rows = people(client, which, token.expression, account, limit + 1, after)
+        following = _encoded((after + limit,)) if len(rows) > limit else ""
+        return answer(request, {"list": which, "people": rows[:limit], "next": following})
 
     @routes.get("/catalogue", summary="Every metric: what it is, its unit, which way is good")
     def _catalogue(request: Request) -> Response:
@@ -232,15 +243,28 @@ def page(
     """
     rest = list(items)
     if cursor:
+        start = _decoded(cursor, tuple)
         try:
-            start = tuple(msgspec.msgpack.decode(base64.urlsafe_b64decode(cursor), type=list))
             rest = [item for item in items if placed(item) > start]
-        except (TypeError, ValueError, msgspec.MsgspecError):
-            raise HTTPException(400, "the cursor is none: use `next` as it was given") from None
+        except TypeError:
+            raise HTTPException(400, NO_CURSOR) from None
     shown = rest[:limit]
     if len(rest) <= limit:
         return shown, ""
-    return shown, base64.urlsafe_b64encode(msgspec.msgpack.encode(placed(shown[-1]))).decode()
+    return shown, _encoded(placed(shown[-1]))
+
+
+def _encoded(place: tuple[Any, ...]) -> str:
+    return base64.urlsafe_b64encode(msgspec.msgpack.encode(place)).decode()
+
+
+def _decoded(cursor: str, of: type[Place]) -> Place:
+    """Return the place that a cursor names; raises 400 if it is none."""
+    try:
+        found: Place = msgspec.msgpack.decode(base64.urlsafe_b64decode(cursor), type=of)
+    except (ValueError, msgspec.MsgspecError):
+        raise HTTPException(400, NO_CURSOR) from None
+    return found
 
 
 async def events(inbox: Inbox, chosen: Choice, last: str) -> AsyncIterator[bytes]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from html import unescape
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from clickhouse_connect.driver.client import Client
@@ -192,15 +193,20 @@ def test_what_is_not_there_is_said(page: TestClient) -> None:
 # -- API ------------------------------------------------------------------------------------------------------------------
 
 
+def paged(page: TestClient, path: str, key: str, **asked: str | int) -> list[dict[str, Any]]:
+    """Return what all pages of an answer have, one after the other."""
+    found: list[dict[str, Any]] = []
+    while True:
+        part = page.get(path, params=asked).json()
+        found += part[key]
+        if not part["next"]:
+            return found
+        asked["cursor"] = part["next"]
+
+
 def test_pages_of_the_inbox_are_all_of_it(page: TestClient) -> None:
     whole = page.get("/api/v1/inbox", params={"limit": 10_000}).json()
-    found, cursor = [], ""
-    while True:
-        part = page.get("/api/v1/inbox", params={"limit": 7, "cursor": cursor}).json()
-        found += part["items"]
-        cursor = part["next"]
-        if not cursor:
-            break
+    found = paged(page, "/api/v1/inbox", "items", limit=7)
     assert found == whole["items"]
     assert whole["next"] == ""
     assert found == sorted(found, key=lambda item: (item["due_at"], item["account"], item["turn_id"]))
@@ -208,6 +214,20 @@ def test_pages_of_the_inbox_are_all_of_it(page: TestClient) -> None:
     assert page.get(f"/api/v1/turns/{item['turn_id']}", params={"account": item["account"]}).json() == item
     of_one = page.get("/api/v1/inbox", params={"limit": 10_000, "account": item["account"]}).json()["items"]
     assert of_one == [other for other in found if other["account"] == item["account"]]
+
+
+def test_pages_of_people_and_of_accounts_are_all_of_them(page: TestClient) -> None:
+    for path, key, asked in (
+        ("/api/v1/accounts", "accounts", {}),
+        *(("/api/v1/relationships", "people", {"list": name}) for name in LISTS),
+    ):
+        whole = page.get(path, params={**asked, "limit": 1000}).json()[key]
+        names = [(it["account"], it.get("contact_id"), it.get("month")) for it in whole]
+        found = paged(page, path, key, **asked, limit=len(whole) // 3 + 1)
+        assert [(it["account"], it.get("contact_id"), it.get("month")) for it in found] == names, path
+        for nonsense in ("nonsense", "gaFh", "wA=="):
+            assert page.get(path, params={**asked, "cursor": nonsense}).status_code == 400
+    assert len(found) > 1
 
 
 def test_what_has_not_changed_is_not_sent_again(page: TestClient) -> None:
