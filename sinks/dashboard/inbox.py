@@ -20,7 +20,7 @@ from clickhouse_connect.driver.client import Client
 
 from schemas.codec import Record
 from sinks.clickhouse import queries
-from sinks.dashboard.alerts import Forgets, Held, Key, after_an_hour, began_at, held, ms, what_was_said
+from sinks.dashboard.alerts import NOTHING_AGREED, Agreed, Held, Key, began_at, held, ms, what_was_said
 from sinks.dashboard.business_time import AROUND_THE_CLOCK, BusinessTime
 from sinks.dashboard.freshness import Freshness
 from sinks.dashboard.turns import Turns
@@ -147,11 +147,11 @@ class Inbox:
         client: Client,
         now: Callable[[], float] = time.time,
         hours: BusinessTime = AROUND_THE_CLOCK,
-        forgets: Forgets = after_an_hour,
+        agreed: Agreed = NOTHING_AGREED,
     ) -> None:
         self._client = client
         self._now = now
-        self._forgets = forgets
+        self._agreed = agreed
         self.hours = hours
         """What is left of a target is told by it."""
         self.items: dict[str, Waiting] = {}
@@ -215,7 +215,7 @@ class Inbox:
         severity = "critical" if made.turn["escalation"] > 0 else "warning"
         began, alert_id = began_at(item.opened_at, item.due_at, ms(fired_at)), f"unanswered:{item.turn_id}"
         alert = Watched(item.account, alert_id, "unanswered", severity, item.rule, began)
-        taken_on = held(alert, said, round(now * 1000), self._forgets)
+        taken_on = held(alert, said, round(now * 1000), self._agreed)
         return msgspec.structs.replace(item, alert_id=alert_id, held=taken_on)
 
     def _ask_for_openers(self, turns: Sequence[Record], now: float) -> None:
