@@ -16,7 +16,7 @@ from sinks.clickhouse import explanation, queries
 from sinks.dashboard import accounts
 from sinks.dashboard.access import Token
 from sinks.dashboard.accounts import RANGES, Range
-from sinks.dashboard.inbox import Change, Choice, Inbox, State, Waiting, key_of
+from sinks.dashboard.inbox import Change, Choice, Inbox, State, Waiting, Why, key_of
 from sinks.dashboard.people import List, people
 from streams.errors import RapportError
 
@@ -46,15 +46,16 @@ Reader = Annotated[Token, Depends(reader)]
 Cursor = Annotated[str, Query(description="`next` of the page before")]
 
 
-def choice(
+def choice(  # noqa: PLR0913, PLR0917 - they are what is asked
     token: Reader,
     account: Annotated[str, Query(description="One account, network:account_id")] = "",
     network: Annotated[str, Query(description="One network")] = "",
     state: Annotated[Literal["", State], Query(description="How far the turn is")] = "",
     q: Annotated[str, Query(description="Words in the text, the name or the id of the contact", max_length=200)] = "",
+    why: Annotated[Literal["", Why], Query(description="Why it matters beyond its age")] = "",
 ) -> Choice:
     """Return which turns are asked for."""
-    return Choice(token.allows, account, network, state, q)
+    return Choice(token.allows, account, network, state, q, why)
 
 
 Chosen = Annotated[Choice, Depends(choice)]

@@ -46,6 +46,9 @@ AGAIN_SECONDS: Final = 300.0
 
 State = Literal["past target", "at risk", "in time"]
 STATES: Final[tuple[State, ...]] = get_args(State)
+Why = Literal["advocate", "came back", "negative"]
+WHYS: Final[tuple[Why, ...]] = get_args(Why)
+"""Why somebody may matter more than others who wait as long."""
 
 
 logger = log("dashboard")
@@ -102,6 +105,8 @@ class Choice(NamedTuple):
     state: str = ""
     text: str = ""
     """Somewhere in the text, in the contact's name or id."""
+    why: str = ""
+    """One of the reasons for which it matters."""
 
     def takes(self, item: Waiting) -> bool:
         """Say whether a turn is among them. What is empty asks for nothing."""
@@ -111,6 +116,7 @@ class Choice(NamedTuple):
             and self.account in ("", item.account)
             and self.network in ("", item.network)
             and self.state in ("", item.state)
+            and self.why in ("", *item.reasons)
             and (not words or words in f"{item.text} {item.name} {item.contact_id}".casefold())
         )
 

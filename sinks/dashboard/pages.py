@@ -24,7 +24,7 @@ from sinks.dashboard.alerts import AlertChoice, Alerts, Firing, Severity
 from sinks.dashboard.api import TOLD_SPIKES, Chosen, Explained, Reader, explained, moment, see
 from sinks.dashboard.business_time import Left
 from sinks.dashboard.freshness import stale
-from sinks.dashboard.inbox import MOST, STATES, Choice, Inbox, Waiting, key_of
+from sinks.dashboard.inbox import MOST, STATES, WHYS, Choice, Inbox, Waiting, key_of
 from sinks.dashboard.people import LISTS, people, triangle
 
 if TYPE_CHECKING:
@@ -161,6 +161,7 @@ class Pages:
             by_state={state: sum(item.state == state for item in everything) for state in STATES},
             everything=len(everything),
             oldest=min((item.opened_at for item in everything), default=None),
+            whys=WHYS,
             networks=sorted({item.network for item in everything}),
             left=self._left,
             all_shown=len(self._inbox.items) < MOST,

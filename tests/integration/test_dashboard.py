@@ -214,6 +214,15 @@ def test_pages_of_the_inbox_are_all_of_it(page: TestClient) -> None:
     assert page.get(f"/api/v1/turns/{item['turn_id']}", params={"account": item["account"]}).json() == item
     of_one = page.get("/api/v1/inbox", params={"limit": 10_000, "account": item["account"]}).json()["items"]
     assert of_one == [other for other in found if other["account"] == item["account"]]
+    for asked, takes in (
+        ({"network": item["network"]}, lambda it: it["network"] == item["network"]),
+        ({"state": "in time"}, lambda it: it["state"] == "in time"),
+        ({"why": "negative"}, lambda it: "negative" in it["reasons"]),
+        ({"q": item["text"][:9].upper()}, lambda it: item["text"][:9].lower() in it["text"].lower()),
+    ):
+        some = page.get("/api/v1/inbox", params={"limit": 10_000, **asked}).json()["items"]
+        assert some == [other for other in found if takes(other)], asked
+        assert 0 < len(some) < len(found), asked
 
 
 def test_pages_of_people_and_of_accounts_are_all_of_them(page: TestClient) -> None:

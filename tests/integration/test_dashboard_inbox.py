@@ -2,12 +2,13 @@
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
 from clickhouse_connect.driver.client import Client
 
 from sinks.dashboard.inbox import Change, Choice, Inbox, Waiting
-from tests.clickhouse_server import HOUR, MINUTE, put, record, refresh
+from tests.clickhouse_server import DAY, HOUR, MINUTE, put, record, refresh
 
 NOW = round(time.time() * 1000) // 1000 * 1000
 
@@ -77,6 +78,15 @@ def test_says_how_strong_the_tie_is(clickhouse: Client, inbox: Inbox) -> None:
     refresh(clickhouse)
     asyncio.run(inbox.look())
     assert [item.reasons for item in inbox.items.values()] == [("came back", "tie 3.0")]
+
+
+def test_says_that_it_is_an_advocate_who_waits(clickhouse: Client, inbox: Inbox) -> None:
+    put(clickhouse, "turn", [turn(1)])
+    praise = [post(number, waits=number * DAY, kind="peer", sentiment=0.8, text="They are great") for number in (2, 3)]
+    put(clickhouse, "interaction", [post(1), *praise])
+    refresh(clickhouse)
+    asyncio.run(inbox.look())
+    assert [item.reasons[0] for item in inbox.items.values()] == ["advocate"]
 
 
 def test_business_time_decides_by_the_alert(clickhouse: Client, inbox: Inbox) -> None:
@@ -168,12 +178,15 @@ def test_who_comes_to_match_no_longer_is_gone(clickhouse: Client, inbox: Inbox) 
         ({"network": "x"}, False),
         ({"state": "in time"}, True),
         ({"state": "at risk"}, False),
+        ({"why": "negative"}, True),
+        ({"why": "advocate"}, False),
         ({"text": "ORDER"}, True),
         ({"text": "carol"}, True),
         ({"text": "refund"}, False),
     ],
 )
 def test_a_choice(asked: dict[str, str], *, takes: bool) -> None:
-    item = Waiting("n:brand", "n:1", "n:carol", 1, 1, NOW, NOW + HOUR, "", "", "in time", network="n", text="My order")
+    of: tuple[Any, ...] = ("n:brand", "n:1", "n:carol", 1, 1, NOW, NOW + HOUR, "", "", "in time", "n")
+    item = Waiting(*of, text="My order", reasons=("negative",))
     assert Choice(everybody, **asked).takes(item) is takes
     assert not Choice(lambda _: False, **asked).takes(item)
