@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
+from clickhouse_connect.driver.exceptions import Error
 from fastapi import APIRouter, Form, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.templating import Jinja2Templates
@@ -276,9 +277,13 @@ class Pages:
         question = explanation.Question(account, metric, window, moment(at), POSTS, followers)
         return self.show(request, "explain", found=explained(self._client, token, question), followers=followers)
 
-    async def help(self, request: Request) -> HTMLResponse:
-        """Say what the keys do, and what to do where the page is stale."""
-        return self.show(request, "help")
+    def help(self, request: Request) -> HTMLResponse:
+        """Say what the keys do, how fresh all is, and what to do where the page is stale: also while ClickHouse is away."""
+        try:
+            letters = queries.set_aside(self._client)
+        except (Error, OSError):
+            letters = None
+        return self.show(request, "help", letters=letters)
 
     async def login(self, request: Request) -> HTMLResponse:
         """Ask for a token."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import OperationalError
 from fastapi.testclient import TestClient
 
 from sinks.dashboard.access import Rate, Token, new_token
@@ -72,6 +73,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
             record("interaction", account="n:evil", id=f"n:r{n}", text="refund!", published_at=NOW - n, received_at=NOW)
             for n in (1, 2)
         ])  # fmt: skip
+        put(client, "dead_letter", [record("dead_letter", at=NOW - HOUR)])
         put(client, "rolling", [record("rolling", account="n:evil", window="24h", as_of=NOW - MINUTE)])
         put(client, "alert", [
             record("alert", account="n:evil", alert_id="spike:mentions:1", kind="spike", subject="mentions",
@@ -188,6 +190,53 @@ def test_what_is_not_there_is_said(page: TestClient) -> None:
             assert response.json()["error"]
         else:
             assert 'role="alert"' in response.text
+
+
+class Leaving:
+    """ClickHouse, that can be away."""
+
+    def __init__(self, client: Client) -> None:
+        self.client, self.away = client, False
+
+    def query(self, *asked: Any, **how: Any) -> Any:  # noqa: ANN401 - as the client has it
+        if self.away:
+            raise OperationalError("connection refused")
+        return self.client.query(*asked, **how)
+
+
+def test_while_clickhouse_is_away_what_is_known_stays_and_says_how_old_it_is(
+    world: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sinks.dashboard.freshness.STALE_SECONDS", 0.5)
+    engine = Leaving(world)
+    with TestClient(build(Served(engine, hosts=HOSTS))) as page:  # type: ignore[arg-type]
+        wait_for_look(page)
+        people = re.search(r"[\d,]+ people are waiting", page.get("/").text)
+        assert people
+        account, letters = accounts(page)[0], world.query("SELECT count() FROM dead_letters").result_rows[0][0]
+        assert f"{letters} dead letters" in page.get("/help").text
+        engine.away = True
+        for path in ("/overview", "/relationships", f"/accounts/{account}"):
+            shown = page.get(path)
+            assert shown.status_code == 503
+            assert "<h1>No data at the moment</h1>" in shown.text
+            assert '<p role="alert">ClickHouse does not answer: connection refused' in shown.text
+        told = page.get("/api/v1/accounts")
+        assert (told.status_code, told.json()["error"][:26]) == (503, "ClickHouse does not answer")
+        time.sleep(1)
+        for path in ("/", "/alerts"):
+            shown = page.get(path)
+            assert shown.status_code == 200
+            assert re.search(r'<span class="stale">data [\d.]+ s old: ClickHouse does not answer</span>', shown.text)
+            assert '<a href="/help#stale" >what to do</a>' in shown.text
+        assert people[0] in page.get("/").text
+        shown = page.get("/help")
+        assert (shown.status_code, "not known: ClickHouse does not answer" in shown.text) == (200, True)
+        engine.away = False
+        deadline = time.monotonic() + 5
+        while "ClickHouse does not answer</span>" in page.get("/").text:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
 
 
 # -- API ------------------------------------------------------------------------------------------------------------------

@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from typing import Any
 
 import pytest
 from clickhouse_connect.driver.client import Client
+from msgspec import structs
 
 from sinks.dashboard.inbox import Change, Choice, Inbox, Waiting
 from tests.clickhouse_server import DAY, HOUR, MINUTE, put, record, refresh
@@ -186,7 +186,7 @@ def test_who_comes_to_match_no_longer_is_gone(clickhouse: Client, inbox: Inbox) 
     ],
 )
 def test_a_choice(asked: dict[str, str], *, takes: bool) -> None:
-    of: tuple[Any, ...] = ("n:brand", "n:1", "n:carol", 1, 1, NOW, NOW + HOUR, "", "", "in time", "n")
-    item = Waiting(*of, text="My order", reasons=("negative",))
+    item = Waiting("n:brand", "n:1", "n:carol", 1, 1, NOW, NOW + HOUR, "", "", "in time", network="n", text="My order")
+    item = structs.replace(item, reasons=("negative",))
     assert Choice(everybody, **asked).takes(item) is takes
     assert not Choice(lambda _: False, **asked).takes(item)
