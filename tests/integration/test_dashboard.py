@@ -73,6 +73,17 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
             record("interaction", account="n:evil", id=f"n:r{n}", text="refund!", published_at=NOW - n, received_at=NOW)
             for n in (1, 2)
         ])  # fmt: skip
+        known = {"account": "n:evil", "received_at": NOW}
+        praise = {"kind": "peer", "author_id": "fan", "text": "They are <i>great</i>", "sentiment": 0.8}
+        put(client, "interaction", [
+            *[record("interaction", **known, **praise, id=f"n:f{n}", published_at=NOW - n * DAY) for n in (2, 3)],
+            *[record("interaction", **known, id=f"n:q{n}", author_id="quiet", text="So far, so good",
+                     published_at=NOW - 5 * DAY + n * HOUR) for n in range(4)],
+            record("interaction", **known, id="n:a", kind="reply", author_id="evil", contact_id="gone", text="Sorry!",
+                   published_at=NOW - 2 * HOUR),
+            record("interaction", **known, id="n:o", kind="opt_out", author_id="gone", text="blocked us",
+                   published_at=NOW - HOUR),
+        ])  # fmt: skip
         put(client, "dead_letter", [record("dead_letter", at=NOW - HOUR)])
         put(client, "rolling", [record("rolling", account="n:evil", window="24h", as_of=NOW - MINUTE)])
         put(client, "alert", [
@@ -148,15 +159,38 @@ def test_every_page_can_be_read_without_a_script(page: TestClient) -> None:
 def test_every_figure_of_an_account_leads_to_why_it_is_so(page: TestClient) -> None:
     shown = page.get(f"/accounts/{accounts(page)[0]}?range=28d").text
     links = [unescape(link) for link in re.findall(r'href="(/explain[^"]+)"', shown) if "&amp;at=" not in link]
-    leads = {link.partition("&followers")[0]: link for link in links}.values()  # of the bands one
+    # One of a band for each of its figures; of the others a few, for all can be explained.
+    leads = [*{link.partition("&followers")[0]: link for link in links if "followers=" in link}.values(), *links[:4]]
     figures = re.findall(r"<td[^>]*>(.*?)</td>", shown.partition('<div class="sections">')[2], re.DOTALL)
     assert len(figures) > 40
     assert all("/explain" in figure or figure == "·" for figure in figures)
     for link in leads:
         assert page.get(link).status_code == 200, link
-    assert any("followers=" in link for link in leads)
+    assert len(leads) == 9
     why = page.get(f"/explain?account={accounts(page)[0]}&metric=mentions&window=28d").text
     assert "SELECT count() FROM interactions WHERE account = " in unescape(why)
+
+
+def test_people_are_shown_with_what_they_said_and_what_came_before(page: TestClient) -> None:
+    shown = page.get("/relationships").text
+    sections = {
+        name: unescape(text) for name, text in re.findall(r'<section id="(\w+)">(.*?)</section>', shown, re.DOTALL)
+    }
+    assert [*sections] == [*LISTS]
+    for name in LISTS:
+        rows = page.get("/api/v1/relationships", params={"list": name, "limit": 50}).json()["people"]
+        assert rows, name
+        if name == "cohorts":
+            assert re.findall(r'<tr><th scope="row">([\d-]+)</th>', sections[name]) == [
+                *dict.fromkeys(row["month"][:7] for row in rows)
+            ]
+            continue
+        assert re.findall(r"<li><b>(.*?)</b>", sections[name]) == [row["contact_id"] for row in rows], name
+        said = [text for row in rows for text in [*row.get("evidence_texts", [])[:3], row.get("last_text")] if text]
+        assert all(text in sections[name] for text in said), name
+        assert len(said) > 0 or name == "bridges"
+        assert sections[name].count("the day before: ") == (len(rows) if name == "opt_outs" else 0)
+    assert "the day before: 1 reply to them" in sections["opt_outs"]
 
 
 def test_text_of_a_network_is_text(page: TestClient) -> None:
