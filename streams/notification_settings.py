@@ -16,9 +16,10 @@ from streams.metrics.calendars import Calendar
 from streams.notifications.holding import ACKNOWLEDGE_TIMEOUT, LONGEST_ACKNOWLEDGEMENT, Watched
 from streams.notifications.model import Alert, Command, Policy
 from streams.notifications.plant import Limits
-from streams.tables import Name, NamedApart, SecretTable, Table, Text, Texts, Time, Until, all_there, is_among
+from streams.tables import Account, Name, NamedApart, SecretTable, Table, Text, Texts, Time, Until, all_there, is_among
 
 Severity = Literal["info", "warning", "critical"]
+Kind = Literal["unanswered", "slow", "spike", "follow_up", "plant"]
 Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
 Url = Annotated[str, Field(pattern=r"^https?://\S+$")]
 _SECOND: Final = 1_000
@@ -39,10 +40,10 @@ def _time_of_day(value: Any) -> int:  # noqa: ANN401 - a table may hold anything
 class _Conditions(Table):
     """Every condition that is named has to hold, each for one of its values."""
 
-    accounts: Texts = Field((), description="brand accounts, network:account_id")
+    accounts: tuple[Account, ...] = Field((), description="brand accounts, network:account_id")
     networks: Texts = Field((), description="networks")
     severities: tuple[Severity, ...] = Field((), description="info, warning, critical")
-    kinds: Texts = Field((), description="kinds of alerts, as unanswered")
+    kinds: tuple[Kind, ...] = Field((), description="unanswered, slow, spike, follow_up, plant")
     rules: Texts = Field((), description="names of [[rules]] that were for what somebody waits for")
 
     @field_validator("rules")

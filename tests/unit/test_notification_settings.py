@@ -79,7 +79,7 @@ def alert(severity: str = "critical", kind: str = "unanswered") -> Alert:
         ('name = "duty"', 'name = "chat"', "two are called chat: give each its own name"),
         ('url_env = "CHAT_URL"', "", "give it url_file or url_env"),
         ('url_env = "CHAT_URL"', 'url_env = "A"\nurl_file = "b"', "give it url_file or url_env"),
-        ('url_env = "CHAT_URL"', 'url = "https://hooks.slack.com/x"', "Extra inputs are not permitted"),
+        ('url_env = "CHAT_URL"', 'url = "https://hooks.slack.com/x"', "there is no such key"),
         ('["critical"]', '["fatal"]', "routes.1.severities.0"),
         ('type = "email"', 'type = "fax"', "receivers.mail"),
         ('type = "email"', 'type = "email"\npage = "https://page.acme.test"', "links take both: page, and link_secret"),
@@ -100,7 +100,11 @@ def alert(severity: str = "critical", kind: str = "unanswered") -> Alert:
         ("https://hooks", "hooks", "receivers.hook.webhook.url"),
         ("group_wait_seconds = 0", "group_wait_seconds = -1", "routes.1.group_wait_seconds"),
         ("to = 2026-06-02T12:00:00Z", "to = 2026-05-01", "it is over before it begins"),
-        ('by = "bea"', "", "silences.0.by"),
+        ('by = "bea"', "", "silences.0.by: it is missing"),
+        ('["x:acme"]', '["acme"]', "silences.0.accounts.0: write network:account_id"),
+        ('["unanswered"]', '["unanswerd"]', "routes.1.kinds.0: Input should be 'unanswered', 'slow', 'spike'"),
+        ('["x"]', '"x"', 'routes.1.networks: write a list, as ["…"]'),
+        ('type = "slack"\n', "", "receivers.chat: it does not say of which type it is"),
     ],
 )
 def test_a_mistake_is_named_with_its_line_and_what_to_do(right: str, wrong: str, says: str, tmp_path: Path) -> None:
