@@ -16,7 +16,7 @@ from sinks.clickhouse import explanation, queries
 from sinks.dashboard import accounts
 from sinks.dashboard.access import Token
 from sinks.dashboard.accounts import RANGES, Range
-from sinks.dashboard.inbox import Change, Choice, Inbox, State, Waiting, Why, key_of
+from sinks.dashboard.inbox import Change, Choice, Inbox, State, Why, key_of
 from sinks.dashboard.people import List, people
 from streams.errors import RapportError
 
@@ -72,8 +72,8 @@ def router(inbox: Inbox, client: Any) -> APIRouter:  # noqa: ANN401, C901 - clic
         cursor: Cursor = "",
         limit: Annotated[int, Query(ge=1, le=10_000)] = 200,
     ) -> Response:
-        items, following = page(inbox.chosen(chosen), cursor, limit, place)
-        body = {"items": items, "next": following, "fresh": freshness(inbox)}
+        items, following = page(inbox.chosen(chosen), cursor, limit, lambda turn: turn.place)
+        body = {"items": items, "next": following, "fresh": inbox.fresh}
         return answer(request, body, of={"items": items, "next": following})
 
     @routes.get("/inbox/events", summary="The same as it changes (server-sent events)")
@@ -95,7 +95,7 @@ def router(inbox: Inbox, client: Any) -> APIRouter:  # noqa: ANN401, C901 - clic
 
     @routes.get("/fresh", summary="How fresh all of it is")
     async def _fresh(_: Request) -> Response:
-        return Response(_encode(freshness(inbox)), media_type="application/json", headers={"Cache-Control": "no-store"})
+        return Response(_encode(inbox.fresh), media_type="application/json", headers={"Cache-Control": "no-store"})
 
     @routes.get("/calendars", summary="When those are at work for whom somebody waits")
     async def _calendars(request: Request, token: Reader) -> Response:
@@ -224,17 +224,6 @@ def answer(request: Request, body: Any, of: Any = None) -> Response:  # noqa: AN
     return Response(encoded, media_type="application/json", headers=headers)
 
 
-def freshness(inbox: Inbox) -> dict[str, float | None]:
-    """Return how fresh the inbox is, in seconds since 1970."""
-    fresh = inbox.fresh
-    return {"looked_at": fresh.looked_at, "newest": fresh.newest, "measured": fresh.measured}
-
-
-def place(item: Waiting) -> tuple[int, str, str]:
-    """Return where a turn stands among others: the most overdue first."""
-    return item.due_at, item.account, item.turn_id
-
-
 def page(
     items: Sequence[Item], cursor: str, limit: int, placed: Callable[[Item], tuple[Any, ...]]
 ) -> tuple[list[Item], str]:
@@ -280,10 +269,10 @@ async def events(inbox: Inbox, chosen: Choice, last: str) -> AsyncIterator[bytes
 
 def _told(inbox: Inbox, change: Change | None) -> tuple[str, Any]:
     if change is None:
-        return "fresh", freshness(inbox)
+        return "fresh", inbox.fresh
     if change.number == 0:
-        return "all", {"items": change.put, "fresh": freshness(inbox)}
-    return "change", {"put": change.put, "gone": [item.key for item in change.gone], "fresh": freshness(inbox)}
+        return "all", {"items": change.put, "fresh": inbox.fresh}
+    return "change", {"put": change.put, "gone": [item.key for item in change.gone], "fresh": inbox.fresh}
 
 
 def event(number: str, name: str, data: Any) -> bytes:  # noqa: ANN401 - any JSON

@@ -89,6 +89,11 @@ class Waiting(msgspec.Struct, frozen=True):
         """What names it on the page."""
         return key_of(self.account, self.turn_id)
 
+    @property
+    def place(self) -> tuple[int, str, str]:
+        """Where it stands among others: the most overdue first."""
+        return self.due_at, self.account, self.turn_id
+
 
 def key_of(account: str, turn_id: str) -> str:
     """Return what names a turn on the page."""
