@@ -5,8 +5,10 @@ import time
 
 import pytest
 from clickhouse_connect.driver.client import Client
+from fastapi.testclient import TestClient
 from msgspec import structs
 
+from sinks.dashboard.app import Served, build
 from sinks.dashboard.inbox import Change, Choice, Inbox, Waiting
 from tests.clickhouse_server import DAY, HOUR, MINUTE, put, record, refresh
 
@@ -190,3 +192,19 @@ def test_a_choice(asked: dict[str, str], *, takes: bool) -> None:
     item = structs.replace(item, reasons=("negative",))
     assert Choice(everybody, **asked).takes(item) is takes
     assert not Choice(lambda _: False, **asked).takes(item)
+
+
+def test_where_there_is_nothing_that_is_said_as_the_good_news_it_is(clickhouse: Client) -> None:
+    with TestClient(build(Served(clickhouse, hosts=("testserver",)))) as page:
+        while not page.get("/api/v1/fresh").json()["looked_at"]:
+            time.sleep(0.05)
+        for path, words in (
+            ("/", ("Nobody is waiting.", "Everybody who wrote has an answer.")),
+            ("/?q=order", ("Nobody is waiting.",)),
+            ("/alerts", ("Nothing fires.", "Nobody has to be told anything.")),
+            ("/overview", ("Nothing has been measured in the last 24 hours.",)),
+            ("/relationships", ("Nobody has gone quiet.", "Nobody waits for a follow-up.", "Nobody has left")),
+        ):
+            shown = page.get(path)
+            assert shown.status_code == 200
+            assert [it for it in words if it not in shown.text] == [], path

@@ -128,6 +128,10 @@ def test_it_says_that_it_lives_beside_the_page(tmp_path: Path) -> None:
             except httpx.ConnectError:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
+        said = (tmp_path / "log").read_text()
+        assert f"The page is at http://127.0.0.1:{page}; Ctrl-C ends it." in said, (
+            "of this machine, unless told otherwise"
+        )
         assert "process_resident_memory_bytes" in httpx.get(f"http://127.0.0.1:{port}/metrics").text
         assert process.stop() == 0
     finally:
