@@ -1,29 +1,15 @@
 """The campaigns of ``rapport.toml``."""
 
-import re
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from streams.tables import Table, Time, Until
+from streams.tables import Account, Table, Time, Until, written_as
 
-
-def _written_as(pattern: str, otherwise: str) -> AfterValidator:
-    """Accept texts of a form; say what to do about others."""
-
-    def accepted(text: str) -> str:
-        if re.fullmatch(pattern, text) is None:
-            raise PydanticCustomError("form", otherwise)
-        return text
-
-    return AfterValidator(accepted)
-
-
-Hashtag = Annotated[str, _written_as(r"#?[^\s#]+", 'write one word, with or without #, as "summer"')]
-Link = Annotated[str, _written_as(r"https?://\S+", 'write what it begins with, as "https://acme.com/summer"')]
-Account = Annotated[str, _written_as(r"[^\s:]+:\S+", 'write network:account_id, as "x:17919972"')]
-Author = Annotated[str, _written_as(r"\S+", "write the author_id as the network has it")]
+Hashtag = Annotated[str, written_as(r"#?[^\s#]+", 'write one word, with or without #, as "summer"')]
+Link = Annotated[str, written_as(r"https?://\S+", 'write what it begins with, as "https://acme.com/summer"')]
+Author = Annotated[str, written_as(r"\S+", "write the author_id as the network has it")]
 
 
 class CampaignSettings(Table):

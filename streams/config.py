@@ -330,10 +330,19 @@ def load_brands(path: Path | None) -> Brands:
         raise invalid(path, [], error) from None
 
 
+REMEDIES: Final = {
+    "extra_forbidden": "there is no such key here: is it written right?",
+    "missing": "it is missing, and needed",
+    "tuple_type": 'write a list, as ["…"]; of tables, as [[…]]',
+    "union_tag_not_found": "it does not say of which type it is",
+}
+"""What to say of mistakes of which pydantic speaks as of Python."""
+
+
 def invalid(path: Path | None, table: list[str], error: ValidationError) -> SettingsError:
     """Return what to say of the first thing that is wrong in a table of ``rapport.toml``."""
     first = error.errors()[0]
-    return mistake(path, [*table, *map(str, first["loc"])], first["msg"])
+    return mistake(path, [*table, *map(str, first["loc"])], REMEDIES.get(first["type"], first["msg"]))
 
 
 def mistake(path: Path | None, where: list[str], remedy: str) -> SettingsError:

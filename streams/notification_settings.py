@@ -14,11 +14,12 @@ from pydantic_core import PydanticCustomError
 
 from streams.metrics.calendars import Calendar
 from streams.notifications.holding import ACKNOWLEDGE_TIMEOUT, LONGEST_ACKNOWLEDGEMENT, Watched
-from streams.notifications.model import Alert, Policy
+from streams.notifications.model import Alert, Command, Policy
 from streams.notifications.plant import Limits
-from streams.tables import Name, NamedApart, SecretTable, Table, Text, Texts, Time, Until, all_there, is_among
+from streams.tables import Account, Name, NamedApart, SecretTable, Table, Text, Texts, Time, Until, all_there, is_among
 
 Severity = Literal["info", "warning", "critical"]
+Kind = Literal["unanswered", "slow", "spike", "follow_up", "plant"]
 Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
 Url = Annotated[str, Field(pattern=r"^https?://\S+$")]
 _SECOND: Final = 1_000
@@ -39,10 +40,10 @@ def _time_of_day(value: Any) -> int:  # noqa: ANN401 - a table may hold anything
 class _Conditions(Table):
     """Every condition that is named has to hold, each for one of its values."""
 
-    accounts: Texts = Field((), description="brand accounts, network:account_id")
+    accounts: tuple[Account, ...] = Field((), description="brand accounts, network:account_id")
     networks: Texts = Field((), description="networks")
     severities: tuple[Severity, ...] = Field((), description="info, warning, critical")
-    kinds: Texts = Field((), description="kinds of alerts, as unanswered")
+    kinds: tuple[Kind, ...] = Field((), description="unanswered, slow, spike, follow_up, plant")
     rules: Texts = Field((), description="names of [[rules]] that were for what somebody waits for")
 
     @field_validator("rules")
@@ -68,8 +69,9 @@ class SilenceSettings(_Conditions):
 
     since: Time = Field(alias="from", description="when it begins")
     until: Until = Field(alias="to", description="when it is over; that moment is no part of it")
+    by: Text = Field(description="who answers for it; the page says so")
 
-    def holds(self, alert: Alert, now: int) -> bool:
+    def holds(self, alert: Alert | Watched, now: int) -> bool:
         """Say whether nobody is to be told of the alert at an instant, ms."""
         return self.since.timestamp() * _SECOND <= now < self.until.timestamp() * _SECOND and self.is_for(alert)
 
@@ -307,6 +309,15 @@ class Notifications(Table):
         """Return how long people are left alone who have acknowledged an alert, by the first route that tells them again, ms."""
         mine = [route for route in self.routes if route.is_for_account(alert.account) and route.is_for(alert)]
         return min((round(route.acknowledge_hours * _HOUR) for route in mine), default=ACKNOWLEDGE_TIMEOUT)
+
+    def maintenance(self, alert: Watched, now: int) -> Command | None:
+        """Return the silence of the file in which nobody is told of an alert at an instant, ms: the one that ends last."""
+        mine = [it for it in self.silences if it.is_for_account(alert.account) and it.holds(alert, now)]
+        last = max(mine, key=lambda it: it.until, default=None)
+        if last is None:
+            return None
+        since, until = (round(it.timestamp() * _SECOND) for it in (last.since, last.until))
+        return Command(alert.alert_id, "silence", until, last.by, since)
 
     def longest_pause(self, name: str) -> int:
         """Return :meth:`RouteSettings.longest_pause` of the route of this name, ms; 0 if there is none."""

@@ -114,8 +114,8 @@ def snooze(account: AccountArgument, alert: AlertArgument = "", minutes: Minutes
 
 
 @app.command()
-def silence(account: AccountArgument, minutes: MinutesOption = 60, by: ByOption = "") -> None:
-    """Tell nobody of any alert of an account for a while, those to come too."""
+def silence(account: AccountArgument, by: ByOption, minutes: MinutesOption = 60) -> None:
+    """Tell nobody of any alert of an account for a while, those to come too. Whoever does so gives a name."""
     until = time.time_ns() // 1_000_000 + round(minutes * _MINUTE)
     _say({"account": account, "alert_id": "", "action": "silence", "until": until, "by": by})
 

@@ -121,13 +121,15 @@ async def serve(  # noqa: PLR0913 - what is served, where, and until when
 
     ``kafka``: where a notifier finds what people say to alerts; without it they can say nothing. ``still``: nothing comes in.
     """
-    from sinks.dashboard.app import Served, build  # noqa: PLC0415 - a worker has no use for a page, and starts often
+    from sinks.dashboard.alerts import Agreed  # noqa: PLC0415 - a worker has no use for a page, and starts often
+    from sinks.dashboard.app import Served, build  # noqa: PLC0415 - as above
 
     tokens, proxy, hosts = tokens_of(brands), proxy_of(brands), ("*",) if is_guarded(brands) else OWN_NAMES
     async with _telling(kafka) as tell:
         calendars = {name: hours.shifts for name, hours in brands.business_hours.items()}
-        forgets, proofs = brands.notifications.forgets, proofs_of(brands)
-        page = build(Served(client, tokens, hosts, tell, proxy, proofs, calendars, still, forgets))
+        told, proofs = brands.notifications, proofs_of(brands)
+        agreed = Agreed(told.forgets, told.maintenance)
+        page = build(Served(client, tokens, hosts, tell, proxy, proofs, calendars, still, agreed))
         # with a proxy of its own, the address from which a request comes would be what its sender says
         async with until_stopped(page, listening, stop, proxy_headers=proxy is None):
             await page.state.inbox.close()

@@ -1,5 +1,6 @@
 """What the tables of ``rapport.toml`` have in common: keys that nobody knows are refused, and what some values look like."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, Self, TypeVar
@@ -74,9 +75,21 @@ def _later(until: datetime, info: ValidationInfo) -> datetime:
     return until
 
 
+def written_as(pattern: str, otherwise: str) -> AfterValidator:
+    """Accept texts of a form; say what to do about others."""
+
+    def accepted(text: str) -> str:
+        if re.fullmatch(pattern, text) is None:
+            raise PydanticCustomError("form", otherwise)
+        return text
+
+    return AfterValidator(accepted)
+
+
 Name = Annotated[str, Field(pattern=r"^[\w.-]{1,60}$")]
 Text = Annotated[str, Field(pattern=r"\S")]
 Texts = tuple[Text, ...]
+Account = Annotated[str, written_as(r"[^\s:]+:\S+", 'write network:account_id, as "x:17919972"')]
 Time = Annotated[datetime, BeforeValidator(_time)]
 Until = Annotated[Time, AfterValidator(_later)]
 """A time after that of the field ``since``, which stands before it."""

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from schemas.codec import Record
 from streams.campaigns import CampaignSettings
 from streams.metrics.targets import MINUTE, Rule
-from streams.tables import Name, NamedApart, Table, Texts, all_there, is_among, unreadable
+from streams.tables import Account, Name, NamedApart, Table, Texts, all_there, is_among, unreadable
 
 _CONDITIONS: Final = ("accounts", "networks", "languages", "keywords", "campaigns", "contacts", "contacts_file")
 
@@ -26,7 +26,7 @@ class TargetRule(Table):
         le=7 * 1440,
         description="they are to be answered within this business time; the account's unless given",
     )
-    accounts: Texts = Field((), description="brand accounts, network:account_id")
+    accounts: tuple[Account, ...] = Field((), description="brand accounts, network:account_id")
     networks: Texts = Field((), description="networks")
     languages: tuple[Annotated[str, Field(pattern="^[a-z]{2}$")], ...] = Field((), description="ISO 639-1, as de")
     keywords: Texts = Field((), description="words or phrases in the text; case does not matter")

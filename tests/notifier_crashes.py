@@ -2,9 +2,10 @@
 
 import asyncio
 import random
+import re
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from streams.notifier.running import run_notifier
 from streams.receivers.base import Receiver
 from streams.receivers.making import receiver
 from tests.notifying import Alerts, alert, brands, settings, told
-from tests.receivers import SECRETS, station
+from tests.receivers import SECRETS, made, station
 
 ACCOUNTS = [f"x:acme{number}" for number in range(5)]
 SEEDS = 26
@@ -145,17 +146,47 @@ def judge(rows: list[Record], taken: list[tuple[str, Any]]) -> None:
         raised = [it for it in said if it[:2] == (account, name) and it[3] != "resolved"]
         over = [it for it in said if it[:2] == (account, name) and it[3] == "resolved"]
         if row["state"] == "firing":
-            assert max(it[2] for it in raised) == row["escalation"], "lost"
+            assert max((it[2] for it in raised), default=-1) == row["escalation"], "lost"
             assert not over
         else:
             assert len(over) == bool(raised), "its end is told to whoever was told of it"
 
 
+def judge_incidents(rows: list[Record], taken: list[tuple[str, Any]]) -> None:
+    """An incident is open for each account of which something fires, and for no other: as PagerDuty keeps them by ``dedup_key``."""
+    incidents = {key: (event["payload"]["source"], event["event_action"]) for key, event in taken}
+    open_ = Counter(account for account, action in incidents.values() if action != "resolve")
+    last = {(row["account"], row["alert_id"]): row for row in rows}.values()
+    assert open_ == Counter({row["account"] for row in last if row["state"] == "firing"})
+
+
+def judge_mails(rows: list[Record], taken: list[tuple[str, Any]]) -> None:
+    """Each alert was told as new in one mail, and its end in another: mails with one ``Message-ID`` are one, and say the same."""
+    mails: dict[str, str] = {}
+    for name, mail in taken:
+        said = mail["Subject"] + mail.get_body(("plain",)).get_content() + mail.get_body(("html",)).get_content()
+        assert mails.setdefault(name, said) == said, "one Message-ID, two contents"
+    text = "\n".join(said.replace("\r\n", "\n").partition("\n-- \n")[0] for said in mails.values())
+    new = Counter(re.findall(r"^\w+: ann waits for an answer to (\S+), due \S+ \(new\)$", text, re.MULTILINE))
+    over = Counter(re.findall(r"^resolved: (\S+), \S+$", text, re.MULTILINE))
+    last = {row["subject"]: row for row in rows}
+    assert {*new.values(), *over.values()} <= {1}, "told twice"
+    assert over.keys() <= new.keys()
+    assert over.keys() == {subject for subject in new if last[subject]["state"] == "resolved"}
+    assert {subject for subject, row in last.items() if row["state"] == "firing"} <= new.keys(), "lost"
+    critical = {subject for subject in new if last[subject]["state"] == "firing" and last[subject]["escalation"] > 0}
+    assert critical <= {*re.findall(r"^critical: ann waits for an answer to (\S+), ", text, re.MULTILINE)}, "lost"
+
+
+JUDGES = {"webhook": judge, "pagerduty": judge_incidents, "email": judge_mails}
+"""By kind of receiver: what each knows a repetition by."""
+
+
 async def live_through(seed: int, brokers: str, directory: Path) -> int:
-    chance = random.Random(seed)
+    chance, kind = random.Random(seed), [*JUDGES][seed % len(JUDGES)]
     its, rows = settings(brokers, f"crash{seed}"), story(chance)
     directory.mkdir()  # noqa: ASYNC240 - for a moment
-    async with station("webhook") as it, Alerts(its) as alerts:
+    async with station(kind) as it, Alerts(its) as alerts:
         it.behaves = chance.choices(["well", "failing", "resetting"], [8, 1, 1], k=100)
         notifications = brands(directory, it.url, wait=chance.choice([0, 0.3])).notifications
 
@@ -167,7 +198,7 @@ async def live_through(seed: int, brokers: str, directory: Path) -> int:
         publishing, crashes = asyncio.create_task(publish()), 0
         for _ in range(chance.randint(2, 4)):
             fate = MortalStore.fates[its.topic_prefix] = Fate(chance.randint(1, 25), after=chance.random() < 0.5)
-            mortal = {name: Mortal(its_own, fate) for name, its_own in receivers(notifications).items()}
+            mortal = {"hook": Mortal(made(it), fate)}
             try:
                 async with asyncio.timeout(chance.uniform(4, 8)):  # else it dies wherever it is then
                     await supervised(its, notifications, mortal, asyncio.Event())
@@ -178,13 +209,20 @@ async def live_through(seed: int, brokers: str, directory: Path) -> int:
                 await one.close()
         await publishing
         MortalStore.fates[its.topic_prefix] = Fate(1 << 30, after=True)
-        firing = {(row["account"], row["alert_id"]): row for row in rows}.values()
-        wanted = {(row["account"], row["alert_id"], row["escalation"]) for row in firing if row["state"] == "firing"}
-        async with notifier(its, notifications):
-            await until(lambda: wanted <= {one[:3] for one in told(it.taken)}, 60)
+        async with notifier(its, notifications, hook=made(it)):
+            with suppress(TimeoutError):  # then it is said what is wrong
+                await until(lambda: is_right(kind, rows, it.taken), 60)
             await asyncio.sleep(2.5)  # two intervals more, for what is over, and for what would be told twice
-    judge(rows, it.taken)
+    JUDGES[kind](rows, it.taken)
     return crashes
+
+
+def is_right(kind: str, rows: list[Record], taken: list[tuple[str, Any]]) -> bool:
+    try:
+        JUDGES[kind](rows, taken)
+    except AssertionError:
+        return False
+    return True
 
 
 def crashes(brokers: str, directory: Path) -> int:

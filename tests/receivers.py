@@ -9,9 +9,25 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from email import message_from_bytes, policy
+from functools import partial
 from typing import Any, Literal
 
 from standardwebhooks import Webhook as Verifier
+
+from streams.notification_settings import (
+    AlertmanagerSettings,
+    AppriseSettings,
+    EmailSettings,
+    Notifications,
+    OpsgenieSettings,
+    PagerDutySettings,
+    RouteSettings,
+    SlackSettings,
+    TeamsSettings,
+    WebhookSettings,
+)
+from streams.receivers.base import Receiver
+from streams.receivers.making import receiver
 
 Behaviour = Literal["well", "slow", "failing", "busy", "refusing", "resetting"]
 """``resetting``: the message is taken, and the connection ends without an answer."""
@@ -59,6 +75,42 @@ async def station(kind: str) -> AsyncIterator[Station]:
         yield it
     finally:
         server.close()
+
+
+ROUTES = Notifications.model_construct(
+    routes=[RouteSettings.model_construct(name="on-call", repeat_interval_hours=4, acknowledge_hours=1)]
+)
+
+
+def made(it: Station) -> Receiver:  # noqa: PLR0911 - one for each
+    """Return the receiver that sends to a station."""
+    common: dict[str, Any] = {"type": it.kind, "timeout_seconds": 0.5}
+
+    def build(settings: Any, **secrets: str) -> Receiver:  # noqa: ANN401 - of any receiver
+        return receiver(settings, {name: partial(str, secret) for name, secret in secrets.items()}, ROUTES)
+
+    match it.kind:
+        case "webhook":
+            return build(WebhookSettings(url=it.url, secret_env="S", **common), secret="\n".join(SECRETS))
+        case "slack":
+            return build(SlackSettings(url_env="S", signing_secret_env="S", **common), url=it.url)
+        case "teams":
+            return build(TeamsSettings(url_env="S", **common), url=it.url)
+        case "pagerduty":
+            return build(PagerDutySettings(url=it.url, routing_key_env="S", **common), routing_key="R" * 32)
+        case "opsgenie":
+            return build(OpsgenieSettings(url=it.url, api_key_env="S", **common), api_key="R" * 32)
+        case "alertmanager":
+            known = {"urls": [it.url], "authorization_env": "S"}
+            return build(AlertmanagerSettings(**known, **common), authorization=f"Bearer {'R' * 32}")
+        case "apprise":
+            return build(AppriseSettings(url_env="S", **common), url=it.url.replace("http:", "json:"))
+        case _:
+            server = {"host": "127.0.0.1", "port": it.port, "security": "none", "username": "ann", "password_env": "S"}
+            addresses = {"from": "rapport@acme.test", "to": ["ops@acme.test", "bob@acme.test"]}
+            links = {"page": "https://page.acme.test/", "link_secret_env": "S"}
+            secrets = {"password": "R" * 32, "link_secret": f"{'K' * 32} {'L' * 32}"}
+            return build(EmailSettings(**server, **addresses, **links, **common), **secrets)
 
 
 # -- HTTP -----------------------------------------------------------------------------------------------------------------

@@ -4,12 +4,15 @@ The stream says the number; the facts of the same window say it again. Which fac
 (``schemas/metrics.toml``). A number of now that differs from its facts is a fault of ours.
 """
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
+from textwrap import dedent
 from typing import Any, Final, NamedTuple
 
+from clickhouse_connect.driver.binding import format_query_value
 from clickhouse_connect.driver.client import Client
 
 from schemas.metrics import Metric, metrics
@@ -28,7 +31,10 @@ WINDOWS: Final[Mapping[str, timedelta]] = {
 }
 STREAM: Final = ("5m", "1h", "24h")
 """Windows that the stream has; what others come to is asked of the views of a period."""
+MANY_FOLLOWERS: Final = 10_000
+"""From so many on there is no larger band."""
 PERIOD_VIEWS: Final = ("account_activity", "account_responsiveness", "account_waits")
+OF_BANDS: Final = "equal_treatment"
 POSTS: Final = {
     "turns": """
         SELECT turn.opened_at AS at, turn.contact_id AS contact, turn.status AS status, turn.response_seconds AS seconds,
@@ -54,6 +60,8 @@ class Question(NamedTuple):
     """The window that ended last before this; None: now."""
     posts: int = 5
     """So many of the posts behind it are wanted."""
+    followers: int | None = None
+    """Of the turns of one band of ``equal_treatment`` alone, by its ``followers_from``; None: of all."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,8 @@ class Part:
     """As the facts have it; None if it cannot be told from them."""
     posts: Sequence[Mapping[str, Any]]
     """The newest of them, with the columns of :data:`POSTS`."""
+    query: str = ""
+    """What counts them again, or lists them where they cannot be counted, for whoever wants to ask it; empty: there are none."""
 
 
 @dataclass(frozen=True)
@@ -86,15 +96,20 @@ class Explanation:
 
 def explain(client: Client, question: Question) -> Explanation:
     """Return why a number is what it is. Raises :class:`SettingsError` for a metric, window or account that is not known."""
-    metric, account, window = _metric(question.metric), question.account, question.window
+    metric = _metric(question.metric, in_a_band=question.followers is not None)
+    account, window = question.account, question.window
     if window not in WINDOWS:
         raise SettingsError(f"there is no window {window}", f"give one of {', '.join(WINDOWS)}")
     row, length, end = _row(client, question, metric)
-    start = end - length
+    start, band = end - length, question.followers
     period = {"account": account, "start": start, "end": end, "posts": question.posts}
+    if band is not None:
+        row = _band(client, account, start, end, band)
 
     def part(counter: str) -> Part:
         one = metrics()[counter]
+        if band is not None:
+            one = replace(one, when="opened_at", where=f"({one.where}) AND {_of_band(band)}")
         return Part(one, row[counter], *_facts(client, one, period))
 
     over = [part(counter) for counter in metric.over or (metric.name,)]
@@ -102,12 +117,32 @@ def explain(client: Client, question: Question) -> Explanation:
     return Explanation(metric, account, start, end, row[metric.name], over, under)
 
 
-def _metric(name: str) -> Metric:
-    known = {metric.name: metric for metric in metrics().values() if {"rolling", *PERIOD_VIEWS} & {*metric.views}}
+def _metric(name: str, *, in_a_band: bool) -> Metric:
+    views = {OF_BANDS} if in_a_band else {"rolling", *PERIOD_VIEWS}
+    known = {metric.name: metric for metric in metrics().values() if views & {*metric.views}}
     if name not in known:
         near = get_close_matches(name, known) or [*known]
         raise SettingsError(f"there is no metric {name}", f"is it {', '.join(near)}?")
     return known[name]
+
+
+def _band(client: Client, account: str, start: datetime, end: datetime, followers: int) -> Mapping[str, Any]:
+    """Return the row of ``equal_treatment`` of a band. Raises :class:`SettingsError`: nobody of it has written."""
+    found = {row["followers_from"]: row for row in queries.treatment(client, account, start, end)}
+    if followers not in found:
+        known = ", ".join(map(str, found)) or "none"
+        raise SettingsError(f"there are no turns of people with {followers} followers and more", f"bands: {known}")
+    return found[followers]
+
+
+def _of_band(followers: int) -> str:
+    """Return the condition of turns that people of a band have opened, as ``equal_treatment`` has it."""
+    openers = """SELECT id FROM interactions WHERE account = {account:String} AND kind = 'mention'
+            AND published_at >= {start:DateTime64(3, 'UTC')} AND published_at < {end:DateTime64(3, 'UTC')} AND author_followers"""
+    if followers < 0:
+        return f"turn_id NOT IN ({openers} >= 0)"
+    upper = f" AND author_followers < {10 * followers or 100}" if followers < MANY_FOLLOWERS else ""
+    return f"turn_id IN ({openers} >= {followers}{upper})"
 
 
 def _row(client: Client, question: Question, metric: Metric) -> tuple[Mapping[str, Any], timedelta, datetime]:
@@ -116,7 +151,7 @@ def _row(client: Client, question: Question, metric: Metric) -> tuple[Mapping[st
     What the stream alone has, as who waits, is told of its day where the window is none of the stream's.
     """
     account, now = question.account, datetime.now(UTC)
-    asked, in_period = question.window in STREAM, bool({*PERIOD_VIEWS} & {*metric.views})
+    asked, in_period = question.window in STREAM, bool({*PERIOD_VIEWS, OF_BANDS} & {*metric.views})
     window = question.window if asked or in_period else "24h"
     streamed = "rolling" in metric.views and (asked or not in_period)
     # Of an account that is known, the facts tell of any time.
@@ -138,16 +173,31 @@ def _row(client: Client, question: Question, metric: Metric) -> tuple[Mapping[st
     )
 
 
-def _facts(client: Client, metric: Metric, period: Mapping[str, Any]) -> tuple[float | None, list[Mapping[str, Any]]]:
-    """Return what the facts say of a metric, and the newest of them."""
+def _facts(
+    client: Client, metric: Metric, period: Mapping[str, Any]
+) -> tuple[float | None, list[Mapping[str, Any]], str]:
+    """Return what the facts say of a metric, the newest of them, and the query that says so."""
     if not metric.facts:
-        return None, []
+        return None, [], ""
     condition = f"account = {{account:String}} AND ({metric.where})"
     if when := metric.when:
         condition += f" AND ({when}) >= {{start:DateTime64(3, 'UTC')}} AND ({when}) < {{end:DateTime64(3, 'UTC')}}"
     again = None
+    shown = query = POSTS[metric.facts].format(condition=condition, when=metric.when or "opened_at")
     if metric.value:
-        counted = client.query(f"SELECT {metric.value} FROM {metric.facts} WHERE {condition}", parameters=dict(period))  # noqa: S608
-        again = counted.result_rows[0][0]
-    shown = POSTS[metric.facts].format(condition=condition, when=metric.when or "opened_at")
-    return again, [dict(row) for row in client.query(shown, parameters=dict(period)).named_results()]
+        query = f"SELECT {metric.value} FROM {metric.facts} WHERE {condition}"  # noqa: S608 - from the catalogue
+        again = client.query(query, parameters=dict(period)).result_rows[0][0]
+    posts: list[Mapping[str, Any]] = [dict(row) for row in client.query(shown, parameters=dict(period)).named_results()]
+    return again, posts, written_out(query, period)
+
+
+def written_out(query: str, given: Mapping[str, Any]) -> str:
+    """Return a query with its parameters in it, as whoever pastes it somewhere needs it."""
+
+    def literal(found: re.Match[str]) -> str:
+        value = given[found[1]]
+        if isinstance(value, datetime):
+            return f"toDateTime64('{value.strftime('%Y-%m-%d %H:%M:%S.%f')[:-3]}', 3, 'UTC')"
+        return str(format_query_value(value))
+
+    return dedent(re.sub(r"\{(\w+):[^}]+\}", literal, query)).strip()

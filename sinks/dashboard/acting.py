@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from sinks.dashboard.access import NEEDED, Action, Token
 from sinks.dashboard.alerts import AlertChoice, Alerts, Severity
-from sinks.dashboard.api import Reader, answer, freshness, page, see
+from sinks.dashboard.api import Cursor, Reader, answer, page, see
 from sinks.dashboard.inbox import Inbox
 from streams.telemetry import log
 
@@ -90,12 +90,12 @@ def router(alerts: Alerts, inbox: Inbox, tell: Tell | None) -> APIRouter:
         network: Annotated[str, Query(description="One network")] = "",
         severity: Severity | None = None,
         kind: Annotated[str, Query(description="unanswered, spike, …")] = "",
-        cursor: Annotated[str, Query(description="`next` of the page before")] = "",
+        cursor: Cursor = "",
         limit: Annotated[int, Query(ge=1, le=10_000)] = 200,
     ) -> Response:
         chosen = alerts.chosen(AlertChoice(token.allows, account, network, severity or "", kind))
         items, following = page(chosen, cursor, limit, lambda alert: alert.place)
-        body = {"items": items, "next": following, "fresh": freshness(inbox)}
+        body = {"items": items, "next": following, "fresh": inbox.fresh}
         return answer(request, body, of={"items": items, "next": following})
 
     @routes.post("/api/v1/alerts/acknowledge", summary="Somebody is at it", status_code=202, responses=REFUSALS)

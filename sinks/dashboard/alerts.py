@@ -37,13 +37,16 @@ Key = tuple[str, str, bool]
 """Account, alert (empty: all of them), and whether it is a silence of the account."""
 
 
-Forgets = Callable[[Watched], int]
-"""After how long an acknowledgement of an alert is forgotten, ms."""
+class Agreed(NamedTuple):
+    """What ``rapport.toml`` says of who is told; without it, what is so where nothing else is said."""
+
+    forgets: Callable[[Watched], int] = lambda _alert: ACKNOWLEDGE_TIMEOUT
+    """After how long an acknowledgement of an alert is forgotten, ms."""
+    maintenance: Callable[[Watched, int], Command | None] = lambda _alert, _now: None
+    """The planned silence that an alert is in at an instant, ms."""
 
 
-def after_an_hour(_: Watched) -> int:
-    """Return what is so where no route says otherwise."""
-    return ACKNOWLEDGE_TIMEOUT
+NOTHING_AGREED: Final = Agreed()
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -130,17 +133,19 @@ def said_by(rows: Iterable[Record]) -> dict[Key, Command]:
     return found
 
 
-def held(alert: Watched, said: Mapping[Key, Command], now: int, forgets: Forgets) -> Held | None:
+def held(alert: Watched, said: Mapping[Key, Command], now: int, agreed: Agreed) -> Held | None:
     """Return why nobody is told of an alert; None: people are told. Times in ms.
 
-    By the notifier's own rule, :func:`streams.notifications.holding.standing`; a silence of the account stands beside it.
+    By the notifier's own rule, :func:`streams.notifications.holding.standing`; a silence of the account, or one that was planned,
+    stands beside it.
     """
     account = alert.account
     about = [it for key in (alert.alert_id, "") if (it := said.get((account, key, False))) is not None]
-    if about and (hold := standing(about, alert.began_at, now, forgets(alert))) is not None:
+    if about and (hold := standing(about, alert.began_at, now, agreed.forgets(alert))) is not None:
         until = f" until {_clock(hold.until, now)}" if hold.state == "snoozed" else ""
         return Held(hold.state, hold.by, hold.at, hold.until, f"{hold.state}{until}{_by(hold.by)}")
-    silence = said.get((account, "", True))
+    silences = (said.get((account, "", True)), agreed.maintenance(alert, now))
+    silence = max((it for it in silences if it is not None), key=lambda it: it.until, default=None)
     if silence is not None and silence.until > now:
         words = f"silenced until {_clock(silence.until, now)}{_by(silence.by)}"
         return Held("silenced", silence.by, silence.at, silence.until, words)
@@ -159,10 +164,10 @@ class Alerts:
         self,
         client: Client,
         said: Callable[[], Mapping[Key, Command]],
-        forgets: Forgets = after_an_hour,
+        agreed: Agreed = NOTHING_AGREED,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._client, self._said, self._forgets, self._now = client, said, forgets, now
+        self._client, self._said, self._agreed, self._now = client, said, agreed, now
         self._firing: Sequence[Firing] = ()
 
     async def look(self) -> None:
@@ -174,7 +179,7 @@ class Alerts:
         """Return the alerts of a choice, the worst first, each with what was said to it."""
         now, said = round(self._now() * 1000), self._said()
         return [
-            msgspec.structs.replace(alert, held=held(_watched(alert), said, now, self._forgets))
+            msgspec.structs.replace(alert, held=held(_watched(alert), said, now, self._agreed))
             for alert in self._firing
             if choice.takes(alert)
         ]

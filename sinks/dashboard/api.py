@@ -16,7 +16,7 @@ from sinks.clickhouse import explanation, queries
 from sinks.dashboard import accounts
 from sinks.dashboard.access import Token
 from sinks.dashboard.accounts import RANGES, Range
-from sinks.dashboard.inbox import Change, Choice, Inbox, State, Waiting, key_of
+from sinks.dashboard.inbox import Change, Choice, Inbox, State, Why, key_of
 from sinks.dashboard.people import List, people
 from streams.errors import RapportError
 
@@ -29,7 +29,10 @@ TOLD_SPIKES: Final = 5
 """The latest; finding what one was about takes a while."""
 TERMS: Final = 5
 
+NO_CURSOR: Final = "the cursor is none: use `next` as it was given"
+
 Item = TypeVar("Item")
+Place = TypeVar("Place", bound=tuple[Any, ...])
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -40,17 +43,19 @@ def reader(request: Request) -> Token:
 
 
 Reader = Annotated[Token, Depends(reader)]
+Cursor = Annotated[str, Query(description="`next` of the page before")]
 
 
-def choice(
+def choice(  # noqa: PLR0913, PLR0917 - they are what is asked
     token: Reader,
     account: Annotated[str, Query(description="One account, network:account_id")] = "",
     network: Annotated[str, Query(description="One network")] = "",
     state: Annotated[Literal["", State], Query(description="How far the turn is")] = "",
     q: Annotated[str, Query(description="Words in the text, the name or the id of the contact", max_length=200)] = "",
+    why: Annotated[Literal["", Why], Query(description="Why it matters beyond its age")] = "",
 ) -> Choice:
     """Return which turns are asked for."""
-    return Choice(token.allows, account, network, state, q)
+    return Choice(token.allows, account, network, state, q, why)
 
 
 Chosen = Annotated[Choice, Depends(choice)]
@@ -64,11 +69,11 @@ def router(inbox: Inbox, client: Any) -> APIRouter:  # noqa: ANN401, C901 - clic
     async def _inbox(
         request: Request,
         chosen: Chosen,
-        cursor: Annotated[str, Query(description="`next` of the page before")] = "",
+        cursor: Cursor = "",
         limit: Annotated[int, Query(ge=1, le=10_000)] = 200,
     ) -> Response:
-        items, following = page(inbox.chosen(chosen), cursor, limit, place)
-        body = {"items": items, "next": following, "fresh": freshness(inbox)}
+        items, following = page(inbox.chosen(chosen), cursor, limit, lambda turn: turn.place)
+        body = {"items": items, "next": following, "fresh": inbox.fresh}
         return answer(request, body, of={"items": items, "next": following})
 
     @routes.get("/inbox/events", summary="The same as it changes (server-sent events)")
@@ -90,7 +95,7 @@ def router(inbox: Inbox, client: Any) -> APIRouter:  # noqa: ANN401, C901 - clic
 
     @routes.get("/fresh", summary="How fresh all of it is")
     async def _fresh(_: Request) -> Response:
-        return Response(_encode(freshness(inbox)), media_type="application/json", headers={"Cache-Control": "no-store"})
+        return Response(_encode(inbox.fresh), media_type="application/json", headers={"Cache-Control": "no-store"})
 
     @routes.get("/calendars", summary="When those are at work for whom somebody waits")
     async def _calendars(request: Request, token: Reader) -> Response:
@@ -98,9 +103,12 @@ def router(inbox: Inbox, client: Any) -> APIRouter:  # noqa: ANN401, C901 - clic
         return answer(request, {"calendars": inbox.hours.shifts(named, round(time.time() * 1000) // DAY_MS * DAY_MS)})
 
     @routes.get("/accounts", summary="Every account: how its last 24 hours stand")
-    def _accounts(request: Request, token: Reader) -> Response:
+    def _accounts(
+        request: Request, token: Reader, cursor: Cursor = "", limit: Annotated[int, Query(ge=1, le=10_000)] = 1000
+    ) -> Response:
         rows = [row for row in queries.overview(client, datetime.now(UTC)) if token.allows(row["account"])]
-        return answer(request, {"accounts": rows})
+        shown, following = page(rows, cursor, limit, lambda row: (-row["unanswered"], row["account"]))
+        return answer(request, {"accounts": shown, "next": following})
 
     @routes.get("/accounts/{account}/metrics", summary="The rolling figures of an account over time")
     def _metrics(  # noqa: PLR0913, PLR0917 - they are what is asked
@@ -157,20 +165,27 @@ def router(inbox: Inbox, client: Any) -> APIRouter:  # noqa: ANN401, C901 - clic
         window: Explained = "24h",
         at: datetime | None = None,
         posts: Annotated[int, Query(ge=0, le=200)] = 20,
+        followers: Annotated[
+            int | None, Query(description="Of a band of equal treatment, by its `followers_from`")
+        ] = None,
     ) -> Response:
-        question = explanation.Question(account, metric, window, moment(at), posts)
+        question = explanation.Question(account, metric, window, moment(at), posts, followers)
         return answer(request, explained(client, token, question))
 
     @routes.get("/relationships", summary="People: advocates, lapsed, follow_ups, bridges, opt_outs, cohorts")
-    def _relationships(
+    def _relationships(  # noqa: PLR0913, PLR0917 - they are what is asked
         request: Request,
         token: Reader,
         which: Annotated[List, Query(alias="list")],
         account: str = "",
+        cursor: Cursor = "",
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> Response:
-        rows = people(client, which, token.expression, account, limit)
-        return answer(request, {"list": which, "people": rows})
+        # A list is as the last refresh has left it, ten minutes long: its rows are counted
+        after = _decoded(cursor, tuple[int])[0] if cursor else 0
+        rows = people(client, which, token.expression, account, limit + 1, after)
+        following = _encoded((after + limit,)) if len(rows) > limit else ""
+        return answer(request, {"list": which, "people": rows[:limit], "next": following})
 
     @routes.get("/catalogue", summary="Every metric: what it is, its unit, which way is good")
     def _catalogue(request: Request) -> Response:
@@ -209,17 +224,6 @@ def answer(request: Request, body: Any, of: Any = None) -> Response:  # noqa: AN
     return Response(encoded, media_type="application/json", headers=headers)
 
 
-def freshness(inbox: Inbox) -> dict[str, float | None]:
-    """Return how fresh the inbox is, in seconds since 1970."""
-    fresh = inbox.fresh
-    return {"looked_at": fresh.looked_at, "newest": fresh.newest, "measured": fresh.measured}
-
-
-def place(item: Waiting) -> tuple[int, str, str]:
-    """Return where a turn stands among others: the most overdue first."""
-    return item.due_at, item.account, item.turn_id
-
-
 def page(
     items: Sequence[Item], cursor: str, limit: int, placed: Callable[[Item], tuple[Any, ...]]
 ) -> tuple[list[Item], str]:
@@ -229,15 +233,28 @@ def page(
     """
     rest = list(items)
     if cursor:
+        start = _decoded(cursor, tuple)
         try:
-            start = tuple(msgspec.msgpack.decode(base64.urlsafe_b64decode(cursor), type=list))
             rest = [item for item in items if placed(item) > start]
-        except (TypeError, ValueError, msgspec.MsgspecError):
-            raise HTTPException(400, "the cursor is none: use `next` as it was given") from None
+        except TypeError:
+            raise HTTPException(400, NO_CURSOR) from None
     shown = rest[:limit]
     if len(rest) <= limit:
         return shown, ""
-    return shown, base64.urlsafe_b64encode(msgspec.msgpack.encode(placed(shown[-1]))).decode()
+    return shown, _encoded(placed(shown[-1]))
+
+
+def _encoded(place: tuple[Any, ...]) -> str:
+    return base64.urlsafe_b64encode(msgspec.msgpack.encode(place)).decode()
+
+
+def _decoded(cursor: str, of: type[Place]) -> Place:
+    """Return the place that a cursor names; raises 400 if it is none."""
+    try:
+        found: Place = msgspec.msgpack.decode(base64.urlsafe_b64decode(cursor), type=of)
+    except (ValueError, msgspec.MsgspecError):
+        raise HTTPException(400, NO_CURSOR) from None
+    return found
 
 
 async def events(inbox: Inbox, chosen: Choice, last: str) -> AsyncIterator[bytes]:
@@ -252,10 +269,10 @@ async def events(inbox: Inbox, chosen: Choice, last: str) -> AsyncIterator[bytes
 
 def _told(inbox: Inbox, change: Change | None) -> tuple[str, Any]:
     if change is None:
-        return "fresh", freshness(inbox)
+        return "fresh", inbox.fresh
     if change.number == 0:
-        return "all", {"items": change.put, "fresh": freshness(inbox)}
-    return "change", {"put": change.put, "gone": [item.key for item in change.gone], "fresh": freshness(inbox)}
+        return "all", {"items": change.put, "fresh": inbox.fresh}
+    return "change", {"put": change.put, "gone": [item.key for item in change.gone], "fresh": inbox.fresh}
 
 
 def event(number: str, name: str, data: Any) -> bytes:  # noqa: ANN401 - any JSON

@@ -23,7 +23,7 @@ from starlette.staticfiles import StaticFiles
 from sinks.dashboard import acting, alerts, api, inbox
 from sinks.dashboard.access import Gate, Proxy, Token
 from sinks.dashboard.acting import Tell
-from sinks.dashboard.alerts import Alerts, Forgets, after_an_hour
+from sinks.dashboard.alerts import NOTHING_AGREED, Agreed, Alerts
 from sinks.dashboard.business_time import BusinessTime, Shifts
 from sinks.dashboard.callbacks import Callbacks, Proofs
 from sinks.dashboard.doors import Doors
@@ -52,15 +52,15 @@ class Served:
     """When accounts are at work, by the names of the calendars' versions."""
     still: bool = False
     """Nothing comes in: it is what a replay has left."""
-    forgets: Forgets = after_an_hour
-    """How long the routes leave people alone who have acknowledged an alert."""
+    agreed: Agreed = NOTHING_AGREED
+    """Who is told of alerts, as far as the page says so."""
 
 
 def build(served: Served) -> FastAPI:
     """Return the application: pages, API and the look at ClickHouse that keeps them up to date."""
     gate = Gate(served.tokens, served.proxy)
-    waiting = Inbox(served.client, hours=BusinessTime(served.calendars), forgets=served.forgets)
-    firing = Alerts(served.client, lambda: waiting.said, served.forgets)
+    waiting = Inbox(served.client, hours=BusinessTime(served.calendars), agreed=served.agreed)
+    firing = Alerts(served.client, lambda: waiting.said, served.agreed)
     pages = Pages(waiting, firing, served, gate)
 
     @asynccontextmanager

@@ -20,7 +20,7 @@ from clickhouse_connect.driver.client import Client
 
 from schemas.codec import Record
 from sinks.clickhouse import queries
-from sinks.dashboard.alerts import Forgets, Held, Key, after_an_hour, began_at, held, ms, what_was_said
+from sinks.dashboard.alerts import NOTHING_AGREED, Agreed, Held, Key, began_at, held, ms, what_was_said
 from sinks.dashboard.business_time import AROUND_THE_CLOCK, BusinessTime
 from sinks.dashboard.freshness import Freshness
 from sinks.dashboard.turns import Turns
@@ -46,6 +46,9 @@ AGAIN_SECONDS: Final = 300.0
 
 State = Literal["past target", "at risk", "in time"]
 STATES: Final[tuple[State, ...]] = get_args(State)
+Why = Literal["advocate", "came back", "negative"]
+WHYS: Final[tuple[Why, ...]] = get_args(Why)
+"""Why somebody may matter more than others who wait as long."""
 
 
 logger = log("dashboard")
@@ -86,6 +89,11 @@ class Waiting(msgspec.Struct, frozen=True):
         """What names it on the page."""
         return key_of(self.account, self.turn_id)
 
+    @property
+    def place(self) -> tuple[int, str, str]:
+        """Where it stands among others: the most overdue first."""
+        return self.due_at, self.account, self.turn_id
+
 
 def key_of(account: str, turn_id: str) -> str:
     """Return what names a turn on the page."""
@@ -102,6 +110,8 @@ class Choice(NamedTuple):
     state: str = ""
     text: str = ""
     """Somewhere in the text, in the contact's name or id."""
+    why: str = ""
+    """One of the reasons for which it matters."""
 
     def takes(self, item: Waiting) -> bool:
         """Say whether a turn is among them. What is empty asks for nothing."""
@@ -111,6 +121,7 @@ class Choice(NamedTuple):
             and self.account in ("", item.account)
             and self.network in ("", item.network)
             and self.state in ("", item.state)
+            and self.why in ("", *item.reasons)
             and (not words or words in f"{item.text} {item.name} {item.contact_id}".casefold())
         )
 
@@ -147,11 +158,11 @@ class Inbox:
         client: Client,
         now: Callable[[], float] = time.time,
         hours: BusinessTime = AROUND_THE_CLOCK,
-        forgets: Forgets = after_an_hour,
+        agreed: Agreed = NOTHING_AGREED,
     ) -> None:
         self._client = client
         self._now = now
-        self._forgets = forgets
+        self._agreed = agreed
         self.hours = hours
         """What is left of a target is told by it."""
         self.items: dict[str, Waiting] = {}
@@ -215,7 +226,7 @@ class Inbox:
         severity = "critical" if made.turn["escalation"] > 0 else "warning"
         began, alert_id = began_at(item.opened_at, item.due_at, ms(fired_at)), f"unanswered:{item.turn_id}"
         alert = Watched(item.account, alert_id, "unanswered", severity, item.rule, began)
-        taken_on = held(alert, said, round(now * 1000), self._forgets)
+        taken_on = held(alert, said, round(now * 1000), self._agreed)
         return msgspec.structs.replace(item, alert_id=alert_id, held=taken_on)
 
     def _ask_for_openers(self, turns: Sequence[Record], now: float) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
+from clickhouse_connect.driver.exceptions import Error
 from fastapi import APIRouter, Form, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.templating import Jinja2Templates
@@ -24,7 +25,7 @@ from sinks.dashboard.alerts import AlertChoice, Alerts, Firing, Severity
 from sinks.dashboard.api import TOLD_SPIKES, Chosen, Explained, Reader, explained, moment, see
 from sinks.dashboard.business_time import Left
 from sinks.dashboard.freshness import stale
-from sinks.dashboard.inbox import MOST, STATES, Choice, Inbox, Waiting, key_of
+from sinks.dashboard.inbox import MOST, STATES, WHYS, Choice, Inbox, Waiting, key_of
 from sinks.dashboard.people import LISTS, people, triangle
 
 if TYPE_CHECKING:
@@ -161,6 +162,7 @@ class Pages:
             by_state={state: sum(item.state == state for item in everything) for state in STATES},
             everything=len(everything),
             oldest=min((item.opened_at for item in everything), default=None),
+            whys=WHYS,
             networks=sorted({item.network for item in everything}),
             left=self._left,
             all_shown=len(self._inbox.items) < MOST,
@@ -238,6 +240,7 @@ class Pages:
             spikes=queries.spikes(self._client, account, now - extent.course, now),
             headline=accounts.headline(self._client, account, span, now),
             treatment=accounts.treatment(self._client, account, now),
+            metrics=metrics(),
             ranges=RANGE_NAMES,
             told=TOLD_SPIKES,
         )
@@ -268,14 +271,19 @@ class Pages:
         metric: str,
         window: Explained = "24h",
         at: datetime | None = None,
+        followers: int | None = None,
     ) -> HTMLResponse:
         """Why a number is what it is, or was."""
-        question = explanation.Question(account, metric, window, moment(at), POSTS)
-        return self.show(request, "explain", found=explained(self._client, token, question))
+        question = explanation.Question(account, metric, window, moment(at), POSTS, followers)
+        return self.show(request, "explain", found=explained(self._client, token, question), followers=followers)
 
-    async def help(self, request: Request) -> HTMLResponse:
-        """Say what the keys do, and what to do where the page is stale."""
-        return self.show(request, "help")
+    def help(self, request: Request) -> HTMLResponse:
+        """Say what the keys do, how fresh all is, and what to do where the page is stale: also while ClickHouse is away."""
+        try:
+            letters = queries.set_aside(self._client)
+        except (Error, OSError):
+            letters = None
+        return self.show(request, "help", letters=letters)
 
     async def login(self, request: Request) -> HTMLResponse:
         """Ask for a token."""

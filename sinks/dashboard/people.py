@@ -7,13 +7,14 @@ from clickhouse_connect.driver.client import Client
 List = Literal["advocates", "lapsed", "follow_ups", "bridges", "opt_outs", "cohorts"]
 LISTS: Final[tuple[List, ...]] = get_args(List)
 _ORDER: Final = {
-    "advocates": "messages DESC, last_at DESC",
-    "lapsed": "tie_strength DESC",
-    "follow_ups": "tie_strength DESC",
-    "bridges": "communities DESC, conversations DESC",
-    "opt_outs": "opted_out_at DESC",
-    "cohorts": "month DESC",
+    "advocates": "messages DESC, last_at DESC, account, contact_id",
+    "lapsed": "tie_strength DESC, account, contact_id",
+    "follow_ups": "tie_strength DESC, account, contact_id",
+    "bridges": "communities DESC, conversations DESC, account, contact_id",
+    "opt_outs": "opted_out_at DESC, account, id",
+    "cohorts": "month DESC, account",
 }
+"""In full, so that pages of a list are all of it."""
 
 
 def triangle(client: Client, allowed: str, account: str) -> list[dict[str, Any]]:
@@ -31,15 +32,16 @@ def triangle(client: Client, allowed: str, account: str) -> list[dict[str, Any]]
     return list(client.query(query, parameters={"account": account, "allowed": allowed}).named_results())
 
 
-def people(client: Client, name: List, allowed: str, account: str, limit: int) -> list[dict[str, Any]]:
-    """Return the first ``limit`` rows of a list, the most important first; of one account, or of all if it is empty.
+def people(  # noqa: PLR0913, PLR0917 - they are what is asked
+    client: Client, name: List, allowed: str, account: str, limit: int, after: int = 0
+) -> list[dict[str, Any]]:
+    """Return ``limit`` rows of a list after so many, the most important first; of one account, or of all if it is empty.
 
     ``allowed``: a regular expression that their accounts match.
     """
     query = f"""
         SELECT * FROM {name}
         WHERE (account = {{account:String}} OR {{account:String}} = '') AND match(account, {{allowed:String}})
-        ORDER BY {_ORDER[name]}, account LIMIT {{limit:UInt32}}"""  # noqa: S608 - names of ours
-    return list(
-        client.query(query, parameters={"account": account, "allowed": allowed, "limit": limit}).named_results()
-    )
+        ORDER BY {_ORDER[name]} LIMIT {{limit:UInt32}} OFFSET {{after:UInt32}}"""  # noqa: S608 - names of ours
+    given = {"account": account, "allowed": allowed, "limit": limit, "after": after}
+    return list(client.query(query, parameters=given).named_results())

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from sinks.clickhouse.connection import connect
 from streams.config import Brands, load_settings
@@ -19,6 +19,7 @@ from streams.embedded import Embedded, target
 from streams.interactions import interaction
 from streams.serving import address, listen, serve
 
+expect.set_options(timeout=20_000)  # other tests run beside
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 BROWSERS = ("chromium", "chromium-browser", "chromium-headless-shell", "google-chrome")
 

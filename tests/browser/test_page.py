@@ -71,13 +71,28 @@ async def check_keys(live: Live) -> None:
     await expect(page.locator("tr[aria-selected=true]")).to_have_attribute("data-key", "net:acme net:key0")
     await page.keyboard.press("j")
     await expect(page.locator("tr[aria-selected=true]")).to_contain_text("<b>second</b>")
+    await page.context.route("https://net.example/**", lambda route: route.fulfill(body="the post"))
+    async with page.context.expect_page() as opened:
+        await page.keyboard.press("o")
+    post = await opened.value
+    await post.wait_for_url("https://net.example/1")
+    await post.close()
     await page.keyboard.press("/")
     await page.keyboard.type("third")
     await expect(page.locator("#inbox tbody tr[data-key]")).to_have_count(1)
     assert page.url.endswith("/?q=third")
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("j")
+    await expect(page.locator("tr[aria-selected=true]")).to_contain_text("third of all")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/accounts/net%3Aacme")
+    await page.go_back()
     await page.reload()
     await expect(page.locator("#inbox tbody tr[data-key]")).to_have_count(1)
     await page.locator("select[name=state]").select_option("past target")
+    await expect(page.locator("#headline")).to_have_text("Nobody of these is waiting.")
+    await page.goto(live.address + "/?network=net&why=negative")
+    await expect(page.locator("select[name=why]")).to_have_value("negative")
     await expect(page.locator("#headline")).to_have_text("Nobody of these is waiting.")
     await page.close()
 
@@ -204,13 +219,16 @@ async def check_charts(live: Live) -> None:
     """An account has five charts, each as CSV and as a picture."""
     page = await live.open("/accounts/net:acme")
     await expect(page.locator("#charts canvas")).to_have_count(5)
-    for button, ending in (("CSV", ".csv"), ("PNG", ".png")):
-        async with page.expect_download() as download:
-            await page.get_by_role("button", name=button, exact=True).nth(3).click()
-        saved = await download.value
-        assert saved.suggested_filename.endswith(ending)
-        content = await asyncio.to_thread(Path(await saved.path()).read_bytes)
-        assert content.startswith(b'"time",') if ending == ".csv" else content.startswith(b"\x89PNG")
+    names = set()
+    for button, begins in (("CSV", b'"time",'), ("PNG", b"\x89PNG")):
+        for chart in range(5):
+            async with page.expect_download() as download:
+                await page.get_by_role("button", name=button, exact=True).nth(chart).click()
+            saved = await download.value
+            content = await asyncio.to_thread(Path(await saved.path()).read_bytes)
+            assert content.startswith(begins)
+            names.add(saved.suggested_filename)
+    assert sorted(name[-4:] for name in names) == [".csv"] * 5 + [".png"] * 5
     await page.close()
 
 

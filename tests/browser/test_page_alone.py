@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 from clickhouse_connect.driver.client import Client
-from playwright.async_api import Browser, Locator, Page, async_playwright, expect
+from playwright.async_api import Browser, Locator, Page, Route, async_playwright, expect
 
 from streams.config import Brands
 from streams.serving import address, listen, serve
 from tests.browser.conftest import DESK, LOOKS, PHONE, browser, everybody_can_use_it
-from tests.clickhouse_server import HOUR, MINUTE, answered, embedded, put, record
+from tests.clickhouse_server import DAY, HOUR, MINUTE, answered, embedded, put, record, refresh
 
 logger = logging.getLogger(__name__)
 pytestmark = pytest.mark.slow
@@ -233,8 +233,17 @@ async def check_an_account(still: Still) -> None:
             for n in range(1200)
         ),
     )
+    spike = {"account": "a:1", "alert_id": "spike:mentions:1", "kind": "spike", "subject": "mentions", "baseline": 1.0}
+    times = {"opened_at": at - 10 * MINUTE, "due_at": at - 10 * MINUTE, "fired_at": at - 5 * MINUTE}
+    await still.put("alert", record("alert", **spike, **times, value=3.0, spread=1.0))
+    words = (("refund!", 0), ("A refund, now", MINUTE), ("Hello, how are you?", DAY), ("Thanks, hello", 2 * DAY))
+    await still.put("interaction", *(
+        record("interaction", account="a:1", id=f"a:s{ago}", text=text, published_at=at - ago, received_at=at)
+        for text, ago in words
+    ))  # fmt: skip
     page = await still.open("/accounts/a:1")
     await expect(page.locator("#charts canvas")).to_have_count(5)
+    await expect(page.locator("#spikes li")).to_contain_text("what stands out: refund", timeout=20_000)
     for span in ("5m", "1h", "7d", "28d", "365d"):
         await page.get_by_label(span, exact=True).check()
         await page.wait_for_url(f"**range={span}")
@@ -255,6 +264,68 @@ async def check_an_account(still: Still) -> None:
     await page.close()
 
 
+async def check_the_overview(still: Still) -> None:
+    """Every heading sorts, and again the other way round; what is not known stands last. Every account has its lines."""
+    at = now() // MINUTE * MINUTE
+    figures = {"o:1": (7, 60.0), "o:2": (90, None), "o:3": (8, 30.0)}
+    await still.put("rolling", *(
+        record("rolling", account=name, window="24h", as_of=at, mentions=mentions, response_p50=half, unanswered=10_000)
+        for name, (mentions, half) in figures.items()
+    ))  # fmt: skip
+    page = await still.open("/overview")
+
+    async def order() -> list[str]:
+        names = await page.locator("#overview tbody th").all_text_contents()
+        return [name for name in names if name in figures]
+
+    for heading, descending, ascending in (
+        ("Mentions", ["o:2", "o:3", "o:1"], ["o:1", "o:3", "o:2"]),
+        ("Response time, median", ["o:1", "o:3", "o:2"], ["o:3", "o:1", "o:2"]),
+        ("account", ["o:3", "o:2", "o:1"], ["o:1", "o:2", "o:3"]),
+    ):
+        button = page.locator("#overview thead").get_by_role("button", name=heading, exact=True)
+        for said, wanted in (("descending", descending), ("ascending", ascending)):
+            await button.press("Enter")
+            await expect(page.locator("#overview th[aria-sort]")).to_have_attribute("aria-sort", said)
+            assert await order() == wanted, (heading, said)
+    rows = await page.locator("#overview tbody tr").count()
+    assert await page.locator("#overview svg.spark").count() == 2 * rows
+    await page.close()
+
+
+async def check_people(still: Still) -> None:
+    """Every list with somebody in it, and the triangle of months, for everybody to use."""
+    known = {"account": "p:1", "received_at": now()}
+    posts: list[dict[str, Any]] = []
+
+    def wrote(who: str, days: float, text: str, **fields: Any) -> None:  # noqa: ANN401 - of any type
+        given = {"id": f"p:{len(posts)}", "author_id": who, "published_at": now() - round(days * DAY), "text": text}
+        posts.append(record("interaction", **{**known, **given, **fields}))
+
+    for days in range(20):
+        wrote("fan", days + 1, "They are great " * 20, kind="peer", sentiment=0.8, url="https://p.example/1")
+        wrote("everybody" * 5, 100 - days / 24, "So far, so good", conversation_id=f"c{days}")
+        wrote(f"guest{days}", 99, "And I", conversation_id=f"c{days}")
+    wrote("p:1", 0.5, "Sorry!", kind="reply", contact_id="gone", parent_id="p:0")
+    wrote("gone", 0.2, "blocked us", kind="opt_out")
+    await still.put("interaction", *posts)
+    await asyncio.to_thread(refresh, still.client)
+    for scheme, size in LOOKS:
+        page = await still.open("/relationships?account=p:1", color_scheme=scheme, viewport=size)
+        for name in ("advocates", "lapsed", "follow_ups", "bridges", "opt_outs"):
+            await expect(page.locator(f"#{name} .people > li").first).to_be_visible()
+        await expect(page.locator("#opt_outs")).to_contain_text("the day before: 1 reply to them")
+        await expect(page.locator("#cohorts tbody tr").first).to_be_visible()
+        await page.locator("#follow_ups summary").press("Enter")
+        await everybody_can_use_it(page)
+        await page.close()
+    page = await still.open("/explain?account=a:1&metric=mentions&window=28d", viewport=PHONE)
+    await page.locator("summary").press("Enter")
+    await expect(page.locator("pre")).to_contain_text("SELECT count() FROM interactions")
+    await everybody_can_use_it(page)
+    await page.close()
+
+
 async def check_pages_that_say_what_is_wrong(still: Still) -> None:
     """Help, charts that cannot be drawn, an account without figures, a page whose server is gone: all of them readable."""
     for scheme, size in LOOKS:
@@ -271,14 +342,32 @@ async def check_pages_that_say_what_is_wrong(still: Still) -> None:
             await everybody_can_use_it(page)
             await page.close()
     page = await still.shell.new_page()
-    await page.route(
-        "**/course**", lambda route: route.fulfill(status=503, json={"error": "ClickHouse does not answer"})
-    )
+    asked = asyncio.Event()
+
+    async def answer_late(route: Route) -> None:
+        await asked.wait()
+        await route.fulfill(status=503, json={"error": "ClickHouse does not answer"})
+
+    await page.route("**/course**", answer_late)
     await page.goto(still.address + "/accounts/a:1")
+    await expect(page.locator("#loading")).to_have_text("Asking ClickHouse …")
+    await expect(page.locator("#loading")).to_be_visible()
+    asked.set()
     await expect(page.get_by_role("alert")).to_have_text("The charts cannot be drawn: ClickHouse does not answer")
     await expect(page.locator("#loading")).to_be_hidden()
+    for looked, measured, words in (
+        (40, 0, "ClickHouse does not answer"),
+        (0, 600, "figures 10 min old: worker or sink is behind"),
+    ):
+
+        async def answer(route: Route, looked: int = looked, measured: int = measured) -> None:
+            at = now() / 1000
+            await route.fulfill(json={"looked_at": at - looked, "measured": at - measured})
+
+        await page.route("**/fresh", answer)
+        await expect(page.locator("#fresh")).to_contain_text(words)
     await page.route("**/fresh", lambda route: route.abort())
-    await expect(page.locator("#fresh")).to_contain_text("not connected", timeout=20_000)
+    await expect(page.locator("#fresh")).to_contain_text("not connected")
     await page.get_by_role("link", name="what to do").click()
     await page.wait_for_url("**/help#stale")
     await page.close()
@@ -301,6 +390,8 @@ def test_the_page_alone(tmp_path: Path) -> None:
                 check_business_time,
                 check_a_row_is_the_same_with_scripts_and_without,
                 check_an_account,
+                check_the_overview,
+                check_people,
                 check_pages_that_say_what_is_wrong,
                 check_ten_thousand_rows,
             )

@@ -5,10 +5,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from email.message import EmailMessage
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import Result
@@ -17,22 +15,9 @@ from typer.testing import CliRunner
 from streams.cli import app
 from streams.errors import SettingsError
 from streams.http_answers import RefusedError, UnavailableError
-from streams.notification_settings import (
-    AlertmanagerSettings,
-    AppriseSettings,
-    EmailSettings,
-    Notifications,
-    OpsgenieSettings,
-    PagerDutySettings,
-    RouteSettings,
-    SlackSettings,
-    TeamsSettings,
-    WebhookSettings,
-)
 from streams.notifications.model import Alert, Listed, Notification
 from streams.receivers.base import Receiver
-from streams.receivers.making import receiver
-from tests.receivers import RETRY_AFTER, SECRETS, Behaviour, Station, station
+from tests.receivers import RETRY_AFTER, SECRETS, Behaviour, Station, made, station
 
 AT = 1_700_000_000_000
 HAS_APPRISE = find_spec("apprise") is not None
@@ -54,9 +39,6 @@ KINDS = [
 ]
 UNKEYED = ("slack", "teams", "apprise")
 """They know no key by which a repetition is one."""
-ROUTES = Notifications.model_construct(
-    routes=[RouteSettings.model_construct(name="on-call", repeat_interval_hours=4, acknowledge_hours=1)]
-)
 ALERT = Alert(
     "unanswered:x:1",
     "unanswered",
@@ -73,36 +55,6 @@ NOTE = Notification("x:acme", "on-call", AT, 1, "firing", AT, 1, 1, 0, listed=(L
 STORM = NOTE._replace(
     firing=10_000, listed=tuple(Listed(ALERT._replace(alert_id=f"{n}", subject="s" * 500), "new") for n in range(100))
 )
-
-
-def made(it: Station) -> Receiver:  # noqa: PLR0911 - one for each
-    common: dict[str, Any] = {"type": it.kind, "timeout_seconds": 0.5}
-
-    def build(settings: Any, **secrets: str) -> Receiver:  # noqa: ANN401 - of any receiver
-        return receiver(settings, {name: partial(str, secret) for name, secret in secrets.items()}, ROUTES)
-
-    match it.kind:
-        case "webhook":
-            return build(WebhookSettings(url=it.url, secret_env="S", **common), secret="\n".join(SECRETS))
-        case "slack":
-            return build(SlackSettings(url_env="S", signing_secret_env="S", **common), url=it.url)
-        case "teams":
-            return build(TeamsSettings(url_env="S", **common), url=it.url)
-        case "pagerduty":
-            return build(PagerDutySettings(url=it.url, routing_key_env="S", **common), routing_key="R" * 32)
-        case "opsgenie":
-            return build(OpsgenieSettings(url=it.url, api_key_env="S", **common), api_key="R" * 32)
-        case "alertmanager":
-            known = {"urls": [it.url], "authorization_env": "S"}
-            return build(AlertmanagerSettings(**known, **common), authorization=f"Bearer {'R' * 32}")
-        case "apprise":
-            return build(AppriseSettings(url_env="S", **common), url=it.url.replace("http:", "json:"))
-        case _:
-            server = {"host": "127.0.0.1", "port": it.port, "security": "none", "username": "ann", "password_env": "S"}
-            addresses = {"from": "rapport@acme.test", "to": ["ops@acme.test", "bob@acme.test"]}
-            links = {"page": "https://page.acme.test/", "link_secret_env": "S"}
-            secrets = {"password": "R" * 32, "link_secret": f"{'K' * 32} {'L' * 32}"}
-            return build(EmailSettings(**server, **addresses, **links, **common), **secrets)
 
 
 def with_station(kind: str, scenario: Callable[[Station, Receiver], Awaitable[None]]) -> None:

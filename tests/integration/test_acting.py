@@ -1,5 +1,6 @@
 """Acting on alerts by the page and its API, on the real engine: who may, what is handed on, and what everybody then sees."""
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,9 +14,11 @@ from fastapi.testclient import TestClient
 
 from schemas.codec import Record
 from sinks.dashboard.access import Group, Proxy, Token, new_token
-from sinks.dashboard.alerts import AlertChoice, Alerts, Firing
+from sinks.dashboard.alerts import Agreed, AlertChoice, Alerts, Firing
 from sinks.dashboard.app import Served, build
 from streams.errors import BrokerError
+from streams.notifications.holding import Watched
+from streams.notifications.model import Command
 from tests.clickhouse_server import HOUR, MINUTE, embedded, put, record
 
 NOW = round(time.time() * 1000)
@@ -257,7 +260,7 @@ def test_nobody_has_an_alert_that_began_anew_or_whose_acknowledgement_is_forgott
         time.sleep(1)
         soon(page, "acknowledged", **seen)
     world.command("TRUNCATE TABLE alert_ends")
-    with serving(world, forgets=lambda alert: HOUR if alert.severity == "warning" else 0) as (page, _):
+    with serving(world, agreed=Agreed(lambda alert: HOUR if alert.severity == "warning" else 0)) as (page, _):
         for minutes, wanted in ((61, ""), (59, "acknowledged")):
             at = round(time.time() * 1000) - minutes * MINUTE
             put(world, "notification_command", [{**seen, "action": "acknowledge", "until": 0, "by": "", "at": at}])
@@ -265,6 +268,20 @@ def test_nobody_has_an_alert_that_began_anew_or_whose_acknowledgement_is_forgott
             soon(page, wanted, **seen)
     put(world, "alert", [{**first, "state": "resolved", "version": 99}])
     put(world, "turn", [{**rows["turn"][0], "status": "answered", "version": 2}])
+
+
+def test_planned_maintenance_is_shown_with_its_author_and_its_end(world: Client) -> None:
+    def planned(alert: Watched, _: int) -> Command | None:
+        return Command(alert.alert_id, "silence", NOW + HOUR, "bea", NOW) if alert.kind == "spike" else None
+
+    with serving(world, agreed=Agreed(maintenance=planned)) as (page, _):
+        (said,) = held(page, alert_id="spike:mentions:1")
+        assert re.fullmatch(r"silenced until [\d :-]+ by bea", said)
+        assert held(page) == {""}
+        assert said in page.get("/alerts").text
+        page.post("/api/v1/alerts/silence", json={"account": "n:acme", "minutes": 600})
+        soon(page, "silenced until ")
+        assert held(page, alert_id="spike:mentions:1") == held(page), "the one that ends last"
 
 
 def test_a_form_needs_no_script_and_shows_what_came_of_it(world: Client) -> None:

@@ -1,6 +1,6 @@
 """Every number of the stream, counted again from the facts behind it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 
 import pytest
@@ -9,6 +9,7 @@ from rich.console import Console
 
 from schemas.metrics import metrics
 from sinks.clickhouse.explanation import Part, Question, explain
+from sinks.clickhouse.queries import treatment
 from streams.connectors.simulator import SimulatorOptions, simulate
 from streams.errors import SettingsError
 from streams.explaining import explained
@@ -64,6 +65,8 @@ def test_stream_and_facts_agree_on_every_number(clickhouse: Client, account: str
                 assert part.again == pytest.approx(part.value, rel=0.0101), (metric.name, window)
             else:
                 assert part.again == part.value, (metric.name, window)
+            # The query that is shown is asked as it stands there, and says the same.
+            assert clickhouse.query(part.query).result_rows == [(part.again,)], part.query
     assert len(COUNTED) > 25
 
 
@@ -99,6 +102,23 @@ def test_the_posts_behind_a_number_are_shown_newest_first(clickhouse: Client, ac
     (answers,) = explain(clickhouse, Question(account, "response_samples", posts=1000)).over
     assert len(answers.posts) == answers.again
     assert all(post["seconds"] is not None and post["text"] for post in answers.posts)
+
+
+def test_how_people_with_so_many_followers_are_treated_is_explained(clickhouse: Client, account: str) -> None:
+    end = datetime.fromtimestamp((START + 3 * DAY) / 1000, UTC)
+    bands = treatment(clickhouse, account, end - timedelta(days=28), end)
+    assert len(bands) > 3
+    for band in bands:
+        for name in ("turns", "response_rate", "rate_ratio", "response_p50", "time_ratio"):
+            found = explain(clickhouse, Question(account, name, "28d", end, 1000, band["followers_from"]))
+            assert found.value == band[name]
+            for part in (*found.over, *found.under):
+                assert part.again == (band[part.metric.name] if part.metric.facts else None), (band, part.query)
+                assert len(part.posts) == band["turns"] or name != "turns"
+    with pytest.raises(SettingsError, match="no turns of people with 7 followers"):
+        explain(clickhouse, Question(account, "turns", "28d", end, 5, 7))
+    with pytest.raises(SettingsError, match="there is no metric mentions"):
+        explain(clickhouse, Question(account, "mentions", "28d", end, 5, 0))
 
 
 def test_what_was_can_be_asked_for(clickhouse: Client, account: str) -> None:

@@ -249,7 +249,7 @@ def test_what_is_wrong_at_the_start_is_said(broker: Kafka, tmp_path: Path) -> No
             '[connectors.a]\ntype = "myspace"\n',
             "line 2: connectors.a.type: there is no such type of connector: give one of",
         ),
-        ('[connectors.a]\ntype = "mastodon"\n', "connectors.a.accounts: Field required"),
+        ('[connectors.a]\ntype = "mastodon"\n', "connectors.a.accounts: it is missing"),
         (
             '[connectors.a]\ntype = "mastodon"\naccounts = ["x:1"]\ninstance = "https://a.example"\ntoken_env = "T"\n',
             "line 3: connectors.a.accounts: an account of this type begins with mastodon:",

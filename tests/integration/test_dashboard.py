@@ -4,10 +4,13 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from html import unescape
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import OperationalError
 from fastapi.testclient import TestClient
 
 from sinks.dashboard.access import Rate, Token, new_token
@@ -70,6 +73,18 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
             record("interaction", account="n:evil", id=f"n:r{n}", text="refund!", published_at=NOW - n, received_at=NOW)
             for n in (1, 2)
         ])  # fmt: skip
+        known = {"account": "n:evil", "received_at": NOW}
+        praise = {"kind": "peer", "author_id": "fan", "text": "They are <i>great</i>", "sentiment": 0.8}
+        put(client, "interaction", [
+            *[record("interaction", **known, **praise, id=f"n:f{n}", published_at=NOW - n * DAY) for n in (2, 3)],
+            *[record("interaction", **known, id=f"n:q{n}", author_id="quiet", text="So far, so good",
+                     published_at=NOW - 5 * DAY + n * HOUR) for n in range(4)],
+            record("interaction", **known, id="n:a", kind="reply", author_id="evil", contact_id="gone", text="Sorry!",
+                   published_at=NOW - 2 * HOUR),
+            record("interaction", **known, id="n:o", kind="opt_out", author_id="gone", text="blocked us",
+                   published_at=NOW - HOUR),
+        ])  # fmt: skip
+        put(client, "dead_letter", [record("dead_letter", at=NOW - HOUR)])
         put(client, "rolling", [record("rolling", account="n:evil", window="24h", as_of=NOW - MINUTE)])
         put(client, "alert", [
             record("alert", account="n:evil", alert_id="spike:mentions:1", kind="spike", subject="mentions",
@@ -141,6 +156,43 @@ def test_every_page_can_be_read_without_a_script(page: TestClient) -> None:
         assert not re.search(r"<script(?![^>]* src=)|\sstyle=|\son\w+=", response.text), path
 
 
+def test_every_figure_of_an_account_leads_to_why_it_is_so(page: TestClient) -> None:
+    shown = page.get(f"/accounts/{accounts(page)[0]}?range=28d").text
+    links = [unescape(link) for link in re.findall(r'href="(/explain[^"]+)"', shown) if "&amp;at=" not in link]
+    # One of a band for each of its figures; of the others a few, for all can be explained.
+    leads = [*{link.partition("&followers")[0]: link for link in links if "followers=" in link}.values(), *links[:4]]
+    figures = re.findall(r"<td[^>]*>(.*?)</td>", shown.partition('<div class="sections">')[2], re.DOTALL)
+    assert len(figures) > 40
+    assert all("/explain" in figure or figure == "·" for figure in figures)
+    for link in leads:
+        assert page.get(link).status_code == 200, link
+    assert len(leads) == 9
+    why = page.get(f"/explain?account={accounts(page)[0]}&metric=mentions&window=28d").text
+    assert "SELECT count() FROM interactions WHERE account = " in unescape(why)
+
+
+def test_people_are_shown_with_what_they_said_and_what_came_before(page: TestClient) -> None:
+    shown = page.get("/relationships").text
+    sections = {
+        name: unescape(text) for name, text in re.findall(r'<section id="(\w+)">(.*?)</section>', shown, re.DOTALL)
+    }
+    assert [*sections] == [*LISTS]
+    for name in LISTS:
+        rows = page.get("/api/v1/relationships", params={"list": name, "limit": 50}).json()["people"]
+        assert rows, name
+        if name == "cohorts":
+            assert re.findall(r'<tr><th scope="row">([\d-]+)</th>', sections[name]) == [
+                *dict.fromkeys(row["month"][:7] for row in rows)
+            ]
+            continue
+        assert re.findall(r"<li><b>(.*?)</b>", sections[name]) == [row["contact_id"] for row in rows], name
+        said = [text for row in rows for text in [*row.get("evidence_texts", [])[:3], row.get("last_text")] if text]
+        assert all(text in sections[name] for text in said), name
+        assert len(said) > 0 or name == "bridges"
+        assert sections[name].count("the day before: ") == (len(rows) if name == "opt_outs" else 0)
+    assert "the day before: 1 reply to them" in sections["opt_outs"]
+
+
 def test_text_of_a_network_is_text(page: TestClient) -> None:
     shown = page.get("/?account=n:evil").text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown
@@ -174,18 +226,70 @@ def test_what_is_not_there_is_said(page: TestClient) -> None:
             assert 'role="alert"' in response.text
 
 
+class Leaving:
+    """ClickHouse, that can be away."""
+
+    def __init__(self, client: Client) -> None:
+        self.client, self.away = client, False
+
+    def query(self, *asked: Any, **how: Any) -> Any:  # noqa: ANN401 - as the client has it
+        if self.away:
+            raise OperationalError("connection refused")
+        return self.client.query(*asked, **how)
+
+
+def test_while_clickhouse_is_away_what_is_known_stays_and_says_how_old_it_is(
+    world: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sinks.dashboard.freshness.STALE_SECONDS", 0.5)
+    engine = Leaving(world)
+    with TestClient(build(Served(engine, hosts=HOSTS))) as page:  # type: ignore[arg-type]
+        wait_for_look(page)
+        people = re.search(r"[\d,]+ people are waiting", page.get("/").text)
+        assert people
+        account, letters = accounts(page)[0], world.query("SELECT count() FROM dead_letters").result_rows[0][0]
+        assert f"{letters} dead letters" in page.get("/help").text
+        engine.away = True
+        for path in ("/overview", "/relationships", f"/accounts/{account}"):
+            shown = page.get(path)
+            assert shown.status_code == 503
+            assert "<h1>No data at the moment</h1>" in shown.text
+            assert '<p role="alert">ClickHouse does not answer: connection refused' in shown.text
+        told = page.get("/api/v1/accounts")
+        assert (told.status_code, told.json()["error"][:26]) == (503, "ClickHouse does not answer")
+        time.sleep(1)
+        for path in ("/", "/alerts"):
+            shown = page.get(path)
+            assert shown.status_code == 200
+            assert re.search(r'<span class="stale">data [\d.]+ s old: ClickHouse does not answer</span>', shown.text)
+            assert '<a href="/help#stale" >what to do</a>' in shown.text
+        assert people[0] in page.get("/").text
+        shown = page.get("/help")
+        assert (shown.status_code, "not known: ClickHouse does not answer" in shown.text) == (200, True)
+        engine.away = False
+        deadline = time.monotonic() + 5
+        while "ClickHouse does not answer</span>" in page.get("/").text:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
 # -- API ------------------------------------------------------------------------------------------------------------------
+
+
+def paged(page: TestClient, path: str, key: str, **asked: str | int) -> list[dict[str, Any]]:
+    """Return what all pages of an answer have, one after the other."""
+    found: list[dict[str, Any]] = []
+    while True:
+        part = page.get(path, params=asked).json()
+        found += part[key]
+        if not part["next"]:
+            return found
+        asked["cursor"] = part["next"]
 
 
 def test_pages_of_the_inbox_are_all_of_it(page: TestClient) -> None:
     whole = page.get("/api/v1/inbox", params={"limit": 10_000}).json()
-    found, cursor = [], ""
-    while True:
-        part = page.get("/api/v1/inbox", params={"limit": 7, "cursor": cursor}).json()
-        found += part["items"]
-        cursor = part["next"]
-        if not cursor:
-            break
+    found = paged(page, "/api/v1/inbox", "items", limit=7)
     assert found == whole["items"]
     assert whole["next"] == ""
     assert found == sorted(found, key=lambda item: (item["due_at"], item["account"], item["turn_id"]))
@@ -193,6 +297,29 @@ def test_pages_of_the_inbox_are_all_of_it(page: TestClient) -> None:
     assert page.get(f"/api/v1/turns/{item['turn_id']}", params={"account": item["account"]}).json() == item
     of_one = page.get("/api/v1/inbox", params={"limit": 10_000, "account": item["account"]}).json()["items"]
     assert of_one == [other for other in found if other["account"] == item["account"]]
+    for asked, takes in (
+        ({"network": item["network"]}, lambda it: it["network"] == item["network"]),
+        ({"state": "in time"}, lambda it: it["state"] == "in time"),
+        ({"why": "negative"}, lambda it: "negative" in it["reasons"]),
+        ({"q": item["text"][:9].upper()}, lambda it: item["text"][:9].lower() in it["text"].lower()),
+    ):
+        some = page.get("/api/v1/inbox", params={"limit": 10_000, **asked}).json()["items"]
+        assert some == [other for other in found if takes(other)], asked
+        assert 0 < len(some) < len(found), asked
+
+
+def test_pages_of_people_and_of_accounts_are_all_of_them(page: TestClient) -> None:
+    for path, key, asked in (
+        ("/api/v1/accounts", "accounts", {}),
+        *(("/api/v1/relationships", "people", {"list": name}) for name in LISTS),
+    ):
+        whole = page.get(path, params={**asked, "limit": 1000}).json()[key]
+        names = [(it["account"], it.get("contact_id"), it.get("month")) for it in whole]
+        found = paged(page, path, key, **asked, limit=len(whole) // 3 + 1)
+        assert [(it["account"], it.get("contact_id"), it.get("month")) for it in found] == names, path
+        for nonsense in ("nonsense", "gaFh", "wA=="):
+            assert page.get(path, params={**asked, "cursor": nonsense}).status_code == 400
+    assert len(found) > 1
 
 
 def test_what_has_not_changed_is_not_sent_again(page: TestClient) -> None:

@@ -5,9 +5,12 @@ import time
 
 import pytest
 from clickhouse_connect.driver.client import Client
+from fastapi.testclient import TestClient
+from msgspec import structs
 
+from sinks.dashboard.app import Served, build
 from sinks.dashboard.inbox import Change, Choice, Inbox, Waiting
-from tests.clickhouse_server import HOUR, MINUTE, put, record, refresh
+from tests.clickhouse_server import DAY, HOUR, MINUTE, put, record, refresh
 
 NOW = round(time.time() * 1000) // 1000 * 1000
 
@@ -77,6 +80,15 @@ def test_says_how_strong_the_tie_is(clickhouse: Client, inbox: Inbox) -> None:
     refresh(clickhouse)
     asyncio.run(inbox.look())
     assert [item.reasons for item in inbox.items.values()] == [("came back", "tie 3.0")]
+
+
+def test_says_that_it_is_an_advocate_who_waits(clickhouse: Client, inbox: Inbox) -> None:
+    put(clickhouse, "turn", [turn(1)])
+    praise = [post(number, waits=number * DAY, kind="peer", sentiment=0.8, text="They are great") for number in (2, 3)]
+    put(clickhouse, "interaction", [post(1), *praise])
+    refresh(clickhouse)
+    asyncio.run(inbox.look())
+    assert [item.reasons[0] for item in inbox.items.values()] == ["advocate"]
 
 
 def test_business_time_decides_by_the_alert(clickhouse: Client, inbox: Inbox) -> None:
@@ -168,6 +180,8 @@ def test_who_comes_to_match_no_longer_is_gone(clickhouse: Client, inbox: Inbox) 
         ({"network": "x"}, False),
         ({"state": "in time"}, True),
         ({"state": "at risk"}, False),
+        ({"why": "negative"}, True),
+        ({"why": "advocate"}, False),
         ({"text": "ORDER"}, True),
         ({"text": "carol"}, True),
         ({"text": "refund"}, False),
@@ -175,5 +189,22 @@ def test_who_comes_to_match_no_longer_is_gone(clickhouse: Client, inbox: Inbox) 
 )
 def test_a_choice(asked: dict[str, str], *, takes: bool) -> None:
     item = Waiting("n:brand", "n:1", "n:carol", 1, 1, NOW, NOW + HOUR, "", "", "in time", network="n", text="My order")
+    item = structs.replace(item, reasons=("negative",))
     assert Choice(everybody, **asked).takes(item) is takes
     assert not Choice(lambda _: False, **asked).takes(item)
+
+
+def test_where_there_is_nothing_that_is_said_as_the_good_news_it_is(clickhouse: Client) -> None:
+    with TestClient(build(Served(clickhouse, hosts=("testserver",)))) as page:
+        while not page.get("/api/v1/fresh").json()["looked_at"]:
+            time.sleep(0.05)
+        for path, words in (
+            ("/", ("Nobody is waiting.", "Everybody who wrote has an answer.")),
+            ("/?q=order", ("Nobody is waiting.",)),
+            ("/alerts", ("Nothing fires.", "Nobody has to be told anything.")),
+            ("/overview", ("Nothing has been measured in the last 24 hours.",)),
+            ("/relationships", ("Nobody has gone quiet.", "Nobody waits for a follow-up.", "Nobody has left")),
+        ):
+            shown = page.get(path)
+            assert shown.status_code == 200
+            assert [it for it in words if it not in shown.text] == [], path

@@ -220,7 +220,7 @@ def test_the_commands(broker: Kafka, tmp_path: Path) -> None:
             assert said == "said: acknowledge unanswered:x:1 of x:acme\n"
             await until(lambda: len(it.taken) == 3)
             assert (it.taken[2][1]["type"], it.taken[2][1]["data"]["by"]) == ("alerts.acknowledged", "bea")
-            await rapport("silence", "x:other", "--minutes", "5")
+            await rapport("silence", "x:other", "--by", "bea", "--minutes", "5")
             await rapport("snooze", "x:acme", "unanswered:x:1", "--minutes", "5")
             await asyncio.sleep(0.5)
             await alerts.publish([alert("x:other", "x:2", 1, 1), alert("x:third", "x:3", 1, 1)])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from schemas.codec import Record
-from sinks.dashboard.alerts import Key, held, said_by
+from sinks.dashboard.alerts import Agreed, Key, held, said_by
 from streams.notifications.group import Group, delivered, obey, take, wake
 from streams.notifications.holding import ENDED, Watched
 from streams.notifications.model import Alert, Command, Policy
@@ -24,7 +24,7 @@ def said(action: str, at: int, until: int = 0, by: str = "ann", alert_id: str = 
 
 
 def state(what: dict[Key, Command], now: int = NOON, began: int = NOON - 10 * MINUTE) -> str:
-    found = held(Watched("n:acme", "a", "unanswered", "warning", "", began), what, now, lambda _: TIMEOUT)
+    found = held(Watched("n:acme", "a", "unanswered", "warning", "", began), what, now, Agreed(lambda _: TIMEOUT))
     return found.says if found else ""
 
 
@@ -118,7 +118,7 @@ def test_it_holds_when_the_notifier_tells_nobody(happens: list[tuple[str, str, i
     now += after * MINUTE
     told = wake(replace(group, next_look=now), now, POLICY).pending
     alert = Watched("n:acme", "a", "unanswered", "warning", "", began)
-    assert (held(alert, said_by(rows), now, lambda _: TIMEOUT) is None) == (told is not None)
+    assert (held(alert, said_by(rows), now, Agreed(lambda _: TIMEOUT)) is None) == (told is not None)
 
 
 def test_the_notifier_and_the_page_forget_an_acknowledgement_at_the_same_moment() -> None:

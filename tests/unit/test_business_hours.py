@@ -79,7 +79,7 @@ def agreed(brands: Brands, account: str = "net:any") -> Calendar:
         ('country = "GB"\n', "", 11, "calendars.support.1.subdivision: it is a part of no country: give country"),
         ('"SCT"', '"BY"', 12, "calendars.support.1.subdivision: not a part of GB: name one of ENG, NIR, SCT, WLS"),
         ("holidays = [2026-03-02]", "holidays = [1]", 13, "calendars.support.1.holidays.0: Input should be a valid date"),
-        ("holidays", "hollidays", 13, "calendars.support.1.hollidays: Extra inputs are not permitted"),
+        ("holidays", "hollidays", 13, "calendars.support.1.hollidays: there is no such key here"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_with_its_line_and_what_to_do(

@@ -36,12 +36,12 @@ def test_a_campaign_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "instead", "where", "said"),
     [
-        ("curators", "curator", "line 4: campaigns.summer.curator", "Extra inputs"),
+        ("curators", "curator", "line 4: campaigns.summer.curator", "no such key"),
         ('"#Summer"', '"sum mer"', "line 2: campaigns.summer.hashtags.0", "one word"),
         ('"https://acme.example/summer"', '"acme.example"', "line 3: campaigns.summer.links.0", "begins with"),
         ('"x:17919972"', '"acme"', "line 5: campaigns.summer.accounts.0", "network:account_id"),
         ('"cara"', '" "', "line 4: campaigns.summer.curators.0", "author_id"),
-        ("from = 2026-06-01", "", "line 1: campaigns.summer.from", "Field required"),
+        ("from = 2026-06-01", "", "line 1: campaigns.summer.from", "it is missing"),
         ("2026-06-01", '"2026-06-01"', "line 6: campaigns.summer.from", "without quotes"),
         ("2026-06-01", "2026-09-01T10:00:00Z", "line 7: campaigns.summer.to", "before it begins"),
         ("[campaigns.summer]", "[campaigns.'so mmer']", "line 1: campaigns.so mmer", "should match"),

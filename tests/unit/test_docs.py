@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -287,9 +288,15 @@ def test_what_the_docs_say_of_who_is_told_is_valid(tmp_path: Path) -> None:
         "\n".join(re.findall(r"^```toml\n(.*?)^```", text("docs/alerts.md"), re.MULTILINE | re.DOTALL)), "utf-8"
     )
     brands = load_brands(file)
-    assert [route.name for route in brands.routes] == ["chat", "on-call", "launch-team", "morning", "operators"]
+    names = ["chat", "on-call", "launch-team", "morning", "operators", "day", "night"]
+    assert [route.name for route in brands.routes] == names
     assert len(brands.receivers) == 3
     assert len(brands.silences) == 1
+    # At any time one of the two shifts is told, also on the day on which the clocks are put back.
+    policies = brands.notifications.policies("x:acme")
+    october = round(datetime(2026, 10, 20, tzinfo=UTC).timestamp() * 1000)
+    for at in range(october, october + 8 * 86_400_000, 1_800_000):
+        assert policies["day"].is_quiet(at) != policies["night"].is_quiet(at)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

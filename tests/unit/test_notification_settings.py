@@ -10,7 +10,7 @@ from streams.config import secrets_of
 from streams.errors import SettingsError
 from streams.notification_settings import Notifications
 from streams.notifications.holding import Watched
-from streams.notifications.model import Alert
+from streams.notifications.model import Alert, Command
 from tests.brands_file import load, mistake
 from tests.clickhouse_server import HOUR
 
@@ -56,6 +56,7 @@ group_wait_seconds = 0
 accounts = ["x:acme"]
 from = 2026-06-01
 to = 2026-06-02T12:00:00Z
+by = "bea"
 """
 
 
@@ -78,7 +79,7 @@ def alert(severity: str = "critical", kind: str = "unanswered") -> Alert:
         ('name = "duty"', 'name = "chat"', "two are called chat: give each its own name"),
         ('url_env = "CHAT_URL"', "", "give it url_file or url_env"),
         ('url_env = "CHAT_URL"', 'url_env = "A"\nurl_file = "b"', "give it url_file or url_env"),
-        ('url_env = "CHAT_URL"', 'url = "https://hooks.slack.com/x"', "Extra inputs are not permitted"),
+        ('url_env = "CHAT_URL"', 'url = "https://hooks.slack.com/x"', "there is no such key"),
         ('["critical"]', '["fatal"]', "routes.1.severities.0"),
         ('type = "email"', 'type = "fax"', "receivers.mail"),
         ('type = "email"', 'type = "email"\npage = "https://page.acme.test"', "links take both: page, and link_secret"),
@@ -99,6 +100,11 @@ def alert(severity: str = "critical", kind: str = "unanswered") -> Alert:
         ("https://hooks", "hooks", "receivers.hook.webhook.url"),
         ("group_wait_seconds = 0", "group_wait_seconds = -1", "routes.1.group_wait_seconds"),
         ("to = 2026-06-02T12:00:00Z", "to = 2026-05-01", "it is over before it begins"),
+        ('by = "bea"', "", "silences.0.by: it is missing"),
+        ('["x:acme"]', '["acme"]', "silences.0.accounts.0: write network:account_id"),
+        ('["unanswered"]', '["unanswerd"]', "routes.1.kinds.0: Input should be 'unanswered', 'slow', 'spike'"),
+        ('["x"]', '"x"', 'routes.1.networks: write a list, as ["…"]'),
+        ('type = "slack"\n', "", "receivers.chat: it does not say of which type it is"),
     ],
 )
 def test_a_mistake_is_named_with_its_line_and_what_to_do(right: str, wrong: str, says: str, tmp_path: Path) -> None:
@@ -130,6 +136,9 @@ def test_maintenance_is_of_the_accounts_that_it_names_and_ends(tmp_path: Path) -
     own, other = (notifications.policies(account)["chat"] for account in ("x:acme", "x:other"))
     assert [own.is_silenced(alert(), now) for now in times] == [False, True, True, False]
     assert not any(other.is_silenced(alert(), now) for now in times)
+    shown = [notifications.maintenance(Watched("x:acme", "a", "unanswered", "warning", "", 0), now) for now in times]
+    assert shown == [None, *[Command("a", "silence", times[3], "bea", times[1])] * 2, None]
+    assert notifications.maintenance(Watched("x:other", "a", "unanswered", "warning", "", 0), times[1]) is None
 
 
 def test_secrets_are_read_each_time_and_a_missing_one_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

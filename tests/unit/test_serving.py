@@ -1,11 +1,13 @@
 """Where the page may be served, to whom, and how it ends."""
 
 import asyncio
+import json
 import os
 import socket
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -17,7 +19,7 @@ from streams.config import Brands, Settings
 from streams.errors import SettingsError
 from streams.serving import STOP_SECONDS, address, is_own, listen, proofs_of, serve, tokens_of
 from tests.brands_file import load
-from tests.clickhouse_server import embedded
+from tests.clickhouse_server import embedded, put, record
 from tests.processes import ROOT, Process, free_ports
 
 
@@ -77,6 +79,41 @@ def test_it_answers_until_it_is_stopped_also_while_somebody_watches(
     assert [it.message for it in caplog.records if it.levelname in ("WARNING", "ERROR")] == []
 
 
+def test_whoever_comes_back_is_told_what_they_missed_and_no_more(tmp_path: Path) -> None:
+    """As a browser does whose connection broke: it sends the id of the last event that came."""
+
+    async def heard(browser: httpx.AsyncClient, where: str, last: str = "") -> tuple[str, str, dict[str, Any]]:
+        """Return the first event that says something: its id, its name, and what it says."""
+        headers = {"Last-Event-ID": last} if last else {}
+        async with browser.stream("GET", f"{where}/api/v1/inbox/events", headers=headers) as watched:
+            said: dict[str, str] = {}
+            async for line in watched.aiter_lines():
+                name, _, value = line.partition(": ")
+                said[name] = value
+                if not line and said.get("event") in ("all", "change"):
+                    return said["id"], said["event"], json.loads(said["data"])
+        raise AssertionError("the page went away")
+
+    async def story() -> None:
+        stop, listening = asyncio.Event(), listen("127.0.0.1", 0)
+        where = address(listening)
+        with embedded(tmp_path / "clickhouse") as client:
+            serving = asyncio.create_task(serve(client, listening, Brands(), stop))
+            async with httpx.AsyncClient() as browser, asyncio.timeout(30):
+                first, name, _ = await heard(browser, where)
+                assert name == "all"
+                at = round(time.time() * 1000)
+                await asyncio.to_thread(put, client, "turn", [record("turn", opened_at=at, due_at=at + 1)])
+                _, name, change = await heard(browser, where, first)
+                assert (name, [turn["turn_id"] for turn in change["put"]], change["gone"]) == ("change", ["n:1"], [])
+                _, name, everything = await heard(browser, where, "another-7")
+                assert (name, len(everything["items"])) == ("all", 1)
+            stop.set()
+            await serving
+
+    asyncio.run(story())
+
+
 def test_it_says_that_it_lives_beside_the_page(tmp_path: Path) -> None:
     port, page = free_ports(2)
     environment = {**os.environ, "RAPPORT_METRICS_PORT": str(port), "RAPPORT_METRICS_HOST": "127.0.0.1"}
@@ -91,6 +128,10 @@ def test_it_says_that_it_lives_beside_the_page(tmp_path: Path) -> None:
             except httpx.ConnectError:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
+        said = (tmp_path / "log").read_text()
+        assert f"The page is at http://127.0.0.1:{page}; Ctrl-C ends it." in said, (
+            "of this machine, unless told otherwise"
+        )
         assert "process_resident_memory_bytes" in httpx.get(f"http://127.0.0.1:{port}/metrics").text
         assert process.stop() == 0
     finally:

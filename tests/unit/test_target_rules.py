@@ -53,7 +53,7 @@ def folder(tmp_path: Path) -> Path:
         ('keywords = ["', 'campaigns = ["sumer"]\nkeywords = ["', 14, "there is no sumer among the campaigns of the file"),
         ("target_minutes = 15", "target_minutes = 0", 15, "rules.1.target_minutes: Input should be greater than 0"),
         ('name = "billing"', 'name = "bil ling"', 11, "rules.1.name"),
-        ("networks", "network", 12, "rules.1.network: Extra inputs are not permitted"),
+        ("networks", "network", 12, "rules.1.network: there is no such key"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_with_its_line_and_what_to_do(

@@ -318,6 +318,13 @@ def newest(client: Client) -> tuple[datetime | None, datetime | None]:
     return event, figures
 
 
+def set_aside(client: Client) -> int:
+    """Return how many dead letters there are of the last day."""
+    query = "SELECT count() FROM dead_letters WHERE at > now64(3, 'UTC') - INTERVAL 1 DAY"
+    count: int = client.query(query).result_rows[0][0]
+    return count
+
+
 @cache
 def _sql(name: str) -> str:
     return (resources.files(__package__) / f"{name}.sql").read_text("utf-8")

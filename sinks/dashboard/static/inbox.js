@@ -10,6 +10,7 @@ const filters = document.getElementById("filters");
 const news = document.getElementById("news");
 const words = filters.elements.q;
 const told = document.getElementById("said");
+const empty = document.getElementById("empty");
 const can = box.dataset.can.split(" ");
 let ROW; // the height of a row, as page.css has it: another on a phone
 let pressed = false; // a button that is replaced between its press and its release hears of neither
@@ -71,7 +72,8 @@ function arrange() {
   order = sorted().filter((item) => !arrived.has(key(item)));
   news.hidden = !arrived.size;
   news.firstElementChild.textContent = `${arrived.size} new`;
-  document.getElementById("empty").hidden = order.length > 0;
+  empty.hidden = order.length > 0;
+  empty.textContent = query() ? "Nobody of these is waiting." : empty.dataset.nobody;
   document.getElementById("rest")?.remove();
   summarise();
   draw();
@@ -123,7 +125,7 @@ function acts(item) {
 
 /** Say something to the alert of a row; what comes of it is shown to everybody who watches. */
 async function act(action, item) {
-  if (!can.includes(action)) return;
+  if (!can.includes(action)) { told.textContent = `To ${action} is not possible here: the page of alerts says why.`; return; }
   const who = item.name || item.contact_id;
   if (!item.alert_id) { told.textContent = `No alert fires for ${who} yet.`; return; }
   told.textContent = `${action === "snooze" ? "Snoozing" : "Acknowledging"} the alert of ${who} …`;

@@ -205,7 +205,7 @@ def test_what_no_account_of_ours_is_in_is_taken_note_of_and_no_more(client: Test
     ("right", "wrong", "said"),
     [
         ('verify_token_env = "META_TOKEN"', "", "give it verify_token_file or verify_token_env"),
-        ('accounts = ["x:1111"]', "", "connectors.x.accounts: Field required"),
+        ('accounts = ["x:1111"]', "", "connectors.x.accounts: it is missing"),
         ('"x:1111"', '"x:*"', "connectors.x.accounts.0"),
         ('"META_TOKEN"', '"SHORT_TOKEN"', "the secret of connectors.social is none"),
     ],
