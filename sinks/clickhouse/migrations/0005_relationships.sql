@@ -52,7 +52,8 @@ ON mention.account = reply.account AND mention.id = reply.parent_id;
 -- last_text are of one message; it is a number, since tuples take many times as long. `tie` is the strength at `at`: all ties
 -- fade alike, so it gives the strength at any later time. Likewise lapses_at and follow_up_at stay right as time passes.
 -- `spans` has, for each message of the account that came more than three cadences after the contact's last, the contact's
--- moments before and after it; where there is none before or after, an odd one of the account's stands there.
+-- moments before and after it; where there is none before or after, an odd one of the account's stands there. What the sorted
+-- moments tell is not gathered beside them: each figure more is written to the disk and read again when memory runs out.
 CREATE OR REPLACE VIEW contact_history AS
 WITH
     told AS
@@ -69,14 +70,6 @@ WITH
         SELECT
             account,
             contact_id,
-            {at:DateTime64(3, 'UTC')} AS refreshed_at,
-            min(published_at) AS first_at,
-            max(published_at) AS last_at,
-            minOrNullIf(published_at, NOT outgoing) AS first_in_at,
-            maxOrNullIf(published_at, NOT outgoing) AS last_in_at,
-            toInt64(countIf(NOT outgoing)) AS messages_in,
-            toInt64(countIf(outgoing)) AS messages_out,
-            sum(exp2((toUnixTimestamp64Milli(published_at) - toUnixTimestamp64Milli(refreshed_at)) / 86400000 / 90)) AS tie,
             argMax(id, place) AS last_id,
             argMax(url, place) AS last_url,
             argMax(text, place) AS last_text,
@@ -89,8 +82,13 @@ WITH
     (
         SELECT
             *,
+            arrayFilter(moment -> moment % 2 = 0, moments) AS theirs,
+            fromUnixTimestamp64Milli(intDiv(moments[1], 2), 'UTC') AS first_at,
+            fromUnixTimestamp64Milli(intDiv(moments[-1], 2), 'UTC') AS last_at,
+            if(empty(theirs), NULL, fromUnixTimestamp64Milli(intDiv(theirs[1], 2), 'UTC')) AS first_in_at,
+            if(empty(theirs), NULL, fromUnixTimestamp64Milli(intDiv(theirs[-1], 2), 'UTC')) AS last_in_at,
             moments[-1] % 2 = 1 AS ours,
-            arrayPopFront(arrayDifference(arrayFilter(moment -> moment % 2 = 0, moments))) AS doubled_gaps,
+            arrayPopFront(arrayDifference(theirs)) AS doubled_gaps,
             arraySort(arrayMap(gap -> intDiv(gap, 2), doubled_gaps)) AS gaps,
             toInt64(length(gaps)) AS size,
             if(size < 2, NULL, gaps[intDiv(size + 1, 2)] + gaps[intDiv(size + 2, 2)]) AS two_cadences,
@@ -111,14 +109,14 @@ WITH
 SELECT
     account,
     contact_id,
-    refreshed_at,
+    {at:DateTime64(3, 'UTC')} AS refreshed_at,
     first_at,
     last_at,
     first_in_at,
     last_in_at,
-    messages_in,
-    messages_out,
-    tie,
+    toInt64(length(theirs)) AS messages_in,
+    toInt64(length(moments)) - messages_in AS messages_out,
+    arraySum(moment -> exp2((intDiv(moment, 2) - toUnixTimestamp64Milli(refreshed_at)) / 86400000 / 90), moments) AS tie,
     two_cadences / 2000 AS cadence_seconds,
     last_in_at + toIntervalMillisecond(intDiv(3 * two_cadences, 2)) AS lapses_at,
     if(ours, last_at + toIntervalMillisecond(intDiv(two_cadences + 1, 2)), last_at) AS follow_up_at,
