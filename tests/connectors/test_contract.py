@@ -212,23 +212,23 @@ def test_history_is_walked_through_kills_from_a_date_on_by_its_own_clock(histori
         chance, day = random.Random(5), 86_400_000
         plant, stop = Plant(random=chance), asyncio.Event()
         written: list[Written] = []
-        for number in range(300):
-            historic.mood.skew = (number - 300) * day // 30  # ten days until now
+        for number in range(200):
+            historic.mood.skew = (number - 200) * day // 20  # ten days until now
             author = "acme" if written and chance.random() < 0.3 else f"person{number % 20}"
             # of threads that began before, as of those before a connector, each knows what they answer and no more
-            before = [it for it in written[:90] if number < 90 or (it.author == "acme") != (author == "acme")]
-            others = [*before, *written[90:]] if author == "acme" or chance.random() < 0.5 else []
+            before = [it for it in written[:60] if number < 60 or (it.author == "acme") != (author == "acme")]
+            others = [*before, *written[60:]] if author == "acme" or chance.random() < 0.5 else []
             parent = chance.choice(others).key if others else ""
             to = () if parent or author == "acme" else ("acme",)
             if not historic.lets(author, to, parent):
                 author, to, parent = f"person{number % 20}", ("acme",), ""
             written.append(historic.say(author, f"post {number}", to, parent))
         since = historic.now() - 7 * day
-        wanted = {it.id for it in written[90:] if it.concerns}
+        wanted = {it.id for it in written[60:] if it.concerns}
         async with running(historic):
             named = table(historic.stanza("acme"))
-            for kill in range(8):
-                plant.takes = chance.randrange(len(wanted) // 8)
+            for kill in range(5):
+                plant.takes = chance.randrange(len(wanted) // 5)
                 asked = len(historic.requests) + chance.randrange(1, 9) if kill % 2 else 1 << 60
                 task = asyncio.create_task(plant.work(PACE).walk(NAME, named, since, stop))
                 await until(partial(_is_stuck, plant, historic, asked))
@@ -248,7 +248,7 @@ def test_history_is_walked_through_kills_from_a_date_on_by_its_own_clock(histori
         truth = {place: kind for place, kind in historic.truth("acme").items() if place[1] in {*wanted, after.id}}
         assert plant.kinds() == truth
         for event in plant.events:
-            assert since <= event["published_at"] <= event["received_at"] <= event["published_at"] + day // 30 * 2
+            assert since <= event["published_at"] <= event["received_at"] <= event["published_at"] + day // 20 * 2
 
     asyncio.run(scenario())
 
