@@ -212,20 +212,20 @@ def test_history_is_walked_through_kills_from_a_date_on_by_its_own_clock(histori
         chance, day = random.Random(5), 86_400_000
         plant, stop = Plant(random=chance), asyncio.Event()
         written: list[Written] = []
-        for number in range(200):
-            historic.mood.skew = (number - 200) * day // 20  # ten days until now
-            author = "acme" if written and chance.random() < 0.3 else f"person{number % 20}"
-            # of threads that began before, as of those before a connector, each knows what they answer and no more
-            before = [it for it in written[:60] if number < 60 or (it.author == "acme") != (author == "acme")]
-            others = [*before, *written[60:]] if author == "acme" or chance.random() < 0.5 else []
-            parent = chance.choice(others).key if others else ""
-            to = () if parent or author == "acme" else ("acme",)
-            if not historic.lets(author, to, parent):
-                author, to, parent = f"person{number % 20}", ("acme",), ""
-            written.append(historic.say(author, f"post {number}", to, parent))
-        since = historic.now() - 7 * day
-        wanted = {it.id for it in written[60:] if it.concerns}
         async with running(historic):
+            for number in range(200):
+                historic.mood.skew = (number - 200) * day // 20  # ten days until now
+                author = "acme" if written and chance.random() < 0.3 else f"person{number % 20}"
+                # of threads that began before, as of those before a connector, each knows what they answer and no more
+                before = [it for it in written[:60] if number < 60 or (it.author == "acme") != (author == "acme")]
+                others = [*before, *written[60:]] if author == "acme" or chance.random() < 0.5 else []
+                parent = chance.choice(others).key if others else ""
+                to = () if parent or author == "acme" else ("acme",)
+                if not historic.lets(author, to, parent):
+                    author, to, parent = f"person{number % 20}", ("acme",), ""
+                written.append(historic.say(author, f"post {number}", to, parent))
+            since = historic.now() - 7 * day
+            wanted = {it.id for it in written[60:] if it.concerns}
             named = table(historic.stanza("acme"))
             for kill in range(5):
                 plant.takes = chance.randrange(len(wanted) // 5)
