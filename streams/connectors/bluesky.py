@@ -35,7 +35,7 @@ from streams.connectors.memory import KEPT
 from streams.connectors.pacing import Budget
 from streams.connectors.session import LARGEST_EVENT, Headers, NotThereError, Session
 from streams.connectors.values import MALFORMED
-from streams.connectors.walking import DAY, walked
+from streams.connectors.walking import DAY, Walk
 from streams.errors import Reason
 from streams.http_answers import RefusedError, UnavailableError
 from streams.interactions import interaction
@@ -168,14 +168,10 @@ class Bluesky:
                     ) from None
                 place.seq = 0  # by time we get what is left, and are told that it is not all
 
-    async def history(self, since: int, cursor: str | None) -> AsyncIterator[Received]:
+    def history(self, since: int, cursor: str | None) -> AsyncIterator[Received]:
         """Yield what the AppView tells of since then; see :class:`streams.connectors.live.Historic`."""
         read = History(self._asking(), sorted(self._dids)).began
-        async with aclosing(walked(read, since, cursor, span=DAY, before=KEPT)) as found:  # type: ignore[type-var]
-            async for received in found:
-                if isinstance(received.item, Post):
-                    received = received._replace(item=await self._placed(received.item))  # noqa: PLW2901 - completed
-                yield received
+        return Walk(read, span=DAY, before=KEPT, placed=self._placed).history(since, cursor)
 
     def _asking(self) -> Ask:
         """Return what asks the AppView: itself, or by the PDS of who is logged in."""

@@ -21,7 +21,7 @@ from streams.connectors.pacing import Budget
 from streams.connectors.reddit_things import COMMENT, SUBMISSION, People, is_gone, number_of, order_of
 from streams.connectors.session import Headers, NotThereError, Session
 from streams.connectors.values import MALFORMED, Recent
-from streams.connectors.walking import walked
+from streams.connectors.walking import Walk
 from streams.errors import Reason
 from streams.http_answers import UnavailableError
 from streams.tables import Texts
@@ -104,7 +104,7 @@ class Reddit:
 
     def history(self, since: int, cursor: str | None) -> AsyncIterator[Received]:
         """Yield what its lists have since then; see :class:`streams.connectors.live.Historic`."""
-        return walked(self._reading().began, since, cursor)
+        return Walk(self._reading().began).history(since, cursor)
 
     def _reading(self) -> "_Reading":
         people = People(self._settings.people, self._settings.own_subreddits)

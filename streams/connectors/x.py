@@ -14,10 +14,10 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from streams.connectors.live import ALIVE, ConnectorSettings, Gap, Post, Received
+from streams.connectors.live import ALIVE, ConnectorSettings, Gap, Received
 from streams.connectors.pacing import Budget
 from streams.connectors.session import Headers, NotThereError, Parameters, Session, lines
-from streams.connectors.walking import DAY, FOREVER, walked
+from streams.connectors.walking import DAY, FOREVER, Walk
 from streams.connectors.x_reading import EndedError, Reading
 from streams.connectors.x_standing import RULES, SUBSCRIPTIONS, keep_rules, keep_subscriptions, rules
 from streams.http_answers import RefusedError, UnavailableError
@@ -154,10 +154,10 @@ class X:
         if (int(cursor) if cursor else since) < oldest:
             yield Received(Gap("X's recent search goes back seven days"), str(oldest))
             cursor = str(oldest)
-        read, span = partial(reading.between, searches=searches), DAY if searches else FOREVER
-        async with aclosing(walked(read, since, cursor, span=span)) as found:  # type: ignore[type-var]
-            async for it in found:
-                yield Received(await reading.placed(it.item), it.cursor) if isinstance(it.item, Post) else it
+        read = partial(reading.between, searches=searches)
+        walk = Walk(read, span=DAY if searches else FOREVER, placed=reading.placed)
+        async for received in walk.history(since, cursor):
+            yield received
 
     async def _polled(self, reading: Reading) -> AsyncIterator[Received]:
         while True:

@@ -9,7 +9,6 @@ import json
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -23,7 +22,7 @@ from streams.connectors.memory import KEPT
 from streams.connectors.pacing import Budget
 from streams.connectors.session import NotThereError, Session
 from streams.connectors.values import MALFORMED, milliseconds
-from streams.connectors.walking import walked
+from streams.connectors.walking import Walk
 from streams.connectors.window import Change, Window, digest
 from streams.errors import Reason
 from streams.http_answers import LONGEST_PAUSE, RefusedError, UnavailableError
@@ -109,9 +108,8 @@ class YouTube:
     async def history(self, since: int, cursor: str | None) -> AsyncIterator[Received]:
         """Yield what was written below the videos since then; see :class:`streams.connectors.live.Historic`."""
         reading = _Reading(self, self._settings, self._session, await self.handles())
-        async with aclosing(walked(reading.began, since, cursor, before=KEPT)) as found:  # type: ignore[type-var]
-            async for received in found:
-                yield received
+        async for received in Walk(reading.began, before=KEPT).history(since, cursor):
+            yield received
 
     async def handles(self) -> dict[str, str]:
         """Return the accounts' channels by their handles, ``@…`` in small letters."""
