@@ -19,6 +19,7 @@ class ReviewsNetwork(Network):
     """A review is of one business, which may reply once. Nobody else can say anything there."""
 
     is_streamed = False
+    has_history = True
     tells_deletions_of = ""
 
     prefix = ""
