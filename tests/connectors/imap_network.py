@@ -29,6 +29,7 @@ class ImapNetwork(Network):
     """The mailbox of ``acme``. ``has_idle=False``: a server that is asked."""
 
     shows_edits = False
+    has_history = True
     tells_deletions_of = ""
     has_half_characters = False
     says_when = False
