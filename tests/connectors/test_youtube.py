@@ -9,7 +9,7 @@ from streams.connectors.making import make, settings_of
 from streams.connectors.youtube import YouTube
 from streams.http_answers import RefusedError, UnavailableError
 from tests.connectors.network import Network, running
-from tests.connectors.plant import Plant, connected, until
+from tests.connectors.plant import NAME, PACE, Plant, connected, table, until
 from tests.connectors.youtube_network import YouTubeNetwork
 
 
@@ -78,5 +78,20 @@ def test_what_has_not_changed_costs_a_unit_a_look() -> None:
                 assert time.monotonic() - began > 0.3
         assert {path for _, path in network.requests} == {"/youtube/v3/channels", "/youtube/v3/commentThreads"}
         assert not plant.events
+
+    asyncio.run(scenario())
+
+
+def test_what_a_history_has_read_is_not_read_again_for_a_request_that_fails() -> None:
+    async def scenario() -> None:
+        network, plant, since = YouTubeNetwork(), Plant(), time.time_ns() // 1_000_000 - 60_000
+        for number in range(250):
+            network.say("ann", f"comment {number}", to=("acme",))
+        network.mood.failing = 3
+        async with running(network):
+            named = table(network.stanza("acme"))
+            assert await plant.work(PACE).walk(NAME, named, since, asyncio.Event())
+        assert len(plant.events) == 250
+        assert len(network.requests) == 3 + 1 + 3, "the failures, the channel and the pages"
 
     asyncio.run(scenario())
