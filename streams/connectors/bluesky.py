@@ -10,11 +10,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from urllib.parse import urlencode
 
 import httpx
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from streams.connectors.base import Rejected
@@ -88,6 +88,12 @@ class BlueskySettings(ConnectorSettings):
     gap_seconds: float = Field(60, gt=0, description="what comes first may be so much later than what came last")
     may_have = ("token", "app_password")
 
+    @model_validator(mode="after")
+    def _says_who_logs_in(self) -> Self:
+        if self.has("app_password") != bool(self.identifier):
+            raise PydanticCustomError("login", "a login needs identifier, and app_password_file or app_password_env")
+        return self
+
 
 class _NoSuchSeqError(Exception):
     """The numbers are those of another archive."""
@@ -131,15 +137,15 @@ class Bluesky:
         return Budget(settings.requests_per_5_minutes, 300.0)
 
     async def check(self) -> str:
-        """Return in words that Jetstream lets us in, and who the accounts are."""
+        """Return in words that Jetstream lets us in, and who the accounts are: as who logs in sees them, if anybody does."""
         async with self._session.socket(
             f"{self._address}?{self._query('')}", self._headers(), self._settings.heartbeat_seconds, self._protocols
         ):
             pass
-        found = []
+        found, ask = [], self._asking()
         for did in sorted(self._dids):
             try:
-                profile = await self._ask("getProfile", actor=did)
+                profile = await ask("getProfile", actor=did)
                 found.append(f"bluesky:{did} is @{profile['handle']}")
             except (NotThereError, *MALFORMED):
                 found.append(f"nobody is bluesky:{did}")
@@ -179,7 +185,7 @@ class Bluesky:
         if not settings.has("app_password"):
             return self._ask
         login = Login(self._session, settings.pds, settings.identifier, self._secrets["app_password"])
-        return lambda method, **parameters: login.get(f"{settings.pds}/xrpc/app.bsky.feed.{method}", parameters)
+        return lambda method, **parameters: login.get(_method(settings.pds, method), parameters)
 
     def _begin(self, cursor: str | None) -> _Place:
         if not cursor:
@@ -279,8 +285,11 @@ class Bluesky:
         return author_of(post.conversation_id.removeprefix("bluesky:"))
 
     async def _ask(self, method: str, **parameters: str | int) -> Any:  # noqa: ANN401 - any JSON
-        address = f"{self._settings.appview}/xrpc/app.bsky.{'actor' if method == 'getProfile' else 'feed'}.{method}"
-        return await self._session.get(address, {"User-Agent": "Rapport"}, parameters)
+        return await self._session.get(_method(self._settings.appview, method), {"User-Agent": "Rapport"}, parameters)
+
+
+def _method(server: str, name: str) -> str:
+    return f"{server}/xrpc/app.bsky.{'actor' if name == 'getProfile' else 'feed'}.{name}"
 
 
 def _event(message: bytes, place: _Place) -> Event | Rejected | None:

@@ -75,7 +75,7 @@ def test_a_search_that_wants_a_login_says_so() -> None:
     async def scenario() -> None:
         network = BlueskyNetwork()
         async with running(network):
-            stanza = {it: value for it, value in network.stanza("acme").items() if it != "app_password_env"}
+            stanza = network.stanza("acme") | {"identifier": "", "app_password_env": None}
             with pytest.raises(RefusedError):
                 await Plant().work(PACE).walk(NAME, table(stanza), 1, asyncio.Event())
 
@@ -264,7 +264,8 @@ def test_check_says_who_the_accounts_are(network: BlueskyNetwork) -> None:
     async def scenario() -> str:
         async with running(network):
             settings = settings_of(network.stanza("acme"))
-            connector, session = make("x", settings, {"token": lambda: network.token}, lambda _: None)
+            secrets = dict.fromkeys(("token", "app_password"), lambda: network.token)
+            connector, session = make("x", settings, secrets, lambda _: None)
             try:
                 return await connector.check()
             finally:
