@@ -82,16 +82,22 @@ def test_what_has_not_changed_costs_a_unit_a_look() -> None:
     asyncio.run(scenario())
 
 
-def test_what_a_history_has_read_is_not_read_again_for_a_request_that_fails() -> None:
+def test_a_history_has_answers_in_older_threads_and_reads_nothing_again_for_a_request_that_fails() -> None:
     async def scenario() -> None:
         network, plant, since = YouTubeNetwork(), Plant(), time.time_ns() // 1_000_000 - 60_000
+        network.mood.skew = -10 * 86_400_000
+        old = network.say("ann", "long ago", to=("acme",))
         for number in range(250):
+            network.mood.skew = 0 if number >= 150 else network.mood.skew + 60_000
             network.say("ann", f"comment {number}", to=("acme",))
+        answer = network.say("acme", "at last", parent=old.key)
         network.mood.failing = 3
         async with running(network):
             named = table(network.stanza("acme"))
             assert await plant.work(PACE).walk(NAME, named, since, asyncio.Event())
-        assert len(plant.events) == 250
+        assert len(plant.events) == 101
+        (own,) = [it for it in plant.events if it["kind"] == "reply"]
+        assert (own["id"], own["contact_id"]) == (answer.id, "UCann")
         assert len(network.requests) == 3 + 1 + 3, "the failures, the channel and the pages"
 
     asyncio.run(scenario())
