@@ -36,7 +36,6 @@ class BlueskyNetwork(Network):
     """Keeps every event, and sends it to whoever is connected."""
 
     version: int = 2
-    has_history = True
     events: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     """When each was seen, µs, and its payload as the second version has it, in the order of ``seq``, which begins at 1."""
     forgotten: int = 0
@@ -55,6 +54,9 @@ class BlueskyNetwork(Network):
     _waiting: list[asyncio.Queue[bytes | None]] = field(default_factory=list)
     _held: list[bytes] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def __post_init__(self) -> None:
+        self.has_history = self.version == 2  # by the first it is the same, without a login
 
     def stanza(self, *accounts: str) -> dict[str, Any]:
         login = {"identifier": "rapport.example", "app_password_env": "NETWORK_TOKEN", "pds": self.url}

@@ -21,10 +21,9 @@ class MastodonNetwork(Network):
     """``acme`` is whose token it is. ``has_stream=False``: a server with WebSockets only."""
 
     has_stream: bool = True
-    has_history = True
 
     def __post_init__(self) -> None:
-        self.is_streamed = self.shows_edits = self.has_stream
+        self.is_streamed = self.shows_edits = self.has_history = self.has_stream  # without one, the history is the same
         self.tells_deletions_of = "ann" if self.has_stream else ""
 
     statuses: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -108,6 +108,10 @@ class TrustpilotNetwork(ReviewsNetwork):
     """``is_private``: with OAuth, which has a path of its own."""
 
     is_private: bool = False
+
+    def __post_init__(self) -> None:
+        self.has_history = not self.is_private  # which is the same by another path
+
     prefix = "trustpilot"
     units = ("46d6a890ffa235a75b00021d", "507f191e810c19729de860ea")
 

@@ -54,10 +54,13 @@ def test_somebody_who_leaves_takes_all_their_posts_along(network: BlueskyNetwork
     asyncio.run(scenario())
 
 
-def test_history_has_deep_threads_and_quotes_however_short_a_login_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_history_has_deep_threads_and_quotes_however_short_a_login_is(
+    network: BlueskyNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def scenario() -> None:
         monkeypatch.setattr(bluesky_history, "DEPTH", 3)
-        network, plant, since = BlueskyNetwork(jwt_lasts=3), Plant(), time.time_ns() // 1_000_000 - 1000
+        network.jwt_lasts = 3
+        plant, since = Plant(), time.time_ns() // 1_000_000 - 1000
         last = network.say("ann", "question", to=("acme",))
         for number in range(10):
             last = network.say("acme" if number == 4 else f"person{number}", f"{number}", parent=last.key)
