@@ -225,7 +225,7 @@ class BlueskyNetwork(Network):
                 await answer(writer, b'{"error":"InternalServerError"}', *fault)
             elif authorization and not self._is_logged_in(authorization):
                 await answer(writer, b'{"error":"ExpiredToken","message":"Token has expired"}', "400 Bad Request")
-            elif self.version == 2 and path.endswith("searchPosts") and not authorization:
+            elif self.version == 2 and not self.is_open and path.endswith("searchPosts") and not authorization:
                 await answer(writer, b"<html>Forbidden</html>", "403 Forbidden", {"Content-Type": "text/html"})
             elif found is None:
                 await answer(writer, b'{"error":"NotFound","message":"Post not found"}', "400 Bad Request")
@@ -277,7 +277,8 @@ class BlueskyNetwork(Network):
             case _:
                 return None
         more = {"cursor": str(first + limit)} if first + limit < len(views) else {}
-        return {name: views[first : first + limit], **more}
+        of = {"uri": request.one("uri")} if path.endswith("getQuotes") else {}
+        return {**of, name: views[first : first + limit], **more}
 
     def _naming(self, whom: str) -> list[str]:
         """Return the posts that mention somebody by a facet, oldest first."""
