@@ -328,7 +328,8 @@ class XNetwork(Network):
         for number in reversed(numbers):
             if int(number) <= since or len(newer) > first + most:
                 break
-            if start <= self.tweets[number].get("created_at", start)[:19] + "Z" < end:
+            written = self.tweets[number].get("created_at")
+            if written is None or start <= written[:19] + "Z" < end:
                 newer.append(number)
         page = [self.tweets[number] for number in newer[first : first + most] if number in self.tweets]
         if not page:
