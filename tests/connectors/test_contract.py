@@ -509,9 +509,10 @@ def test_refused_credentials_stop_it(network: Network) -> None:
                 network.say("ann", "hello", to=("acme",))
                 await until(lambda: plant.events)
             network.mood.refusing = True
+            refused = counted("rapport_connector_failures_total", reason="refused")
             with pytest.raises(RefusedError):
                 async with connected(plant, network.stanza("acme")):
-                    await asyncio.sleep(0.3)
+                    await until(lambda: counted("rapport_connector_failures_total", reason="refused") > refused)
             assert counted("rapport_connector_stopped", reason="refused") == 1
             return len(network.requests)
 
