@@ -31,9 +31,6 @@ RELOAD_SECONDS: Final = 2.0
 if TYPE_CHECKING:
     from streams.connectors.live import Historic
 
-HISTORY_SHARE: Final = 0.5
-"""So much of a connector's requests its history may use: the rest is for what happens now."""
-
 logger = log("connectors")
 
 
@@ -116,7 +113,7 @@ class Work:
         """
         async with self.carrier(name) as carrier:
             memory = await self.journals.read(name)
-            connector, session = make(name, table.settings, table.secrets, memory.known, HISTORY_SHARE)
+            connector, session = make(name, table.settings, table.secrets, memory.known, for_history=True)
             try:
                 history = History(cast("Historic", connector), since, stop)
                 runner = LiveRunner(name, history, table.settings.accounts, carrier, memory, self.understand, self.pace)

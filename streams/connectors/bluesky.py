@@ -10,11 +10,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from urllib.parse import urlencode
 
 import httpx
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from streams.connectors.base import Rejected
@@ -29,10 +29,13 @@ from streams.connectors.bluesky_events import (
     people,
     post_of,
 )
+from streams.connectors.bluesky_history import Ask, History, Login
 from streams.connectors.live import ALIVE, ConnectorSettings, Deletion, Departure, Gap, Item, Post, Received
+from streams.connectors.memory import KEPT
 from streams.connectors.pacing import Budget
 from streams.connectors.session import LARGEST_EVENT, Headers, NotThereError, Session
 from streams.connectors.values import MALFORMED
+from streams.connectors.walking import DAY, Walk
 from streams.errors import Reason
 from streams.http_answers import RefusedError, UnavailableError
 from streams.interactions import interaction
@@ -74,10 +77,22 @@ class BlueskySettings(ConnectorSettings):
         pattern=r"^https?://[^\s/]+$",
         description="who is asked about threads, https://…",
     )
+    identifier: str = Field("", description="of a backfill: who logs in for it, where the AppView wants that")
+    app_password_file: Path | None = Field(None, description="a file with an app password of theirs")
+    app_password_env: str | None = Field(None, description="the same in a variable")
+    pds: str = Field(
+        "https://bsky.social", pattern=r"^https?://[^\s/]+$", description="the server where they log in, https://…"
+    )
     requests_per_5_minutes: int = Field(300, ge=10, description="no more requests than this")
     heartbeat_seconds: float = Field(30, gt=0, le=600, description="a stream that is silent for so long is dead")
     gap_seconds: float = Field(60, gt=0, description="what comes first may be so much later than what came last")
-    may_have = ("token",)
+    may_have = ("token", "app_password")
+
+    @model_validator(mode="after")
+    def _says_who_logs_in(self) -> Self:
+        if self.has("app_password") != bool(self.identifier):
+            raise PydanticCustomError("login", "a login needs identifier, and app_password_file or app_password_env")
+        return self
 
 
 class _NoSuchSeqError(Exception):
@@ -122,15 +137,15 @@ class Bluesky:
         return Budget(settings.requests_per_5_minutes, 300.0)
 
     async def check(self) -> str:
-        """Return in words that Jetstream lets us in, and who the accounts are."""
+        """Return in words that Jetstream lets us in, and who the accounts are: as who logs in sees them, if anybody does."""
         async with self._session.socket(
             f"{self._address}?{self._query('')}", self._headers(), self._settings.heartbeat_seconds, self._protocols
         ):
             pass
-        found = []
+        found, ask = [], self._asking()
         for did in sorted(self._dids):
             try:
-                profile = await self._ask("app.bsky.actor.getProfile", actor=did)
+                profile = await ask("getProfile", actor=did)
                 found.append(f"bluesky:{did} is @{profile['handle']}")
             except (NotThereError, *MALFORMED):
                 found.append(f"nobody is bluesky:{did}")
@@ -158,6 +173,19 @@ class Bluesky:
                         f"{error}: is there a Jetstream of version {self._settings.version}?"
                     ) from None
                 place.seq = 0  # by time we get what is left, and are told that it is not all
+
+    def history(self, since: int, cursor: str | None) -> AsyncIterator[Received]:
+        """Yield what the AppView tells of since then; see :class:`streams.connectors.live.Historic`."""
+        read = History(self._asking(), sorted(self._dids)).began
+        return Walk(read, span=DAY, before=KEPT, placed=self._placed).history(since, cursor)
+
+    def _asking(self) -> Ask:
+        """Return what asks the AppView: itself, or by the PDS of who is logged in."""
+        settings = self._settings
+        if not settings.has("app_password"):
+            return self._ask
+        login = Login(self._session, settings.pds, settings.identifier, self._secrets["app_password"])
+        return lambda method, **parameters: login.get(_method(settings.pds, method), parameters)
 
     def _begin(self, cursor: str | None) -> _Place:
         if not cursor:
@@ -237,6 +265,10 @@ class Bluesky:
         post = post_of(event)
         if (before := self._session.known(post.key)) is not None:
             post = post._replace(published_at=before.published_at)
+        return await self._placed(post)
+
+    async def _placed(self, post: Post) -> Post:
+        """Return a post with whom it answers, where that is not who wrote what it stands below."""
         is_part_two = post.author_id in self._dids and post.parent_author_id == post.author_id
         if is_part_two and self._session.known(post.parent_key) is None:
             return post._replace(parent_author_id=await self._answered(post))
@@ -245,8 +277,7 @@ class Bluesky:
     async def _answered(self, post: Post) -> str:
         """Return whom the thread of somebody's posts answers, which begins with a post that is not known; themselves if nobody."""
         with suppress(NotThereError, UnavailableError, RefusedError, httpx.HTTPError, *MALFORMED):
-            method = "app.bsky.feed.getPostThread"
-            above = (await self._ask(method, uri=post.parent_key, depth=0, parentHeight=ANCESTORS))["thread"]
+            above = (await self._ask("getPostThread", uri=post.parent_key, depth=0, parentHeight=ANCESTORS))["thread"]
             while above and "post" in above:
                 if (author := str(above["post"]["author"]["did"])) != post.author_id:
                     return author
@@ -254,7 +285,11 @@ class Bluesky:
         return author_of(post.conversation_id.removeprefix("bluesky:"))
 
     async def _ask(self, method: str, **parameters: str | int) -> Any:  # noqa: ANN401 - any JSON
-        return await self._session.get(f"{self._settings.appview}/xrpc/{method}", {"User-Agent": "Rapport"}, parameters)
+        return await self._session.get(_method(self._settings.appview, method), {"User-Agent": "Rapport"}, parameters)
+
+
+def _method(server: str, name: str) -> str:
+    return f"{server}/xrpc/app.bsky.{'actor' if name == 'getProfile' else 'feed'}.{name}"
 
 
 def _event(message: bytes, place: _Place) -> Event | Rejected | None:

@@ -19,7 +19,7 @@ from streams.connectors.discourse_posts import Forum, Found, Place
 from streams.connectors.live import ALIVE, ConnectorSettings, Deletion, ForAccounts, Item, Post, Received
 from streams.connectors.pacing import Budget
 from streams.connectors.session import Headers, NotThereError, Session
-from streams.connectors.values import MALFORMED, Recent
+from streams.connectors.values import MALFORMED, Recent, milliseconds
 from streams.errors import Reason
 from streams.http_answers import RefusedError, UnavailableError
 from streams.tables import Text
@@ -76,7 +76,7 @@ class Discourse:
 
     async def stream(self, cursor: str | None) -> AsyncIterator[Received]:
         """Yield what is written; see :class:`streams.connectors.live.Connector`."""
-        reading = _Reading(self.get, self._session, self._forum(), self._settings.recheck_posts)
+        reading = self._reading()
         await reading.begin(cursor)
         rechecked_at = time.monotonic()
         while True:
@@ -87,6 +87,17 @@ class Discourse:
             if is_due:
                 rechecked_at = time.monotonic()
             await asyncio.sleep(self._settings.poll_seconds)
+
+    async def history(self, since: int, cursor: str | None) -> AsyncIterator[Received]:
+        """Yield what was written since then; see :class:`streams.connectors.live.Historic`."""
+        reading = self._reading()
+        await (reading.begin(cursor) if cursor else reading.begin_at(since))
+        yield reading.received(ALIVE)
+        async for received in reading.poll(is_recheck=False):
+            yield received
+
+    def _reading(self) -> "_Reading":
+        return _Reading(self.get, self._session, self._forum(), self._settings.recheck_posts)
 
     async def get(self, path: str, **parameters: str | int | list[str]) -> Any:  # noqa: ANN401 - any JSON
         """Return what the forum answers; raises as :meth:`Session.get`."""
@@ -141,6 +152,23 @@ class _Reading:
             self._since, self._at = at["since"], at["at"]
         else:
             self._since = self._at = max(map(_number, await self._page()), default=0)
+
+    async def begin_at(self, since: int) -> None:
+        """Go on behind what is older than ``since``, ms: found by halving, for numbers grow as time does."""
+        older, newer = 0, max(map(_number, await self._page()), default=0) + 1
+        while newer - older > PAGE:
+            before = middle = (older + newer) // 2
+            page = list[Any]()
+            while not page and before > older:  # what we may not read leaves gaps among the numbers
+                page = [it for it in await self._page(before=before) if older < _number(it) <= middle]
+                before -= STEP
+            if not page:
+                older = middle
+            elif numbers := [_number(it) for it in page if _is_older(it, since)]:
+                older = max(numbers)
+            else:
+                newer = min(map(_number, page))
+        self._since = self._at = older
 
     def received(self, item: Item) -> Received:
         """Return an item with the cursor behind it."""
@@ -256,6 +284,13 @@ def _number(raw: Any) -> int:  # noqa: ANN401 - whatever came
     """Return the number of a post; 0 where it has none."""
     number = raw.get("id") if isinstance(raw, dict) else None
     return number if isinstance(number, int) else 0
+
+
+def _is_older(raw: Any, since: int) -> bool:  # noqa: ANN401 - whatever came
+    try:
+        return milliseconds(raw["created_at"]) < since
+    except MALFORMED:
+        return False
 
 
 def _deletion(number: int) -> Deletion:

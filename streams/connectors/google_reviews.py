@@ -78,6 +78,10 @@ class GoogleReviews:
         """Yield reviews and replies; see :class:`streams.connectors.live.Connector`."""
         return self._reading.stream(cursor)
 
+    def history(self, since: int, cursor: str | None) -> AsyncIterator[Received]:
+        """Yield those since then; see :class:`streams.connectors.live.Historic`."""
+        return self._reading.history(since, cursor)
+
     async def pages(self, unit: str) -> AsyncIterator[list[Any]]:
         """Yield the pages of a location's reviews, those that were written or edited last first."""
         following = ""

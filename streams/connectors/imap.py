@@ -99,20 +99,40 @@ class Mailbox:
 
     async def stream(self, cursor: str | None) -> AsyncIterator[Received]:
         """Yield what comes and what is sent; see :class:`streams.connectors.live.Connector`."""
-        at = json.loads(cursor) if cursor else {}
         async with AsyncExitStack() as stack:
-            boxes = [_Box("inbox", await self._logged_in(stack)), _Box("sent", await self._logged_in(stack))]
-            names = self._settings.inbox.encode(), await self._sent(boxes[1].imap)
-            for box, name in zip(boxes, names, strict=True):
-                await box.open(name, at.get(box.use))
+            boxes = await self._opened(stack, cursor)
             yield Received(ALIVE, _cursor(boxes))
             while True:
-                async for box, mail in _in_order(boxes):
-                    item = self._item(mail, is_own=box.use == "sent")
-                    box.passed(mail)
-                    yield Received(item, _cursor(boxes))
-                yield Received(ALIVE, _cursor(boxes))
+                async for received in self._missed(boxes):
+                    yield received
                 await _idle(boxes, self._settings.poll_seconds)
+
+    async def history(self, since: int, cursor: str | None) -> AsyncIterator[Received]:
+        """Yield what came and was sent since then; see :class:`streams.connectors.live.Historic`."""
+        async with AsyncExitStack() as stack:
+            boxes = await self._opened(stack, cursor)
+            for box in boxes if cursor is None else ():
+                await box.begin_at(since)
+            yield Received(ALIVE, _cursor(boxes))
+            async for received in self._missed(boxes):
+                yield received
+
+    async def _opened(self, stack: AsyncExitStack, cursor: str | None) -> "list[_Box]":
+        """Return both mailboxes behind a cursor; None: behind what there is."""
+        at = json.loads(cursor) if cursor else {}
+        boxes = [_Box("inbox", await self._logged_in(stack)), _Box("sent", await self._logged_in(stack))]
+        names = self._settings.inbox.encode(), await self._sent(boxes[1].imap)
+        for box, name in zip(boxes, names, strict=True):
+            await box.open(name, at.get(box.use))
+        return boxes
+
+    async def _missed(self, boxes: "list[_Box]") -> AsyncIterator[Received]:
+        """Yield what both have behind their cursors."""
+        async for box, mail in _in_order(boxes):
+            item = self._item(mail, is_own=box.use == "sent")
+            box.passed(mail)
+            yield Received(item, _cursor(boxes))
+        yield Received(ALIVE, _cursor(boxes))
 
     async def _logged_in(self, stack: AsyncExitStack) -> Imap:
         address = urlsplit(self._settings.server)
@@ -178,6 +198,16 @@ class _Box:
             before, self.last, self.at = cursor
             self._lost = cursor if before != state.validity else None
 
+    async def begin_at(self, since: int) -> None:
+        """Go on behind what is older than ``since``, ms, as far as its numbers grow with time."""
+        found = await self._since(since)
+        self.last, self.at = min(found, default=self.last + 1) - 1, since
+
+    async def _since(self, at: int) -> list[int]:
+        """Return what has come since then, and on the day before: its days are those of the server's clock."""
+        day = datetime.fromtimestamp(max(at - DAY, 0) / 1000, UTC)
+        return await self.imap.search(b"SINCE " + day.strftime("%d-%b-%Y").encode())
+
     @property
     def cursor(self) -> list[int]:
         """Behind what was read."""
@@ -190,9 +220,7 @@ class _Box:
     async def missed(self) -> AsyncGenerator[Mail, None]:
         """Yield what has come since, in the order in which it came."""
         if self._lost:
-            # a day more, for its days are those of the server's clock
-            since = datetime.fromtimestamp((self._lost[2] - DAY) / 1000, UTC).strftime("%d-%b-%Y").encode()
-            found = await self.imap.search(b"SINCE " + since)
+            found = await self._since(self._lost[2])
             self.last = 0
         else:
             found = await self.imap.search(b"UID %d:*" % (self.last + 1))  # the last message is always among them

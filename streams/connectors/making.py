@@ -32,6 +32,12 @@ TYPES: Final[Mapping[str, str]] = {
 """Module and class by ``type``; imported when one is wanted."""
 
 
+HISTORY_SHARE: Final = 0.5
+"""So much of a connector's requests its history may use: the rest is for what happens now."""
+HISTORY_TRIES: Final = 10
+"""A request of a history is made so often before what was read is given up: some minutes."""
+
+
 class Made(NamedTuple):
     """A connector, and what its requests go through."""
 
@@ -70,16 +76,20 @@ def make(
     settings: ConnectorSettings,
     secrets: Mapping[str, Callable[[], str]],
     known: Callable[[str], Known | None],
-    share: float = 1.0,
+    *,
+    for_history: bool = False,
 ) -> Made:
     """Return a connector that has not connected yet.
 
-    ``known``: what is remembered of a post, by its key. ``share``: how much of its requests it may use.
+    ``known``: what is remembered of a post, by its key. ``for_history``: for a long way that is walked beside what happens now.
     """
     from streams.connectors.session import Session  # noqa: PLC0415 - httpx takes its time, and rapport.toml is read often
 
     kind = _class(settings.type)
-    session = Session(name, kind.budget(settings).part(share), known)
+    budget = kind.budget(settings)
+    session = (
+        Session(name, budget.part(HISTORY_SHARE), known, HISTORY_TRIES) if for_history else Session(name, budget, known)
+    )
     return Made(kind(settings, session, secrets), session)
 
 

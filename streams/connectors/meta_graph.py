@@ -18,9 +18,10 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from streams.connectors.live import ALIVE, ConnectorSettings, Item, Post, Received, network_of
-from streams.connectors.meta_lists import Graph, Kept, found_for
+from streams.connectors.meta_lists import Graph, Kept, found_between, found_for
 from streams.connectors.pacing import Budget
 from streams.connectors.session import Headers, NotThereError, Parameters, Session
+from streams.connectors.walking import DAY, Walk
 from streams.http_answers import LONGEST_PAUSE, RefusedError, UnavailableError
 
 ADDRESSES: Final[Mapping[str, str]] = {
@@ -30,6 +31,8 @@ ADDRESSES: Final[Mapping[str, str]] = {
 }
 OVERLAP: Final = 900_000
 """ms: what Meta shows so much later than it is dated is found."""
+SPAN: Final = 30 * DAY
+"""ms of a history that are asked for at once."""
 _REFUSED: Final = frozenset((10, 102, 190, *range(200, 300)))
 """Codes of errors: the token, or a permission that it lacks …"""
 _LIMITED: Final = frozenset((4, 17, 32, 613, *range(80_000, 80_015)))
@@ -82,6 +85,7 @@ class Meta:
         self._settings, self._session, self._secrets = settings, session, secrets
         self._address = settings.address or ADDRESSES[network_of(settings.accounts[0])]
         self._kept = {account: Kept() for account in settings.accounts}
+        self._graphs: dict[str, Graph] = {}
 
     @staticmethod
     def budget(settings: MetaSettings) -> Budget:
@@ -116,10 +120,29 @@ class Meta:
                 yield Received(ALIVE, self._cursor())
                 await asyncio.sleep(self._settings.poll_seconds)
         except NotThereError as error:
-            raise UnavailableError(f"{error}: an account is not there, or the token does not see it") from None
+            raise _not_there(error) from None
         finally:
             for it in self._kept.values():
                 it.forget()
+
+    def history(self, since: int, cursor: str | None) -> AsyncIterator[Received]:
+        """Yield what was said since then; see :class:`streams.connectors.live.Historic`."""
+        return Walk(self._between, span=SPAN, before=self._settings.days * DAY).history(since, cursor)
+
+    async def _between(self, since: int, until: int) -> AsyncIterator[Item]:
+        """Yield what was posted between two times, and what stands below it."""
+        found: dict[str, Item] = {}
+        try:
+            for account in self._settings.accounts:
+                if account not in self._graphs:
+                    self._graphs[account] = await self._graph(account)
+                of = self._graphs[account]
+                for key, item in await found_between(of, since, until, elsewhere=self._settings.elsewhere):
+                    found[key] = _both(found.get(key), item)
+        except NotThereError as error:
+            raise _not_there(error) from None
+        for item in sorted(found.values(), key=_order):
+            yield item
 
     def _cursor(self) -> str:
         at = {account: {"since": it.since, "had": sorted(it.had)} for account, it in self._kept.items()}
@@ -183,6 +206,10 @@ def _pause(headers: Headers) -> float:
             is_nearly = max(use.get(name, 0) for name in ("call_count", "total_time", "total_cputime")) >= _NEARLY
             pause = max(pause, 60.0 * minutes or _PAUSE * is_nearly)
     return min(pause, LONGEST_PAUSE)
+
+
+def _not_there(error: NotThereError) -> UnavailableError:
+    return UnavailableError(f"{error}: an account is not there, or the token does not see it")
 
 
 def _both(one: Item, other: Item) -> Item:

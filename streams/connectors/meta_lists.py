@@ -14,6 +14,7 @@ from streams.connectors.live import Item, Post
 from streams.connectors.meta_posts import FIELDS
 from streams.connectors.session import NotThereError, Parameters
 from streams.connectors.values import MALFORMED
+from streams.connectors.walking import DAY, FOREVER
 from streams.errors import Reason
 from streams.http_answers import UnavailableError
 
@@ -21,7 +22,6 @@ PAGE: Final = 50
 """Posts, or comments, to ask for at once."""
 FEED: Final = 25
 """Posts of a page, each with as many of its comments."""
-DAY: Final = 86_400_000
 _TIMES: Final = ("created_time", "timestamp")
 
 
@@ -85,24 +85,34 @@ class Kept:
 
 async def found_for(graph: Graph, kept: Kept, wanted: Wanted) -> list[tuple[str, Item]]:
     """Return what was not seen yet, by its key, and note that it was; of what is no post, its bytes are the key."""
-    reading = _Round(graph, kept, (kept.since or time.time_ns() // 1_000_000) - wanted.days * DAY)
-    await {"facebook": reading.facebook, "instagram": reading.instagram, "threads": reading.threads}[graph.network](
-        elsewhere=wanted.elsewhere
-    )
-    return reading.found
+    oldest = (kept.since or time.time_ns() // 1_000_000) - wanted.days * DAY
+    return await _Round(graph, kept, oldest).read(elsewhere=wanted.elsewhere)
+
+
+async def found_between(graph: Graph, since: int, until: int, *, elsewhere: bool) -> list[tuple[str, Item]]:
+    """Return what was posted between two times, ms, and what stands below it, by its key."""
+    return await _Round(graph, Kept(since), since, until).read(elsewhere=elsewhere)
 
 
 class _Round:
-    """One account, once. ``oldest``: posts before that are not looked below, ms."""
+    """One account, once. ``oldest`` and ``until``: posts before the one and from the other on are not looked below, ms."""
 
-    def __init__(self, graph: Graph, kept: Kept, oldest: int) -> None:
-        self._graph, self._kept, self._oldest = graph, kept, oldest
+    def __init__(self, graph: Graph, kept: Kept, oldest: int, until: int = FOREVER) -> None:
+        self._graph, self._kept, self._oldest, self._until = graph, kept, oldest, until
+        self._times = {"since": max(oldest, 0) // 1000, **({"until": until // 1000} if until < FOREVER else {})}
         self.found: list[tuple[str, Item]] = []
+
+    async def read(self, *, elsewhere: bool) -> list[tuple[str, Item]]:
+        """Return what is there."""
+        await {"facebook": self.facebook, "instagram": self.instagram, "threads": self.threads}[self._graph.network](
+            elsewhere=elsewhere
+        )
+        return self.found
 
     async def facebook(self, *, elsewhere: bool) -> None:
         """Take what is on a page, below it, and where it is tagged."""
-        own, since = self._graph.own, {"since": max(self._oldest, 0) // 1000}
-        async for post in self._list(f"{own}/feed", "facebook feed", {**since, "limit": FEED}):
+        own = self._graph.own
+        async for post in self._list(f"{own}/feed", "facebook feed", {**self._times, "limit": FEED}):
             self._take(post, lambda it: meta_posts.facebook(it, own))
             if not _id(post):
                 continue
@@ -112,7 +122,7 @@ class _Round:
                     break
                 self._take(comment, lambda it, root=root: meta_posts.facebook(it, own, root))  # type: ignore[misc]
         if elsewhere:
-            async for post in self._list(f"{own}/tagged", "facebook", since):
+            async for post in self._list(f"{own}/tagged", "facebook", self._times):
                 self._take(post, lambda it: meta_posts.facebook(it, own))
 
     async def _comments(self, root: str, first: Mapping[str, Any]) -> AsyncIterator[Any]:
@@ -127,9 +137,11 @@ class _Round:
     async def instagram(self, *, elsewhere: bool) -> None:
         """Take the account's media, what is below them, and media in which it is tagged."""
         us, counts = meta_posts.Us(self._graph.own, self._graph.name), self._kept.counts
-        async for medium in self._list(f"{us.id}/media", "instagram"):
+        async for medium in self._list(f"{us.id}/media", "instagram", self._times if self._until < FOREVER else None):
             if _time(medium, self._oldest) < self._oldest:
                 break
+            if _time(medium, self._oldest) >= self._until:
+                continue
             self._take(medium, lambda it: meta_posts.instagram(it, us))
             count = medium.get("comments_count") if _id(medium) else None
             if count is not None and counts.get(_id(medium)) != count:
@@ -155,7 +167,7 @@ class _Round:
 
     async def threads(self, *, elsewhere: bool) -> None:
         """Take the account's threads, what is below them, its replies anywhere, and what mentions it."""
-        own, since = self._graph.own, {"since": max(self._oldest, 0) // 1000}
+        own, since = self._graph.own, self._times
         things: list[Any] = []
         for name in ("replies", "mentions") if elsewhere else ("replies",):
             things += [thing async for thing in self._list(f"{own}/{name}", "threads", since)]

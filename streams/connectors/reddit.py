@@ -21,6 +21,7 @@ from streams.connectors.pacing import Budget
 from streams.connectors.reddit_things import COMMENT, SUBMISSION, People, is_gone, number_of, order_of
 from streams.connectors.session import Headers, NotThereError, Session
 from streams.connectors.values import MALFORMED, Recent
+from streams.connectors.walking import Walk
 from streams.errors import Reason
 from streams.http_answers import UnavailableError
 from streams.tables import Texts
@@ -88,8 +89,7 @@ class Reddit:
     async def stream(self, cursor: str | None) -> AsyncIterator[Received]:
         """Yield what is said; see :class:`streams.connectors.live.Connector`."""
         settings = self._settings
-        people = People(settings.people, settings.own_subreddits)
-        reading = _Reading(self.get, self._session, people, self._lists(), settings.recheck_posts)
+        reading = self._reading()
         await reading.begin(cursor)
         rechecked_at = time.monotonic()
         while True:
@@ -101,6 +101,14 @@ class Reddit:
                     yield received
                 rechecked_at = time.monotonic()
             await asyncio.sleep(settings.poll_seconds)
+
+    def history(self, since: int, cursor: str | None) -> AsyncIterator[Received]:
+        """Yield what its lists have since then; see :class:`streams.connectors.live.Historic`."""
+        return Walk(self._reading().began).history(since, cursor)
+
+    def _reading(self) -> "_Reading":
+        people = People(self._settings.people, self._settings.own_subreddits)
+        return _Reading(self.get, self._session, people, self._lists(), self._settings.recheck_posts)
 
     def _lists(self) -> Sequence[str]:
         """Return what is read: children before their parents, so that nobody writes one in between."""
@@ -177,6 +185,18 @@ class _Reading:
         async for received in self._take(things):
             yield received
 
+    async def began(self, since: int, _: int) -> AsyncIterator[Item]:
+        """Yield what the lists have from ``since`` on, ms, and some of before."""
+        self._at = since // 1000
+        things: list[Any] = []
+        for path in self._lists:
+            found, has_gap = await self._back(path)
+            things += found
+            if has_gap:
+                yield Gap("a list of Reddit ends before the date")
+        for _thing, item in await self._read(things):
+            yield item
+
     async def recheck(self) -> AsyncIterator[Received]:
         """Yield what has changed of that which concerned an account lately."""
         self._recent = [name for name in self._recent if self._session.known(name) and name not in self._gone]
@@ -191,16 +211,21 @@ class _Reading:
             self._recent = [*self._recent, name][-self._recheck :]
 
     async def _take(self, things: Iterable[Any]) -> AsyncIterator[Received]:
-        items = [(thing, self._item(thing)) for thing in sorted(things, key=order_of)]
-        await self._learn_authors([item for _, item in items if isinstance(item, Post)])
-        for thing, item in items:
+        for thing, item in await self._read(things):
             self._at = max(self._at, order_of(thing)[0])
             if isinstance(item, Post):
-                author = item.parent_author_id or self._author_of(item.parent_key)
                 self._keep_in_mind(item.key)
-                yield self.received(item._replace(parent_author_id=author))
-            elif item is not ALIVE:
+            if item is not ALIVE:
                 yield self.received(item)
+
+    async def _read(self, things: Iterable[Any]) -> Sequence[tuple[Any, Item]]:
+        """Return things, oldest first, and what they are: posts with whom they answer."""
+        items = [(thing, self._item(thing)) for thing in sorted(things, key=order_of)]
+        await self._learn_authors([item for _, item in items if isinstance(item, Post)])
+        return [(thing, self._answering(item) if isinstance(item, Post) else item) for thing, item in items]
+
+    def _answering(self, post: Post) -> Post:
+        return post._replace(parent_author_id=post.parent_author_id or self._author_of(post.parent_key))
 
     def _item(self, thing: Any) -> Item:  # noqa: ANN401 - whatever came
         """Return what a thing is; ALIVE if nothing is new about it, or it is neither a submission nor a comment."""

@@ -58,7 +58,7 @@ class People:
             revision=int(data.get("edited") or 0) * 1000,
             fields={
                 "author_name": text(data["author"]),
-                "url": f"https://www.reddit.com{text(data.get('permalink') or data.get('context') or '')}",
+                "url": f"https://www.reddit.com{text(data.get('permalink') or data.get('context') or '').partition('?')[0]}",
                 "links": [text(data["url"])] if not is_comment and not data.get("is_self") and data.get("url") else [],
                 "likes": max(int(data.get("score", 0)), 0),
                 "comments": int(data.get("num_comments") or 0) if not is_comment else -1,

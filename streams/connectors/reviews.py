@@ -17,9 +17,9 @@ from streams.connectors.live import ALIVE, Item, Post, Received
 from streams.connectors.memory import KEPT
 from streams.connectors.session import Session
 from streams.connectors.values import MALFORMED
+from streams.connectors.walking import DAY, Walk
 from streams.errors import Reason
 
-DAY: Final = 86_400_000
 MOST_REJECTED: Final = 10_000
 _MIDDLE, _STEPS = 3, 2.0
 
@@ -72,10 +72,24 @@ class Reading:
             yield Received(ALIVE, self._cursor())
             await asyncio.sleep(self.poll_seconds)
 
+    def history(self, since: int, cursor: str | None) -> AsyncIterator[Received]:
+        """Yield reviews and replies since then; see :class:`streams.connectors.live.Historic`."""
+        return Walk(self._began, before=KEPT).history(since, cursor)
+
+    async def _began(self, since: int, _: int) -> AsyncIterator[Item]:
+        for unit in self.units:
+            for it in await self._back(unit, since):
+                for item in (it,) if isinstance(it, Rejected) else it.posts:
+                    yield item
+
     async def _listed(self, unit: str) -> list[Review | Rejected]:
         """Return a list as far back as it matters."""
-        place, found = self.places.get(unit), list[Review | Rejected]()
-        since = (place.read_at if place else _now()) - self.days * DAY
+        place = self.places.get(unit)
+        return await self._back(unit, (place.read_at if place else _now()) - self.days * DAY)
+
+    async def _back(self, unit: str, since: float) -> list[Review | Rejected]:
+        """Return a list back to ``since``, ms."""
+        found = list[Review | Rejected]()
         async for page in self.source.pages(unit):
             oldest = 0
             for raw in page:

@@ -7,6 +7,7 @@ import asyncio
 import base64
 import json
 import logging
+import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -21,7 +22,7 @@ from websockets.typing import Subprotocol
 
 from schemas.topics import MEBIBYTE
 from streams.connectors.live import Known
-from streams.connectors.pacing import Budget
+from streams.connectors.pacing import Budget, full_jitter
 from streams.connectors.public_addresses import NotPublicError, PublicTransport
 from streams.http_answers import LONGEST_PAUSE, RefusedError, UnavailableError, pause_of, raise_if_unavailable
 from streams.telemetry import CONNECTOR_REQUESTS
@@ -36,6 +37,9 @@ ANSWER_SECONDS: Final = 120.0
 """An answer that has not come whole by then is not waited for."""
 PAUSE_SECONDS: Final = 60.0
 """How long to wait after "too many requests" without a word about it."""
+FIRST_WAIT: Final = 0.2
+"""Before a request that has failed is made again, at most, seconds; it doubles up to …"""
+LONGEST_WAIT: Final = 60.0
 MOST_REDIRECTS: Final = 5
 LONGEST_WINDOW: Final = 1e8
 """What is less than this is a number of seconds that are left, and not a moment in the year 1973."""
@@ -90,10 +94,14 @@ class Event(NamedTuple):
 
 
 class Session:
-    """What a connector needs of the world. ``name``: the connector's, for metrics."""
+    """What a connector needs of the world. ``name``: the connector's, for metrics.
 
-    def __init__(self, name: str, budget: Budget, known: Callable[[str], Known | None]) -> None:
-        self.name, self._budget = name, budget
+    ``tries``: a request that fails as another would not is made again so often before it raises. More than one is for whoever would
+    have to begin anew with a long way.
+    """
+
+    def __init__(self, name: str, budget: Budget, known: Callable[[str], Known | None], tries: int = 1) -> None:
+        self.name, self._budget, self._tries = name, budget, tries
         self.known = known
         """What is kept of a post, by its key; None: it is of no account of ours, or older than is kept."""
         self._client = httpx.AsyncClient(timeout=CONNECT_SECONDS, follow_redirects=False)
@@ -157,23 +165,38 @@ class Session:
 
     async def _ask(self, client: httpx.AsyncClient, request: httpx.Request, judge: Judge | None = None) -> Answer:
         """Return an answer; one that asks for a pause is not, it is asked for again afterwards."""
-        patience = ANSWER_SECONDS + request.extensions["timeout"]["read"]
+        failures = 0
         while True:
             await self._wait()
-            async with asyncio.timeout(patience):
-                try:
-                    response = await client.send(request, stream=True)
-                except NotPublicError:
-                    CONNECTOR_REQUESTS.labels(self.name, "not_public").inc()
+            try:
+                answer = await self._answer(client, request)
+            except (httpx.TransportError, TimeoutError):
+                failures += 1
+                if failures >= self._tries:
                     raise
-                async with aclosing(response):
-                    CONNECTOR_REQUESTS.labels(self.name, str(response.status_code)).inc()
-                    answer = Answer(response.status_code, response.headers, await _read(response))
+                self.pause(full_jitter(failures, FIRST_WAIT, LONGEST_WAIT, random.random()))  # noqa: S311 - no secret
+                continue
+            if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR and failures + 1 < self._tries:
+                failures += 1
+                wait = full_jitter(failures, FIRST_WAIT, LONGEST_WAIT, random.random())  # noqa: S311 - as above
+                self.pause(max(wait, pause_of(answer.headers.get("Retry-After", ""))))
+                continue
             asked = judge(*answer) if judge else 0.0
             is_busy = answer.status == HTTPStatus.TOO_MANY_REQUESTS
             self.pause(asked or (_pause(answer.headers) if is_busy or _is_last(answer.headers) else 0.0))
             if not is_busy and (not asked or httpx.codes.is_success(answer.status)):
                 return answer
+
+    async def _answer(self, client: httpx.AsyncClient, request: httpx.Request) -> Answer:
+        async with asyncio.timeout(ANSWER_SECONDS + request.extensions["timeout"]["read"]):
+            try:
+                response = await client.send(request, stream=True)
+            except NotPublicError:
+                CONNECTOR_REQUESTS.labels(self.name, "not_public").inc()
+                raise
+            async with aclosing(response):
+                CONNECTOR_REQUESTS.labels(self.name, str(response.status_code)).inc()
+                return Answer(response.status_code, response.headers, await _read(response))
 
     @asynccontextmanager
     async def stream(

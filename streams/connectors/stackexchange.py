@@ -18,8 +18,9 @@ from streams.connectors.base import Rejected
 from streams.connectors.live import ALIVE, ConnectorSettings, ForAccounts, Item, Post, Received
 from streams.connectors.pacing import Budget
 from streams.connectors.session import PAUSE_SECONDS, Headers, NotThereError, Session
-from streams.connectors.stackexchange_posts import KINDS, Kind, Site, key_of, moment_of, number_of
+from streams.connectors.stackexchange_posts import KINDS, SORTS, Kind, Site, key_of, moment_of, number_of
 from streams.connectors.values import MALFORMED, Recent
+from streams.connectors.walking import DAY, FOREVER, Walk
 from streams.errors import Reason
 from streams.http_answers import RefusedError, UnavailableError
 
@@ -31,7 +32,7 @@ REMEMBERED: Final = 50_000
 """Posts of which it is remembered who wrote them."""
 BURST: Final = 100
 """Requests that may follow each other at once; more than 30 a second are too many."""
-DAY: Final = 86_400.0
+DAY_SECONDS: Final = 86_400.0
 QUOTA_SECONDS: Final = 3600.0
 """A day's quota that is used up is looked at again after this."""
 _WAIT: Final = re.compile(r"in (\d+) seconds")
@@ -68,7 +69,7 @@ class StackExchange:
     @staticmethod
     def budget(settings: StackExchangeSettings) -> Budget:
         """Return how much may be asked for."""
-        return Budget(BURST, BURST * DAY / settings.requests_per_day)
+        return Budget(BURST, BURST * DAY_SECONDS / settings.requests_per_day)
 
     async def check(self) -> str:
         """Return in words what the key allows."""
@@ -78,13 +79,22 @@ class StackExchange:
     async def stream(self, cursor: str | None) -> AsyncIterator[Received]:
         """Yield what is written; see :class:`streams.connectors.live.Connector`."""
         settings = self._settings
-        reading = _Reading(self.get, self._session, Site(settings.site, settings.people, settings.tags))
+        reading = self._reading()
         await reading.begin(cursor)
         while True:
             yield reading.received(ALIVE)
             async for received in reading.poll():
                 yield received
             await asyncio.sleep(settings.poll_seconds)
+
+    def history(self, since: int, cursor: str | None) -> AsyncIterator[Received]:
+        """Yield what was written since then; see :class:`streams.connectors.live.Historic`."""
+        reading = self._reading()
+        return Walk(reading.between, span=DAY, placed=reading.placed).history(since, cursor)
+
+    def _reading(self) -> "_Reading":
+        site = Site(self._settings.site, self._settings.people, self._settings.tags)
+        return _Reading(self.get, self._session, site)
 
     async def get(self, path: str, **parameters: str | int | list[str]) -> Any:  # noqa: ANN401 - any JSON
         """Return what the API answers, and wait afterwards if it says so. Raises as :meth:`Session.get`."""
@@ -162,29 +172,42 @@ class _Reading:
         # Children first: a question that is written in between is in its list, whatever answers it is in none yet.
         lists = {kind: await self._behind(kind) for kind in reversed(KINDS)}
         for kind in KINDS:
-            new = [raw for raw in lists[kind] if self._is_new(kind, raw)]
-            posts = {number: self._post(kind, raw) for number, raw in enumerate(new)}
-            await self._look_up([it for it in posts.values() if isinstance(it, Post)], kind)
-            for number, item in posts.items():
-                found = self._placed(kind, item) if isinstance(item, Post) else item
-                self._at[kind] = max(self._at[kind], moment_of(kind, new[number]))
-                yield self.received(found)
+            for raw, item in await self._new(kind, lists[kind]):
+                self._at[kind] = max(self._at[kind], moment_of(SORTS[kind], raw))
+                yield self.received(await self.placed(item) if isinstance(item, Post) else item)
 
-    async def _behind(self, kind: Kind) -> Sequence[Any]:
-        """Return what a list has behind the cursor, oldest first.
+    async def between(self, since: int, until: int) -> AsyncIterator[Item]:
+        """Yield what was written between two times, ms, both included."""
+        bounds = {"max": until // 1000} if until < FOREVER else {}
+        for kind in KINDS:
+            listed = await self._listed(kind, "creation", since // 1000, **bounds)
+            for _, item in await self._new(kind, listed):
+                yield item
+
+    async def _new(self, kind: Kind, listed: Iterable[Any]) -> Sequence[tuple[Any, Item]]:
+        """Return what is new or has changed of a list, and what it is, with what is needed for its place asked for."""
+        new = [(raw, self._post(kind, raw)) for raw in listed if self._is_new(kind, raw)]
+        await self._look_up([it for _, it in new if isinstance(it, Post)], kind)
+        return new
+
+    def _behind(self, kind: Kind) -> Awaitable[Sequence[Any]]:
+        """Return what a list has behind the cursor, oldest first."""
+        return self._listed(kind, SORTS[kind], max(self._at[kind] - OVERLAP, 0))
+
+    async def _listed(self, kind: Kind, sort: str, least: int, **bounds: int) -> Sequence[Any]:
+        """Return what a list has from a moment on, s, oldest first.
 
         The next page is what comes behind the last post, not the page of the next number: from page to page what something happens
         to moves to the end, and all behind it moves up.
         """
         found: list[Any] = []
-        order = {"sort": "creation" if kind == "comments" else "activity", "order": "asc"}
-        least, page = max(self._at[kind] - OVERLAP, 0), 1
+        page = 1
         while True:
-            answer = await self._get(f"/{kind}", **order, min=least, page=page)
+            answer = await self._get(f"/{kind}", sort=sort, order="asc", min=least, page=page, **bounds)
             found += answer["items"]
             if not answer.get("has_more") or not answer["items"]:
                 return found
-            last = moment_of(kind, answer["items"][-1]) - 1
+            last = moment_of(sort, answer["items"][-1]) - 1
             least, page = (last, 1) if last > least else (least, page + 1)
 
     def _is_new(self, kind: Kind, raw: Any) -> bool:  # noqa: ANN401 - whatever came
@@ -266,7 +289,7 @@ class _Reading:
             return _Standing(known.id, known.author_id, known.conversation_id)
         return self._standing.get(key)
 
-    def _placed(self, kind: Kind, post: Post) -> Post:
+    async def placed(self, post: Post) -> Post:
         """Return a post with what it answers: of a comment that is to somebody, their last comment before it if there is one."""
         if not post.parent_key:
             return post
@@ -277,7 +300,7 @@ class _Reading:
                 parent_author_id=post.parent_author_id or parent.author_id,
                 conversation_id=parent.conversation_id,
             )
-        if kind == "comments":
+        if post.key.startswith("c"):
             self._stand_below(post)
             own = int(post.key[1:])
             others = self._comments.get(post.parent_key, {}).items()

@@ -11,6 +11,9 @@ from streams.connectors.values import text
 Kind = Literal["questions", "answers", "comments"]
 KINDS: Final[tuple[Kind, ...]] = ("questions", "answers", "comments")
 """The lists that there are, parents first."""
+SORTS: Final[Mapping[Kind, str]] = {"questions": "activity", "answers": "activity", "comments": "creation"}
+"""By what shows what has changed in each of them."""
+_MOMENTS: Final = {"activity": "last_activity_date", "creation": "creation_date"}
 _IDS: Final[Mapping[Kind, str]] = {"questions": "question_id", "answers": "answer_id", "comments": "comment_id"}
 _PATHS: Final[Mapping[Kind, str]] = {"questions": "q", "answers": "a", "comments": "posts/comments"}
 
@@ -76,7 +79,7 @@ def number_of(kind: Kind, raw: Any) -> int:  # noqa: ANN401 - whatever came
     return int(raw[_IDS[kind]])
 
 
-def moment_of(kind: Kind, raw: Any) -> int:  # noqa: ANN401 - whatever came
-    """Return what its list is sorted by, s: when something last happened to it, or it was written; 0 where that is not said."""
-    moment = raw.get("creation_date" if kind == "comments" else "last_activity_date") if isinstance(raw, dict) else None
+def moment_of(sort: str, raw: Any) -> int:  # noqa: ANN401 - whatever came
+    """Return what a list is sorted by, s: when something last happened to it, or it was written; 0 where that is not said."""
+    moment = raw.get(_MOMENTS[sort]) if isinstance(raw, dict) else None
     return moment if isinstance(moment, int) else 0

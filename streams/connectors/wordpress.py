@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, NamedTuple, Self
 
@@ -23,6 +23,7 @@ from streams.connectors.live import ALIVE, ConnectorSettings, Deletion, Gap, Ite
 from streams.connectors.pacing import Budget
 from streams.connectors.session import Answer, NotThereError, Session, basic
 from streams.connectors.values import MALFORMED, milliseconds
+from streams.connectors.walking import DAY, FOREVER, Walk
 from streams.connectors.window import Change, Window, digest
 from streams.errors import Reason
 from streams.http_answers import RefusedError, UnavailableError
@@ -30,6 +31,8 @@ from streams.tables import Text
 
 MOST_PAGES: Final = 20
 """Of one list that are asked for at once."""
+SPAN: Final = 30 * DAY
+"""ms of a history that are asked for at once."""
 DEEPEST: Final = 10
 """Comments above one that are asked for; WordPress itself goes no deeper."""
 REMEMBERED: Final = 1_000
@@ -135,6 +138,11 @@ class WordPress:
             yield reading.received(ALIVE)
             await asyncio.sleep(self._settings.poll_seconds)
 
+    def history(self, since: int, cursor: str | None) -> AsyncIterator[Received]:
+        """Yield what was written since then; see :class:`streams.connectors.live.Historic`."""
+        reading = _Reading(self._settings, self._session, self.ask)
+        return Walk(reading.between, span=SPAN, placed=reading.placed).history(since, cursor)
+
     async def ask(self, path: str, **parameters: str | int) -> Answer:
         """Return what the API answers; raises as :meth:`Session.fetch`."""
         headers = {"Accept": "application/json", "User-Agent": "Rapport"}
@@ -199,34 +207,49 @@ class _Reading:
     async def _look(self, listed: _List, window: Window | None) -> _Look:
         """Return what is newest in a list; without a window its first page, otherwise down to what was seen."""
         found: dict[str, Any] = {}
-        for page in range(1, MOST_PAGES + 1):
-            answer = await self.ask(
-                listed.path,
-                orderby=listed.order_by,
-                order="desc",
-                per_page=listed.size,
-                page=page,
-                _fields=listed.fields,
-            )
+        page = 0
+        async for things, is_last, is_counted in self._pages(listed, orderby=listed.order_by, order="desc"):
+            page += 1
+            keyed = {_key(listed, it): it for it in things}
+            found |= {key: it for key, it in keyed.items() if key not in found}
+            orders = [_seen(listed, key, it)[1] for key, it in keyed.items()]
+            if is_last or window is None or any(map(window.knows, keyed)) or min(orders) < window.horizon:
+                is_whole = page == 1 and is_counted
+                return _Look(found, (0 if is_last else min(orders) + 1) if is_whole else None, missed=False)
+            if page == MOST_PAGES:
+                break
+        return _Look(found, None, missed=True)
+
+    async def between(self, since: int, until: int) -> AsyncIterator[Item]:
+        """Yield what was written between two times, ms, and what by another zone's clock was: it has the blog's own."""
+        bounds = {"after": _iso(max(since - DAY, 0)), **({"before": _iso(until + DAY)} if until < FOREVER else {})}
+        for listed, _ in self._lists():
+            async for things, *_ in self._pages(listed, orderby="date", order="asc", **bounds):
+                for thing in things:
+                    yield self._read(listed, thing, 0)
+
+    async def _pages(self, listed: _List, **parameters: str) -> AsyncIterator[tuple[list[Any], bool, bool]]:
+        """Yield the pages of a list, whether that is the last, and whether the blog says how many there are."""
+        page, is_last = 0, False
+        while not is_last:
+            page += 1
+            answer = await self.ask(listed.path, per_page=listed.size, page=page, _fields=listed.fields, **parameters)
             things = answer.json()
             if not isinstance(things, list):
                 raise UnavailableError("its answer is no list")
-            keyed = {_key(listed, it): it for it in things}
-            found |= {key: it for key, it in keyed.items() if key not in found}
             pages = answer.headers.get("X-WP-TotalPages", "")
             is_last = not things or (pages.isdecimal() and int(pages) <= page)
-            orders = [_seen(listed, key, it)[1] for key, it in keyed.items()]
-            if is_last or window is None or any(map(window.knows, keyed)) or min(orders) < window.horizon:
-                is_whole = page == 1 and pages.isdecimal()
-                return _Look(found, (0 if is_last else min(orders) + 1) if is_whole else None, missed=False)
-        return _Look(found, None, missed=True)
+            yield things, is_last, pages.isdecimal()
 
     # -- posts ------------------------------------------------------------------------------------------------------------
 
     async def _item(self, listed: _List, thing: Any, revision: int) -> Item:  # noqa: ANN401 - whatever came
+        item = self._read(listed, thing, revision)
+        return await self.placed(item) if isinstance(item, Post) else item
+
+    def _read(self, listed: _List, thing: Any, revision: int) -> Item:  # noqa: ANN401 - whatever came
         try:
-            post = self._post(thing, revision) if listed is _POSTS else self._comment(thing, revision)
-            return post if listed is _POSTS else await self._placed(post, int(thing["post"]), int(thing["parent"]))
+            return self._post(thing, revision) if listed is _POSTS else self._comment(thing, revision)
         except MALFORMED as error:
             payload, why = json.dumps(thing).encode(), f"not as WordPress has it ({type(error).__name__})"
             return Rejected(Reason.MALFORMED_RECORD, why, f"blog, {listed.path}", payload)
@@ -238,13 +261,15 @@ class _Reading:
         text = "\n\n".join(it.text for it in (title, content) if it.text)
         author, at = _name(account or self.settings.accounts[0]), milliseconds(post["date_gmt"], UTC)
         fields = {"url": post["link"], "links": content.addresses}
-        return Post(f"post {number}", self._id(number), author, at, text, revision=revision, fields=fields)
+        return Post(_key_of_post(number), self._id(number), author, at, text, revision=revision, fields=fields)
 
     def _comment(self, comment: Any, revision: int) -> Post:  # noqa: ANN401
         content, number = html_text.read(comment["content"]["rendered"]), int(comment["id"])
+        post, parent = int(comment["post"]), int(comment["parent"])
         return Post(
             key=str(number),
-            id=f"{self._id(int(comment['post']))}#comment-{number}",
+            id=f"{self._id(post)}#comment-{number}",
+            parent_key=str(parent) if parent else _key_of_post(post),
             author_id=self._author(comment),
             published_at=milliseconds(comment["date_gmt"], UTC),
             text=content.text,
@@ -252,22 +277,24 @@ class _Reading:
             fields={"author_name": comment["author_name"], "url": comment["link"], "links": content.addresses},
         )
 
-    async def _placed(self, comment: Post, post: int, parent: int) -> Post:
-        """Return a comment with what it answers, and its thread: that of the comment which has begun it."""
-        if not parent:
+    async def placed(self, comment: Post) -> Post:
+        """Return a comment with what it answers, and its thread: that of the comment which has begun it. A post stays as it is."""
+        kind, _, number = comment.parent_key.rpartition(" ")
+        if not number:
+            return comment
+        if kind:
+            post = int(number)
             account = await self._writer(post)
             ours = (account,) if account else self.settings.accounts
             return comment._replace(
                 addressed=tuple(map(_name, ours)),
-                parent_key=f"post {post}",
                 parent_id=self._id(post),
                 parent_author_id=_name(ours[0]),
                 conversation_id=comment.id,
             )
-        comment = comment._replace(parent_key=str(parent))
         if known := self.session.known(comment.parent_key):
             return _below(comment, known.id, known.author_id, known.conversation_id)
-        above: list[Post] = []
+        above, parent = list[Post](), int(number)
         with suppress(
             NotThereError, RefusedError, *MALFORMED
         ):  # what is held back is refused to whoever may not see it
@@ -317,7 +344,11 @@ def _key(listed: _List, thing: Any) -> str:  # noqa: ANN401 - whatever came
     number = thing.get("id") if isinstance(thing, dict) else None
     if not isinstance(number, int):
         return digest(thing)
-    return str(number) if listed is _COMMENTS else f"post {number}"
+    return str(number) if listed is _COMMENTS else _key_of_post(number)
+
+
+def _key_of_post(number: int) -> str:
+    return f"post {number}"
 
 
 def _seen(listed: _List, key: str, thing: Any) -> tuple[str, int, str]:  # noqa: ANN401
@@ -330,6 +361,10 @@ def _seen(listed: _List, key: str, thing: Any) -> tuple[str, int, str]:  # noqa:
 
 
 _LAST: Final = 1 << 52
+
+
+def _iso(at: int) -> str:
+    return f"{datetime.fromtimestamp(at // 1000, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def _time(thing: Any) -> int:  # noqa: ANN401

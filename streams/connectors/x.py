@@ -5,8 +5,10 @@ posts, each behind the last that was seen. Where the plan has no stream, that is
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal
 
@@ -15,14 +17,17 @@ from pydantic import Field
 from streams.connectors.live import ALIVE, ConnectorSettings, Gap, Received
 from streams.connectors.pacing import Budget
 from streams.connectors.session import Headers, NotThereError, Parameters, Session, lines
+from streams.connectors.walking import DAY, FOREVER, Walk
 from streams.connectors.x_reading import EndedError, Reading
-from streams.connectors.x_standing import RULES, SUBSCRIPTIONS, keep_rules, keep_subscriptions
+from streams.connectors.x_standing import RULES, SUBSCRIPTIONS, keep_rules, keep_subscriptions, rules
 from streams.http_answers import RefusedError, UnavailableError
 from streams.tables import Texts
 
 EVENTS: Final = ("post.create", "post.delete", "post.mention.create", "post.reply.create", "post.quote.create")
 PEOPLE: Final = 100
 """Users that may be asked for at once."""
+RECENT: Final = 7 * DAY - 600_000
+"""ms that recent search goes back, less some minutes in which it is asked."""
 _DOUBLINGS: Final = 6
 """From 5 s to 320, as X's documentation has it …"""
 _AFTER_LIMIT: Final = 12
@@ -50,6 +55,9 @@ class XSettings(ConnectorSettings):
         "activity", description="activity and filtered are streams, of which an app has one; poll asks again and again"
     )
     events: Texts = Field(EVENTS, description="of activity: what is subscribed to for each account")
+    history: Literal["timelines", "recent", "all"] = Field(
+        "timelines", description="of a backfill: what is asked, the timelines, recent search or the full archive"
+    )
     backfill_minutes: int = Field(0, ge=0, le=5, description="what a stream tells again after a disconnection")
     poll_seconds: float = Field(60, gt=0, le=3600, description="of poll: how often it asks")
     heartbeat_seconds: float = Field(45, gt=0, le=600, description="a stream that is silent for so long is dead")
@@ -87,11 +95,18 @@ class X:
         seen = [f"x:{number} (@{people[number]})" if number in people else f"not x:{number}" for number in self._ids]
         return f"the token sees {', '.join(seen)}"
 
-    async def stream(self, cursor: str | None) -> AsyncIterator[Received]:
+    def stream(self, cursor: str | None) -> AsyncIterator[Received]:
         """Yield what happens to the accounts; see :class:`streams.connectors.live.Connector`."""
+        return self._explained(self._received(cursor), f'way = "{self._settings.way}"')
+
+    def history(self, since: int, cursor: str | None) -> AsyncIterator[Received]:
+        """Yield what X tells of since then; see :class:`streams.connectors.live.Historic`."""
+        return self._explained(self._walked(since, cursor), f'history = "{self._settings.history}"')
+
+    async def _explained(self, received: AsyncIterator[Received], how: str) -> AsyncIterator[Received]:
         try:
-            async with aclosing(self._received(cursor)) as received:  # type: ignore[type-var]
-                async for it in received:
+            async with aclosing(received) as items:  # type: ignore[type-var]
+                async for it in items:
                     yield it
         except EndedError:
             raise
@@ -100,7 +115,7 @@ class X:
         except NotThereError as error:
             raise UnavailableError(str(error), self._wait(0.0)) from None
         except RefusedError as error:
-            raise RefusedError(f'{error}, way = "{self._settings.way}"') from None
+            raise RefusedError(f"{error}, {how}") from None
 
     async def get(self, path: str, parameters: Parameters | None = None) -> Any:  # noqa: ANN401 - any JSON
         """Return what X answers; raises as :meth:`Session.get`."""
@@ -130,6 +145,19 @@ class X:
         async with aclosing(ways) as received:  # type: ignore[type-var]
             async for it in received:
                 yield it
+
+    async def _walked(self, since: int, cursor: str | None) -> AsyncIterator[Received]:
+        reading, how = Reading(self.posts, self._session.known, self._ids), self._settings.history
+        path = f"/2/tweets/search/{how}"
+        searches = {} if how == "timelines" else dict.fromkeys(rules(await self._people()), path)
+        oldest = time.time_ns() // 1_000_000 - RECENT if how == "recent" else 0
+        if (int(cursor) if cursor else since) < oldest:
+            yield Received(Gap("X's recent search goes back seven days"), str(oldest))
+            cursor = str(oldest)
+        read = partial(reading.between, searches=searches)
+        walk = Walk(read, span=DAY if searches else FOREVER, placed=reading.placed)
+        async for received in walk.history(since, cursor):
+            yield received
 
     async def _polled(self, reading: Reading) -> AsyncIterator[Received]:
         while True:

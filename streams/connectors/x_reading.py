@@ -3,12 +3,14 @@
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from streams.connectors.base import Rejected
 from streams.connectors.live import ALIVE, Deletion, Gap, Item, Known, Post, Received
 from streams.connectors.session import NotThereError, Parameters
 from streams.connectors.values import MALFORMED
+from streams.connectors.walking import FOREVER
 from streams.connectors.x_activity import POSTS, reader
 from streams.connectors.x_posts import TIME_BITS, is_repost, post_of
 from streams.errors import Reason
@@ -21,6 +23,8 @@ LIMITS: Final[Mapping[str, int]] = {"mentions": 800, "tweets": 3200}
 """The timelines, and so many posts X goes back in each."""
 OVERLAP: Final = 10_000 << TIME_BITS
 """A stream may swap posts that are so close, 10 s in terms of ids: what was missed is asked for from that much earlier on."""
+OLDEST: Final = 1_289_001_600_000
+"""ms, 6 November 2010: it goes back no further by time."""
 _ABOVE: Final = 5
 """So many parts of an answer are followed upwards."""
 _EDITED: Final = 10_000
@@ -71,9 +75,7 @@ class Reading:
                     ]
                 ends.append((user, name, newest))
                 if len(found) - count >= most:
-                    yield self.received(
-                        Gap(f"X goes back {most} posts in the {name} of x:{user}, and there may be more")
-                    )
+                    yield self.received(_goes_back(most, name, user))
         for number, user, name, payload, includes in sorted(found, key=lambda it: it[0]):
             item = await self._item(payload, includes, user if name == "mentions" else "")
             self._move(user, name, number)
@@ -81,20 +83,40 @@ class Reading:
         for user, name, newest in ends:
             self._move(user, name, int(newest or 0))
 
-    async def _pages(self, user: str, name: str) -> AsyncIterator[Any]:
+    async def between(self, since: int, until: int, searches: Mapping[str, str]) -> AsyncIterator[Item]:
+        """Yield the posts of all timelines between two times, ms, or what ``searches`` find: queries, and where each is asked."""
+        times = {"start_time": _iso(max(since, OLDEST)), **({"end_time": _iso(until)} if until < FOREVER else {})}
+        for query, path in searches.items():
+            async for page in self._listed(path, "next_token", {"query": query, **times}):
+                for item in self._read_all(page, ""):
+                    yield item
+        for user in () if searches else self._ours:
+            for name, most in LIMITS.items():
+                count = 0
+                async for page in self._listed(f"/2/users/{user}/{name}", "pagination_token", times):
+                    count += len(page.get("data") or ())
+                    for item in self._read_all(page, user if name == "mentions" else ""):
+                        yield item
+                if count >= most:
+                    yield _goes_back(most, name, user)
+
+    def _pages(self, user: str, name: str) -> AsyncIterator[Any]:
         """Yield the pages of a timeline behind the cursor, newest first."""
-        parameters: dict[str, str | int | list[str]] = {"max_results": PAGE}
-        if behind := self._behind[user][name]:
-            parameters["since_id"] = behind
+        behind = self._behind[user][name]
+        return self._listed(f"/2/users/{user}/{name}", "pagination_token", {"since_id": behind} if behind else {})
+
+    async def _listed(self, path: str, token: str, parameters: Parameters) -> AsyncIterator[Any]:
+        """Yield the pages of a list, newest first; ``token``: as what it wants to be told where the next begins."""
+        asked = {"max_results": PAGE, **parameters}
         while True:
-            page = await self._posts(f"/2/users/{user}/{name}", parameters)
+            page = await self._posts(path, asked)
             if not isinstance(page, dict):
                 raise UnavailableError("its answer is no page of posts")
             yield page
             following = page.get("meta", {}).get("next_token")
             if not following:
                 return
-            parameters["pagination_token"] = following
+            asked[token] = following
 
     async def _newest(self, user: str, name: str) -> str:
         page = await self._posts(f"/2/users/{user}/{name}", {"max_results": SMALLEST_PAGE})
@@ -145,6 +167,14 @@ class Reading:
     # -- posts ------------------------------------------------------------------------------------------------------------
 
     async def _item(self, payload: Any, includes: Any, user: str, *, strict: bool = False) -> Item:  # noqa: ANN401 - whatever came
+        """Return the post of a payload with whom it answers; as :meth:`_read`."""
+        item = self._read(payload, includes, user, strict=strict)
+        return await self.placed(item) if isinstance(item, Post) else item
+
+    def _read_all(self, page: Any, user: str) -> list[Item]:  # noqa: ANN401 - any JSON
+        return [self._read(it, page.get("includes") or {}, user) for it in reversed(page.get("data") or ())]
+
+    def _read(self, payload: Any, includes: Any, user: str, *, strict: bool = False) -> Item:  # noqa: ANN401 - whatever came
         """Return the post of a payload; a repost is none. ``user``: the account of ours to which it is said, if X says so.
 
         Raises one of :data:`MALFORMED` if ``strict``.
@@ -165,6 +195,10 @@ class Reading:
             del self._first[next(iter(self._first))]
         if (first := self._first.get(post.parent_key)) is not None:
             post = post._replace(parent_key=first, parent_id=f"x:{first}")
+        return post
+
+    async def placed(self, post: Post) -> Post:
+        """Return a post with whom it answers, where it is part two of an answer whose first part is not known."""
         if (
             post.author_id in self._ours
             and post.parent_author_id == post.author_id
@@ -188,6 +222,14 @@ class Reading:
                 return post._replace(parent_author_id=above.parent_author_id or post.author_id)
             number = above.parent_key
         return post
+
+
+def _goes_back(most: int, name: str, user: str) -> Gap:
+    return Gap(f"X goes back {most} posts in the {name} of x:{user}, and there may be more")
+
+
+def _iso(at: int) -> str:
+    return f"{datetime.fromtimestamp(at // 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _rejected(error: Exception, place: str, payload: bytes) -> Rejected:

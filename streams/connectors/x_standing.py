@@ -33,13 +33,18 @@ async def keep_subscriptions(api: _Api, users: Sequence[str], events: Sequence[s
 
 async def keep_rules(api: _Api, people: Mapping[str, str], tag: str) -> None:
     """Have the filtered stream give what names, answers or is by these people, ids and names. Raises as ``api``."""
-    wanted = {f"(@{name} OR to:{number} OR from:{number}) -is:retweet" for number, name in people.items()}
-    rules = await _listed(api, RULES)
-    there = {it["value"] for it in rules}
-    if over := [it["id"] for it in rules if it.get("tag") == tag and it["value"] not in wanted]:
+    wanted = set(rules(people))
+    found = await _listed(api, RULES)
+    there = {it["value"] for it in found}
+    if over := [it["id"] for it in found if it.get("tag") == tag and it["value"] not in wanted]:
         await api.send("POST", RULES, {"delete": {"ids": over}})
     if new := sorted(wanted - there):
         await api.send("POST", RULES, {"add": [{"value": value, "tag": tag} for value in new]})
+
+
+def rules(people: Mapping[str, str]) -> list[str]:
+    """Return what finds posts that name, answer or are by these people, ids and names: as a rule, or as a query of a search."""
+    return [f"(@{name} OR to:{number} OR from:{number}) -is:retweet" for number, name in people.items()]
 
 
 async def _listed(api: _Api, path: str) -> list[Any]:

@@ -18,9 +18,11 @@ from pydantic import Field
 
 from streams.connectors.base import Rejected
 from streams.connectors.live import ALIVE, ConnectorSettings, Deletion, Gap, Item, Post, Received
+from streams.connectors.memory import KEPT
 from streams.connectors.pacing import Budget
 from streams.connectors.session import NotThereError, Session
 from streams.connectors.values import MALFORMED, milliseconds
+from streams.connectors.walking import Walk
 from streams.connectors.window import Change, Window, digest
 from streams.errors import Reason
 from streams.http_answers import LONGEST_PAUSE, RefusedError, UnavailableError
@@ -102,6 +104,12 @@ class YouTube:
                 yield received
             yield reading.received(ALIVE)
             await asyncio.sleep(self._settings.poll_seconds)
+
+    async def history(self, since: int, cursor: str | None) -> AsyncIterator[Received]:
+        """Yield what was written below the videos since then; see :class:`streams.connectors.live.Historic`."""
+        reading = _Reading(self, self._settings, self._session, await self.handles())
+        async for received in Walk(reading.began, before=KEPT).history(since, cursor):
+            yield received
 
     async def handles(self) -> dict[str, str]:
         """Return the accounts' channels by their handles, ``@…`` in small letters."""
@@ -191,17 +199,24 @@ class _Reading:
             counts |= {thread.top.key: thread.count for thread in threads}
         self.counts = counts
 
+    async def began(self, since: int, _: int) -> AsyncIterator[Item]:
+        """Yield the comments of all threads that began from ``since`` on, ms."""
+        for channel in sorted(self.channels):
+            async for threads, _more in self._pages(channel):
+                for thread in threads:
+                    if not thread.is_whole:
+                        await self._complete(thread)
+                    for comment in (thread.top, *thread.replies):
+                        yield self._item(comment, thread, 0)
+                if min((it.top.order for it in threads), default=since) < since:
+                    break
+
     # -- asking -----------------------------------------------------------------------------------------------------------
 
-    async def _threads(self, channel: str, window: Window | None) -> tuple[list[_Thread], int | None, bool]:
-        """Return a channel's newest threads, oldest first; from when on these are all; and whether some before them are missing.
-
-        Without a window, the first page. None: the list may have moved while it was read.
-        """
-        found: dict[str, _Thread] = {}
-        token = ""
-        for page in range(MOST_PAGES):
-            more = {"pageToken": token} if token else {}
+    async def _pages(self, channel: str) -> AsyncIterator[tuple[list[_Thread], bool]]:
+        """Yield a channel's threads, page by page and the newest first, and whether there are more."""
+        more: dict[str, str] = {}
+        while True:
             answer = await self.api.ask(
                 "commentThreads",
                 part="snippet,replies",
@@ -211,14 +226,28 @@ class _Reading:
                 textFormat="plainText",
                 **more,
             )
-            threads = [_thread(it) for it in answer.get("items", [])]
+            more = {"pageToken": token} if (token := answer.get("nextPageToken")) else {}
+            yield [_thread(it) for it in answer.get("items", [])], bool(more)
+            if not more:
+                return
+
+    async def _threads(self, channel: str, window: Window | None) -> tuple[list[_Thread], int | None, bool]:
+        """Return a channel's newest threads, oldest first; from when on these are all; and whether some before them are missing.
+
+        Without a window, the first page. None: the list may have moved while it was read.
+        """
+        found: dict[str, _Thread] = {}
+        page = 0
+        async for threads, has_more in self._pages(channel):
             found |= {it.top.key: it for it in threads if it.top.key not in found}
-            token = answer.get("nextPageToken", "")
             orders = [it.top.order for it in threads]
             is_seen = window is None or any(window.knows(it.top.key) or it.top.order < window.horizon for it in threads)
-            if not token or (is_seen and (window is None or len(found) >= self.settings.threads)):
-                since = None if page else min(orders) + 1 if token else 0
+            if not has_more or (is_seen and (window is None or len(found) >= self.settings.threads)):
+                since = None if page else min(orders) + 1 if has_more else 0
                 return list(reversed(found.values())), since, False
+            page += 1
+            if page == MOST_PAGES:
+                break
         return list(reversed(found.values())), None, True
 
     async def _complete(self, thread: _Thread) -> None:

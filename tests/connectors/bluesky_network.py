@@ -40,11 +40,23 @@ class BlueskyNetwork(Network):
     is_chatting: bool = True
     is_open: bool = False
     """It lets everybody in, as most do."""
+    jwt: str = ""
+    """Of who has logged in last …"""
+    jwt_lasts: int = 1_000_000
+    """… and for how many requests."""
+    _asked: int = 0
+    _answers: dict[str, list[str]] = field(default_factory=dict)
+    _quotes: dict[str, list[str]] = field(default_factory=dict)
     _waiting: list[asyncio.Queue[bytes | None]] = field(default_factory=list)
     _held: list[bytes] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
+    def __post_init__(self) -> None:
+        self.has_history = self.version == 2  # by the first it is the same, without a login
+
     def stanza(self, *accounts: str) -> dict[str, Any]:
+        login = {"identifier": "rapport.example", "app_password_env": "NETWORK_TOKEN", "pds": self.url}
+        login = login if self.version == 2 else {}
         return {
             "type": "bluesky",
             "accounts": [f"bluesky:{did(name)}" for name in accounts],
@@ -54,6 +66,7 @@ class BlueskyNetwork(Network):
             "token_env": "NETWORK_TOKEN",
             "requests_per_5_minutes": 1_000_000,
             "heartbeat_seconds": 0.5,
+            **login,
         }
 
     # -- what people do ---------------------------------------------------------------------------------------------------
@@ -81,9 +94,21 @@ class BlueskyNetwork(Network):
             record["reply"] = {"parent": {"cid": cid(above), "uri": parent}, "root": root}
         uri = f"at://{did(author)}/{POSTS}/{rkey}"
         self.records[uri] = record
+        self._answers.setdefault(parent, []).append(uri)
         self.posts[uri] = Written(uri, f"bluesky:{uri}", author, text, self.concerns(author, to, parent), parent)
         self.commit(did(author), "create", POSTS, rkey, record)
         return self.posts[uri]
+
+    def quote(self, author: str, key: str) -> str:
+        """Have somebody quote a post; return the address of what they wrote."""
+        embed = {"$type": "app.bsky.embed.record", "record": {"cid": cid(self.records[key]), "uri": key}}
+        record = {"$type": POSTS, "createdAt": iso(self.now() * 1000), "text": "look", "embed": embed}
+        rkey = tid(next(self._numbers))
+        uri = f"at://{did(author)}/{POSTS}/{rkey}"
+        self.records[uri] = record
+        self._quotes.setdefault(key, []).append(uri)
+        self.commit(did(author), "create", POSTS, rkey, record)
+        return uri
 
     def chat(self) -> None:
         """Have a stranger say something to nobody."""
@@ -186,9 +211,19 @@ class BlueskyNetwork(Network):
 
     async def serve(self, request: Request, writer: asyncio.StreamWriter) -> None:
         path = request.path.removeprefix("/xrpc/")
-        if path in ("app.bsky.feed.getPostThread", "app.bsky.actor.getProfile"):
-            found = self._thread(request.one("uri")) if path.endswith("Thread") else self._profile(request.one("actor"))
-            if found is None:
+        if path == "com.atproto.server.createSession":
+            await self._log_in(json.loads(request.body), writer)
+        elif path.startswith("app.bsky."):
+            fault = self.fault(replace(request, headers={"authorization": f"Bearer {self.token}"}))
+            authorization = request.headers.get("authorization")
+            found = self._told(path, request)
+            if fault:
+                await answer(writer, b'{"error":"InternalServerError"}', *fault)
+            elif authorization and not self._is_logged_in(authorization):
+                await answer(writer, b'{"error":"ExpiredToken","message":"Token has expired"}', "400 Bad Request")
+            elif self.version == 2 and not self.is_open and path.endswith("searchPosts") and not authorization:
+                await answer(writer, b"<html>Forbidden</html>", "403 Forbidden", {"Content-Type": "text/html"})
+            elif found is None:
                 await answer(writer, b'{"error":"NotFound","message":"Post not found"}', "400 Bad Request")
             else:
                 await answer(writer, json.dumps(found).encode())
@@ -200,6 +235,54 @@ class BlueskyNetwork(Network):
             await answer(writer, json.dumps(wrong).encode(), "400 Bad Request")
         else:
             await self._stream(request, writer)
+
+    async def _log_in(self, body: dict[str, str], writer: asyncio.StreamWriter) -> None:
+        if body != {"identifier": "rapport.example", "password": self.token}:
+            error = b'{"error":"AuthenticationRequired","message":"Invalid identifier or password"}'
+            await answer(writer, error, "401 Unauthorized")
+            return
+        self._asked = 0
+        self.jwt = f"jwt-{next(self._numbers)}"
+        session = {"did": did("rapport"), "handle": "rapport.example", "accessJwt": self.jwt, "refreshJwt": "r"}
+        await answer(writer, json.dumps(session).encode())
+
+    def _is_logged_in(self, authorization: str) -> bool:
+        self._asked += 1
+        return authorization == f"Bearer {self.jwt}" and self._asked <= self.jwt_lasts
+
+    def _told(self, path: str, request: Request) -> dict[str, Any] | None:
+        """Return what the AppView answers; None: it has no such thing."""
+        limit, first = int(request.one("limit", "25")), int(request.one("cursor", "0"))
+        assert 1 <= limit <= 100
+        match path.rpartition(".")[2]:
+            case "getPostThread":
+                return self._thread(request.one("uri"), int(request.one("depth", "6")))
+            case "getProfile":
+                return self._profile(request.one("actor"))
+            case "getAuthorFeed":
+                uris = [it for it in reversed(self.records) if it.split("/")[2] == request.one("actor")]
+                name, views = "feed", [{"post": self._post(it)} for it in uris]
+            case "searchPosts":
+                assert request.one("q") == "*"
+                since, until = request.one("since"), request.one("until", "9999")
+                name, views = "posts", [self._post(it) for it in reversed(self._naming(request.one("mentions")))]
+                views = [it for it in views if since <= it["indexedAt"] < until]
+            case "getQuotes":
+                quoting = self._quotes.get(request.one("uri"), ())
+                name, views = "posts", [self._post(it) for it in reversed(quoting)]
+            case _:
+                return None
+        more = {"cursor": str(first + limit)} if first + limit < len(views) else {}
+        of = {"uri": request.one("uri")} if path.endswith("getQuotes") else {}
+        return {**of, name: views[first : first + limit], **more}
+
+    def _naming(self, whom: str) -> list[str]:
+        """Return the posts that mention somebody by a facet, oldest first."""
+        return [
+            uri
+            for uri, record in self.records.items()
+            if any(it["features"][0]["did"] == whom for it in record.get("facets", ()))
+        ]
 
     def _wrong(self, request: Request) -> dict[str, str] | None:
         """Return what is wrong with a request for a stream."""
@@ -243,24 +326,41 @@ class BlueskyNetwork(Network):
             if self.is_chatting:
                 self.chat()
 
-    def _thread(self, uri: str) -> dict[str, Any] | None:
+    def _thread(self, uri: str, depth: int) -> dict[str, Any] | None:
         if uri not in self.records:
             return None
-        return {"thread": self._view(uri)}
+        return {"thread": {**self._above(uri), **self._below(uri, depth)}}
 
-    def _view(self, uri: str) -> dict[str, Any]:
+    def _above(self, uri: str) -> dict[str, Any]:
+        """Return a post in its thread, with what is above it."""
         if uri not in self.records:
             return {"$type": "app.bsky.feed.defs#notFoundPost", "uri": uri, "notFound": True}
+        record = self.records[uri]
+        above = {"parent": self._above(record["reply"]["parent"]["uri"])} if "reply" in record else {}
+        return {"$type": "app.bsky.feed.defs#threadViewPost", "post": self._post(uri), **above}
+
+    def _below(self, uri: str, depth: int) -> dict[str, Any]:
+        if not depth:
+            return {}
+        of = {"$type": "app.bsky.feed.defs#threadViewPost"}
+        replies = [{**of, "post": self._post(it), **self._below(it, depth - 1)} for it in self._answering(uri)]
+        return {"replies": replies}
+
+    def _answering(self, uri: str) -> list[str]:
+        return [it for it in self._answers.get(uri, ()) if it in self.records]
+
+    def _post(self, uri: str) -> dict[str, Any]:
         record, author = self.records[uri], uri.removeprefix("at://").partition("/")[0]
-        post = {
+        return {
+            "$type": "app.bsky.feed.defs#postView",
             "uri": uri,
             "cid": cid(record),
             "author": {"did": author, "handle": "somebody.example"},
             "record": record,
             "indexedAt": record["createdAt"],
+            "replyCount": len(self._answering(uri)),
+            "quoteCount": len(self._quotes.get(uri, ())),
         }
-        above = {"parent": self._view(record["reply"]["parent"]["uri"])} if "reply" in record else {}
-        return {"$type": "app.bsky.feed.defs#threadViewPost", "post": post, **above}
 
     def _profile(self, actor: str) -> dict[str, Any] | None:
         names = {did(name): name for name in OURS}

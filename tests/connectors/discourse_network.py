@@ -26,6 +26,7 @@ class DiscourseNetwork(Network):
     private: set[int] = field(default_factory=set)
 
     is_streamed = False
+    has_history = True
 
     @property
     def forum(self) -> str:

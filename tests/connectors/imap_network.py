@@ -46,7 +46,7 @@ class ImapNetwork(Network):
     _recipients: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.is_streamed = self.has_idle
+        self.is_streamed = self.has_history = self.has_idle  # without it, the history is the same
 
     def stanza(self, *accounts: str) -> dict[str, Any]:
         return {

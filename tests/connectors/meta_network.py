@@ -47,12 +47,13 @@ class MetaNetwork(Network):
     _replies: dict[str, list[Thing]] = field(default_factory=dict)
 
     is_streamed = shows_edits = False
+    has_history = True
     tells_deletions_of = ""
 
     def __post_init__(self) -> None:
         for name in OURS:
             self._posts[name], self._tagged[name], self._replies[name] = [], [], []
-            self._post(Thing(self._next(name), name, "Welcome", self.now() - 7_200_000))
+            self._post(Thing(self._next(name), name, "Welcome", self.now() - 12 * 86_400_000))
 
     def stanza(self, *accounts: str) -> dict[str, Any]:
         return {
@@ -60,6 +61,7 @@ class MetaNetwork(Network):
             "accounts": [f"{self.kind}:{number_of(name)}" for name in accounts],
             "token_env": "NETWORK_TOKEN",
             "app_secret_env": "NETWORK_TOKEN",
+            "days": 30,
             "poll_seconds": 0.1,
             "requests_per_hour": 10_000_000,
             "address": f"{self.url}/v25.0",
@@ -256,7 +258,8 @@ class MetaNetwork(Network):
         if things is None:
             return None
         since = int(request.one("since", "0")) * 1000
-        newest_first = [it for it in things if it.at >= since]
+        until = int(request.one("until", "9999999999")) * 1000
+        newest_first = [it for it in things if since <= it.at < until]
         is_page = request.headers["authorization"] != f"Bearer {self.token}"
         fields, limit = request.one("fields"), int(request.one("limit", "25"))
         return self._listed(newest_first, limit, request.one("after"), fields, is_page=is_page)

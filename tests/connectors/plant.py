@@ -30,6 +30,8 @@ class Plant:
     kept: dict[str, dict[str, str | Known]] = field(default_factory=dict)
     random: Random = field(default_factory=lambda: Random(1))
     acknowledges_after: float = 0.005
+    takes: float = float("inf")
+    """So many events more, and then none: publishing does not come to an end."""
 
     @asynccontextmanager
     async def carrier(self, name: str) -> AsyncIterator["Carrier"]:
@@ -90,6 +92,9 @@ class Carrier:
 
     async def publish(self, event: dict[str, Any]) -> None:
         await asyncio.sleep(0)
+        self._plant.takes -= 1
+        if self._plant.takes < 0:
+            await asyncio.Event().wait()
         self._on_their_way.append(event)
 
     async def reject(self, rejected: Rejected, source: str | None = None) -> None:

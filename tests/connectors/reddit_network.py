@@ -31,6 +31,7 @@ class RedditNetwork(Network):
     _numbers: Any = field(default_factory=lambda: count(50_000_000_000))
 
     is_streamed = False
+    has_history = True
 
     def stanza(self, *accounts: str) -> dict[str, Any]:
         return {

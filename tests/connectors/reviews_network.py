@@ -19,6 +19,7 @@ class ReviewsNetwork(Network):
     """A review is of one business, which may reply once. Nobody else can say anything there."""
 
     is_streamed = False
+    has_history = True
     tells_deletions_of = ""
 
     prefix = ""
@@ -107,6 +108,10 @@ class TrustpilotNetwork(ReviewsNetwork):
     """``is_private``: with OAuth, which has a path of its own."""
 
     is_private: bool = False
+
+    def __post_init__(self) -> None:
+        self.has_history = not self.is_private  # which is the same by another path
+
     prefix = "trustpilot"
     units = ("46d6a890ffa235a75b00021d", "507f191e810c19729de860ea")
 

@@ -25,6 +25,7 @@ class StackExchangeNetwork(Network):
     quota: int = 10_000
 
     is_streamed = False
+    has_history = True
     tells_deletions_of = ""
 
     def stanza(self, *accounts: str) -> dict[str, Any]:
@@ -139,8 +140,8 @@ class StackExchangeNetwork(Network):
 
 def _page(found: list[Raw], request: Request) -> tuple[list[Raw], bool]:
     by = "last_activity_date" if request.one("sort") == "activity" else "creation_date"
-    least = int(request.one("min", "0"))
-    ordered = sorted((it for it in found if it[by] >= least), key=lambda it: it[by])
+    least, most = int(request.one("min", "0")), int(request.one("max", "9999999999"))
+    ordered = sorted((it for it in found if least <= it[by] <= most), key=lambda it: it[by])
     if request.one("order", "desc") == "desc":
         ordered.reverse()
         if ordered:  # of one second, what was written last comes first

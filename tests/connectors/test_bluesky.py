@@ -1,6 +1,7 @@
 """What Bluesky has beyond the contract: threads that nobody remembers, people who leave or block, and two kinds of cursors."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 
@@ -10,13 +11,14 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
+from streams.connectors import bluesky_history
 from streams.connectors.making import make, settings_of
 from streams.connectors.pacing import Budget
 from streams.connectors.session import LARGEST_EVENT, NotThereError, Session
-from streams.http_answers import UnavailableError
+from streams.http_answers import RefusedError, UnavailableError
 from tests.connectors.bluesky_network import LONG, NETWORKS, POSTS, BlueskyNetwork, cid, did, iso, tid
 from tests.connectors.network import Network, running
-from tests.connectors.plant import NAME, Plant, connected, until
+from tests.connectors.plant import NAME, PACE, Plant, connected, table, until
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +50,37 @@ def test_somebody_who_leaves_takes_all_their_posts_along(network: BlueskyNetwork
             network.leave("ben", "deactivated")
             network.leave("ann")
             await until(lambda: {it for _, it in plant.kinds()} == {stays.id})
+
+    asyncio.run(scenario())
+
+
+def test_history_has_deep_threads_and_quotes_however_short_a_login_is(
+    network: BlueskyNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        monkeypatch.setattr(bluesky_history, "DEPTH", 3)
+        network.jwt_lasts = 3
+        plant, since = Plant(), time.time_ns() // 1_000_000 - 1000
+        last = network.say("ann", "question", to=("acme",))
+        for number in range(10):
+            last = network.say("acme" if number == 4 else f"person{number}", f"{number}", parent=last.key)
+        quote = network.quote("ben", network.say("acme", "Spring sale").key)
+        async with running(network):
+            named = table(network.stanza("acme"))
+            assert await plant.work(PACE).walk(NAME, named, since, asyncio.Event())
+        account = network.stanza("acme")["accounts"][0]
+        assert plant.kinds() == {**network.truth("acme"), (account, f"bluesky:{quote}"): "mention"}
+
+    asyncio.run(scenario())
+
+
+def test_a_search_that_wants_a_login_says_so() -> None:
+    async def scenario() -> None:
+        network = BlueskyNetwork()
+        async with running(network):
+            stanza = network.stanza("acme") | {"identifier": "", "app_password_env": None}
+            with pytest.raises(RefusedError):
+                await Plant().work(PACE).walk(NAME, table(stanza), 1, asyncio.Event())
 
     asyncio.run(scenario())
 
@@ -234,7 +267,8 @@ def test_check_says_who_the_accounts_are(network: BlueskyNetwork) -> None:
     async def scenario() -> str:
         async with running(network):
             settings = settings_of(network.stanza("acme"))
-            connector, session = make("x", settings, {"token": lambda: network.token}, lambda _: None)
+            secrets = dict.fromkeys(("token", "app_password"), lambda: network.token)
+            connector, session = make("x", settings, secrets, lambda _: None)
             try:
                 return await connector.check()
             finally:

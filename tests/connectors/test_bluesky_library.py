@@ -42,7 +42,14 @@ def test_atproto_understands_the_server() -> None:
             await asyncio.gather(listening, return_exceptions=True)
             appview = AsyncClient(base_url=f"{network.url}/xrpc")
             thread = (await appview.app.bsky.feed.get_post_thread({"uri": before.key, "depth": 0})).thread
+            asked = {"q": "*", "mentions": did("help"), "limit": 1, "since": "2020-01-01T00:00:00Z"}
+            found = await appview.app.bsky.feed.search_posts(asked)
+            feed = (await appview.app.bsky.feed.get_author_feed({"actor": did("acme")})).feed
+            quotes = await appview.app.bsky.feed.get_quotes({"uri": before.key})
+            below = (await appview.app.bsky.feed.get_post_thread({"uri": found.posts[0].uri, "depth": 1})).thread
             await appview.request.close()
+            assert (found.posts[0].uri, found.cursor, found.posts[0].reply_count) == (before.key, None, 0)
+            assert (len(feed), quotes.posts, below.replies) == (0, [], []), "the answer was deleted"
             assert thread.post.author.did == did("ann")
             assert thread.post.record.text.endswith("grüße 👋")
 

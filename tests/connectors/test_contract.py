@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from streams.connectors.live import Known
 from streams.errors import Reason
 from streams.http_answers import RefusedError
 from streams.telemetry import hide_addresses
-from tests.connectors.network import RETRY_AFTER, Network, running
+from tests.connectors.network import RETRY_AFTER, Network, Written, running
 from tests.connectors.plant import NAME, PACE, Plant, connected, table, until
 
 MODULES = sorted(path.stem for path in Path(__file__).parent.glob("*_network.py"))
@@ -215,25 +216,33 @@ def test_history_is_walked_through_kills_from_a_date_on_by_its_own_clock(histori
     async def scenario() -> None:
         chance, day = random.Random(5), 86_400_000
         plant, stop = Plant(random=chance), asyncio.Event()
-        written = []
-        for number in range(300):
-            historic.mood.skew = (number - 300) * day // 30  # ten days until now
-            parent = chance.choice(written).key if written and chance.random() < 0.5 else ""
-            author = "acme" if parent and chance.random() < 0.5 else f"person{number % 20}"
-            written.append(historic.say(author, f"post {number}", () if parent else ("acme",), parent))
-        since = historic.now() - 7 * day
-        wanted = {it.id for it in written[-210:] if it.concerns}
+        written: list[Written] = []
         async with running(historic):
+            for number in range(200):
+                historic.mood.skew = (number - 200) * day // 20  # ten days until now
+                author = "acme" if written and chance.random() < 0.3 else f"person{number % 20}"
+                # of threads that began before, as of those before a connector, each knows what they answer and no more
+                before = [it for it in written[:60] if number < 60 or (it.author == "acme") != (author == "acme")]
+                others = [*before, *written[60:]] if author == "acme" or chance.random() < 0.5 else []
+                parent = chance.choice(others).key if others else ""
+                to = () if parent or author == "acme" else ("acme",)
+                if not historic.lets(author, to, parent):
+                    author, to, parent = f"person{number % 20}", ("acme",), ""
+                written.append(historic.say(author, f"post {number}", to, parent))
+            since = historic.now() - 7 * day
+            wanted = {it.id for it in written[60:] if it.concerns}
             named = table(historic.stanza("acme"))
-            historic.mood.slow = 0.005
-            for _ in range(8):
+            for kill in range(5):
+                plant.takes = chance.randrange(len(wanted) // 5)
+                asked = len(historic.requests) + chance.randrange(1, 9) if kill % 2 else 1 << 60
                 task = asyncio.create_task(plant.work(PACE).walk(NAME, named, since, stop))
-                await asyncio.sleep(0.05 + chance.random() * 0.1)
+                await until(partial(_is_stuck, plant, historic, asked))
+                await asyncio.sleep(chance.random() * 0.03)
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
             assert len(plant.events) < len(wanted)
-            historic.mood.busy = historic.mood.failing = 1
-            historic.mood.slow = 0
+            plant.takes = float("inf")
+            historic.mood.failing = 1 if historic.is_remote else 0
             assert await asyncio.wait_for(plant.work(PACE).walk(NAME, named, since, stop), 20)
             begun = len(plant.events)
             stop.clear()
@@ -244,9 +253,46 @@ def test_history_is_walked_through_kills_from_a_date_on_by_its_own_clock(histori
         truth = {place: kind for place, kind in historic.truth("acme").items() if place[1] in {*wanted, after.id}}
         assert plant.kinds() == truth
         for event in plant.events:
-            assert since <= event["published_at"] <= event["received_at"] <= event["published_at"] + day // 30 * 2
+            assert since <= event["published_at"] <= event["received_at"] <= event["published_at"] + day // 20 * 2
 
     asyncio.run(scenario())
+
+
+def test_history_says_of_a_post_what_live_says(historic: Network) -> None:
+    async def scenario() -> None:
+        live, history, since = Plant(), Plant(), historic.now() - 60_000
+        async with running(historic):
+            async with connected(live, historic.stanza("acme", "help")):
+                await ready(live)
+                question = historic.say("ann", "Where is my <parcel> & co?", to=("acme",))
+                answer = historic.say("acme", "On its way", parent=question.key)
+                if historic.lets("acme", parent=answer.key):
+                    historic.say("acme", "(2/2) tomorrow", parent=answer.key)
+                if historic.lets("ann", parent=answer.key):
+                    historic.say("ann", "Thank you", parent=answer.key)
+                if historic.lets("ben@else.example", parent=question.key):
+                    historic.say("ben@else.example", "Mine is late too", parent=question.key)
+                if historic.lets("acme"):
+                    historic.say("acme", "Spring sale")
+                await until(lambda: live.kinds() == historic.truth("acme", "help"))
+            stanza = table(historic.stanza("acme", "help"))
+            assert await asyncio.wait_for(history.work(PACE).walk(NAME, stanza, since, asyncio.Event()), 20)
+        assert _told(history) == _told(live)
+
+    asyncio.run(scenario())
+
+
+def _is_stuck(plant: Plant, network: Network, asked: int) -> bool:
+    return plant.takes < 0 or len(network.requests) >= asked
+
+
+def _told(plant: Plant) -> dict[tuple[str, str], dict[str, object]]:
+    """Return what was published, without when it came, and what people have done with it since."""
+    passing = {"received_at", "likes", "shares", "comments", "impressions"}
+    return {
+        (it["account"], it["id"]): {name: said for name, said in it.items() if name not in passing}
+        for it in plant.events
+    }
 
 
 def test_an_edit_changes_the_text_and_nothing_else(edited: Network) -> None:

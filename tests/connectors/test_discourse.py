@@ -8,7 +8,7 @@ from streams.connectors.making import make, settings_of
 from streams.http_answers import RefusedError
 from tests.connectors.discourse_network import GENERATIONS, DiscourseNetwork, Generation
 from tests.connectors.network import Network, running
-from tests.connectors.plant import Plant, connected, until
+from tests.connectors.plant import NAME, PACE, Plant, connected, table, until
 
 KEY = {"user_api_key_env": None, "api_key_env": "NETWORK_TOKEN", "api_username": "reader"}
 
@@ -32,6 +32,24 @@ def test_the_check_says_whose_key_it_is() -> None:
     assert asyncio.run(scenario({})) == asyncio.run(scenario(KEY)) == "the key is of discourse:acme"
     with pytest.raises(RefusedError):
         asyncio.run(scenario({"user_api_key_env": None}))
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_the_first_post_of_a_history_is_found_by_halving_however_numbers_are_counted(generation: Generation) -> None:
+    async def scenario() -> tuple[list[str], int]:
+        network, plant = DiscourseNetwork(generation=generation), Plant()
+        async with running(network):
+            for number in range(400):
+                network.mood.skew = (number - 400) * 1_000_000
+                network.say("ann", f"post {number}", to=("acme",))
+            network.private |= {*range(20, 180), *range(190, 300)}
+            since = network.now() - 100 * 1_000_000
+            assert await plant.work(PACE).walk(NAME, table(network.stanza("acme")), since, asyncio.Event())
+        return [it["text"] for it in plant.events], [path for _, path in network.requests].count("/posts.json")
+
+    texts, asked = asyncio.run(scenario())
+    assert [int(it.split()[-1]) for it in texts] == list(range(300, 400))
+    assert asked < 16
 
 
 @pytest.mark.parametrize("generation", GENERATIONS)

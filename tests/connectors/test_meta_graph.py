@@ -29,7 +29,7 @@ def network(request: pytest.FixtureRequest) -> MetaNetwork:
     return found
 
 
-def played(network: MetaNetwork, *, days: int = 7) -> list[dict[str, Any]]:
+def played(network: MetaNetwork, *, days: int = 30) -> list[dict[str, Any]]:
     """Return what is published of a conversation below a post of the account."""
 
     async def scenario() -> list[dict[str, Any]]:

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
+from streams.connectors import x_reading
 from streams.connectors.live import Known
 from streams.connectors.making import make, settings_of
 from streams.connectors.x import X, left_alone
@@ -14,7 +16,7 @@ from streams.connectors.x_activity import reader
 from streams.connectors.x_standing import keep_rules, keep_subscriptions
 from streams.http_answers import UnavailableError
 from tests.connectors.network import Network, running
-from tests.connectors.plant import NAME, Plant, connected, until
+from tests.connectors.plant import NAME, PACE, Plant, connected, table, until
 from tests.connectors.test_contract import counted
 from tests.connectors.x_network import XNetwork, number_of
 from tests.oracle import measure
@@ -51,6 +53,27 @@ def asked(network: XNetwork, ask: Callable[[X], Awaitable[None]]) -> None:
                 await made.session.close()
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("history", ["timelines", "recent"])
+def test_where_x_goes_back_no_further_a_history_has_a_gap(history: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> Plant:
+        network, plant = XNetwork(history=history), Plant()
+        network.mood.skew = -10 * 86_400_000
+        network.say("ann", "too old", to=("acme",))
+        network.mood.skew = 0
+        for number in range(3):
+            network.say("ann", f"post {number}", to=("acme",))
+        network.goes_back = {"mentions": 3, "tweets": 3}
+        since = time.time_ns() // 1_000_000 - 20 * 86_400_000
+        async with running(network):
+            assert await plant.work(PACE).walk(NAME, table(network.stanza("acme")), since, asyncio.Event())
+        return plant
+
+    monkeypatch.setattr(x_reading, "LIMITS", {"mentions": 3, "tweets": 3})
+    gaps = counted("rapport_connector_gaps_total")
+    assert len(asyncio.run(scenario()).events) == 3
+    assert counted("rapport_connector_gaps_total") == gaps + 1
 
 
 def test_subscriptions_and_rules_are_kept_in_step_and_those_of_others_stay() -> None:

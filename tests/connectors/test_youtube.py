@@ -9,7 +9,7 @@ from streams.connectors.making import make, settings_of
 from streams.connectors.youtube import YouTube
 from streams.http_answers import RefusedError, UnavailableError
 from tests.connectors.network import Network, running
-from tests.connectors.plant import Plant, connected, until
+from tests.connectors.plant import NAME, PACE, Plant, connected, table, until
 from tests.connectors.youtube_network import YouTubeNetwork
 
 
@@ -78,5 +78,26 @@ def test_what_has_not_changed_costs_a_unit_a_look() -> None:
                 assert time.monotonic() - began > 0.3
         assert {path for _, path in network.requests} == {"/youtube/v3/channels", "/youtube/v3/commentThreads"}
         assert not plant.events
+
+    asyncio.run(scenario())
+
+
+def test_a_history_has_answers_in_older_threads_and_reads_nothing_again_for_a_request_that_fails() -> None:
+    async def scenario() -> None:
+        network, plant, since = YouTubeNetwork(), Plant(), time.time_ns() // 1_000_000 - 60_000
+        network.mood.skew = -10 * 86_400_000
+        old = network.say("ann", "long ago", to=("acme",))
+        for number in range(250):
+            network.mood.skew = 0 if number >= 150 else network.mood.skew + 60_000
+            network.say("ann", f"comment {number}", to=("acme",))
+        answer = network.say("acme", "at last", parent=old.key)
+        network.mood.failing = 3
+        async with running(network):
+            named = table(network.stanza("acme"))
+            assert await plant.work(PACE).walk(NAME, named, since, asyncio.Event())
+        assert len(plant.events) == 101
+        (own,) = [it for it in plant.events if it["kind"] == "reply"]
+        assert (own["id"], own["contact_id"]) == (answer.id, "UCann")
+        assert len(network.requests) == 3 + 1 + 3, "the failures, the channel and the pages"
 
     asyncio.run(scenario())

@@ -25,6 +25,7 @@ class XNetwork(Network):
     """``way``: how the connector is to take from it."""
 
     way: str = "activity"
+    history: str = "timelines"
     tweets: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Every version of every post, by its id, oldest first."""
     rules: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -41,6 +42,7 @@ class XNetwork(Network):
 
     def __post_init__(self) -> None:
         self.is_streamed = self.way != "poll"
+        self.has_history = self.way != "filtered"  # it is the same
         self.tells_deletions_of = "acme" if self.way == "activity" else ""
 
     def stanza(self, *accounts: str) -> dict[str, Any]:
@@ -49,6 +51,7 @@ class XNetwork(Network):
             "accounts": [f"x:{number_of(name)}" for name in accounts],
             "token_env": "NETWORK_TOKEN",
             "way": self.way,
+            "history": self.history,
             "poll_seconds": 0.1,
             "heartbeat_seconds": 0.5,
             "retry_seconds": 0.01,
@@ -243,7 +246,10 @@ class XNetwork(Network):
                     **({"errors": missing} if missing else {}),
                 }
             case ["GET", "users", number, ("mentions" | "tweets") as timeline]:
-                return "200 OK", self._page(number, timeline, request)
+                numbers = self._timelines.get((number, timeline), [])[-self.goes_back[timeline] :]
+                return "200 OK", self._page(numbers, "pagination_token", request)
+            case ["GET", "tweets", "search", "recent" | "all"]:
+                return self._search(request)
             case ["GET", "tweets"]:
                 found = [self.tweets[number] for number in request.one("ids").split(",") if number in self.tweets]
                 if not found:
@@ -292,16 +298,39 @@ class XNetwork(Network):
             self.rules[made[-1]["id"]] = made[-1]
         return {"data": made, "meta": {"sent": _iso(self.now()), "summary": {"created": len(made), "valid": len(made)}}}
 
-    def _page(self, user: str, timeline: str, request: Request) -> dict[str, Any]:
+    def _search(self, request: Request) -> tuple[str, object]:
+        """Answer a search, as rules of the filtered stream are read."""
+        start = datetime.fromisoformat(request.one("start_time")).timestamp() * 1000
+        if request.path.endswith("recent") and start < time.time() * 1000 - 7 * 86_400_000:
+            detail = f"'start_time' must be on or after {_iso(self.now())}. Your 'start_time' is older than 7 days"
+            error = {
+                "parameters": {"start_time": [request.one("start_time")]},
+                "message": f"Invalid 'start_time'. {detail}",
+            }
+            problem = {"title": "Invalid Request", "detail": "One or more parameters to your request was invalid."}
+            return "400 Bad Request", {"errors": [error], **problem, "type": f"{PROBLEMS}/invalid-request"}
+        assert int(request.one("max_results", "10")) >= 10
+        found = []
+        for number, tweet in self.tweets.items():
+            is_newest = self._newest(tweet["edit_history_tweet_ids"][0]) is tweet
+            mentioned = {it["id"] for it in tweet.get("entities", {}).get("mentions", ())}
+            if is_newest and _matches(request.one("query"), tweet, mentioned):
+                found.append(number)
+        return "200 OK", self._page(found, "next_token", request)
+
+    def _page(self, numbers: list[str], token: str, request: Request) -> dict[str, Any]:
         most, since = int(request.one("max_results", "10")), int(request.one("since_id", "0"))
-        first = int(request.one("pagination_token", "b0")[1:])
+        first = int(request.one(token, "b0")[1:])
         assert 5 <= most <= 100
-        numbers = self._timelines.get((user, timeline), [])[-self.goes_back[timeline] :]
+        start, end = request.one("start_time"), request.one("end_time", "9999")
+        assert not start or start >= "2010-11-06T00:00:00Z"
         newer: list[str] = []
         for number in reversed(numbers):
             if int(number) <= since or len(newer) > first + most:
                 break
-            newer.append(number)
+            written = self.tweets[number].get("created_at")
+            if written is None or start <= written[:19] + "Z" < end:
+                newer.append(number)
         page = [self.tweets[number] for number in newer[first : first + most] if number in self.tweets]
         if not page:
             return {"meta": {"result_count": 0}}
@@ -383,5 +412,5 @@ def _iso(at: int) -> str:
 NETWORKS = {
     "x-activity": XNetwork,
     "x-filtered": lambda: XNetwork(way="filtered"),
-    "x-polled": lambda: XNetwork(way="poll"),
+    "x-polled": lambda: XNetwork(way="poll", history="all"),
 }

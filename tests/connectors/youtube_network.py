@@ -18,6 +18,7 @@ class YouTubeNetwork(Network):
     """Everybody is a channel. Threads are two levels deep; whoever answers a reply names its author."""
 
     is_streamed = False
+    has_history = True
     threads: dict[str, dict[str, Any]] = field(default_factory=dict)
     replies: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     hidden: set[str] = field(default_factory=set)

@@ -19,7 +19,7 @@ from streams.campaigns import CampaignSettings
 from streams.cli import app
 from streams.config import AccountTargets, load_brands
 from streams.connecting.tables import load_tables
-from streams.connectors.making import TYPES, settings_class
+from streams.connectors.making import TYPES, has_history, settings_class
 from streams.errors import Reason
 from streams.listener_settings import PUSHED
 from streams.metrics.counters import PANE_COUNTERS, WINDOW_COUNTERS
@@ -209,6 +209,14 @@ def test_every_key_of_a_connector_is_documented_with_its_default() -> None:
             key: field.default for key, field in keys.items() if type(field.default) in (int, float)
         }
         assert f"({kind}.md)" in text("docs/connectors/README.md")
+
+
+def test_the_page_about_backfills_names_who_has_a_history() -> None:
+    page = text("docs/connectors/backfill.md")
+    assert re.findall(r"^\| \[`(\w+)`\]", page, re.MULTILINE) == sorted(filter(has_history, TYPES))
+    for kind in TYPES:
+        said = "`rapport backfill`](backfill.md)" if has_history(kind) else "no [backfill](backfill.md)"
+        assert said in text(f"docs/connectors/{kind}.md"), kind
 
 
 @pytest.mark.parametrize("page", ["docs/connectors/README.md", *(f"docs/connectors/{kind}.md" for kind in TYPES)])

@@ -11,10 +11,11 @@ import pytest
 from streams.connectors.google_reviews import words
 from streams.connectors.live import Known, Post
 from streams.connectors.pushed import read as pushed_read
-from streams.connectors.reviews import DAY, Reading, Review, sentiment
+from streams.connectors.reviews import Reading, Review, sentiment
 from streams.connectors.trustpilot_pushed import reader
 from streams.connectors.trustpilot_reviews import reply_of, review_of
 from streams.connectors.values import milliseconds
+from streams.connectors.walking import DAY
 from tests.connectors.network import running
 from tests.connectors.plant import Plant, connected, until
 from tests.connectors.reviews_network import GoogleNetwork, ReviewsNetwork, TrustpilotNetwork
