@@ -47,6 +47,8 @@ CYCLE_SECONDS: Final = 0.2
 """How often groups that have changed are written, and offsets committed."""
 FAREWELL_SECONDS: Final = 3.0
 """What is being sent has so long when the process is asked to stop, or to hand its partitions over."""
+STORM: Final = 10_000
+"""So many messages are taken in before anybody is told: what comes at once is told together."""
 SWEEP_SECONDS: Final = 60.0
 """How often groups that are over are forgotten."""
 SOURCE: Final = "notifier"
@@ -224,7 +226,7 @@ class _Notifier(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         now = _now()
         due = min((it.next_due() for it in self._owned.values()), default=NEVER) if not self._behind else NEVER
         wait = min(max(due - now, 1), round(CYCLE_SECONDS * 1000))
-        polled = await self._consumer.getmany(timeout_ms=wait, max_records=500)
+        polled = await self._consumer.getmany(timeout_ms=wait, max_records=STORM)
         if not self._ours or self._assigned.is_set():
             return  # it is read again
         for where, records in polled.items():
