@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from tests.wall_clock import WallCalendar
 
@@ -29,6 +30,8 @@ class Agreed(NamedTuple):
     calendar: WallCalendar | None = None
     rules: Sequence[tuple[str, int, Callable[[Event], bool]]] = ()
     """Name, target, and which mentions it is for."""
+    domains: Sequence[str] = ()
+    """The brands' own."""
 
 
 def measure(events: list[Event], clock: int, **agreed: Any) -> dict[str, Any]:  # noqa: ANN401 - as the fields are
@@ -58,15 +61,21 @@ def _measure_account(seen: list[tuple[int, Event]], clock: int, agreed: Agreed) 
         for turn in _turns(thread, expiry):
             turns[turn["id"]] = _judge(turn, clock, agreed)
     alerts = {name: _alert(turn, clock) for name, turn in turns.items()}
+    happenings = _happenings(stand, turns, too_late, gains)
+    happenings += [
+        (post["published_at"], "promoting", 1)
+        for post in stand.values()
+        if post["kind"] == "broadcast" and speaks_of_itself(post, agreed.domains)
+    ]
     return {
         "turns": {
             name: {key: turn[key] for key in turn if key not in ("escalates_at", "opener")}
             for name, turn in turns.items()
         },
         "alerts": {name: alert for name, alert in alerts.items() if alert},
-        "panes": _panes(_happenings(stand, turns, too_late, gains), clock),
+        "panes": _panes(happenings, clock),
         "windows": {
-            name: _window(stand, threads, turns, _happenings(stand, turns, too_late, gains), clock, minutes)
+            name: _window(stand, threads, turns, happenings, clock, minutes)
             | ({"followers": followers} if followers else {})
             for name, minutes in (("5m", 5), ("1h", 60), ("24h", 1440))
         },
@@ -307,6 +316,12 @@ def _happenings(  # noqa: C901, PLR0912 - a list of everything is long
                 found.append((answered_at, "response_samples", 1))
                 found.append((answered_at, "response_milliseconds", round(turn["response_seconds"] * SECOND)))
     return found
+
+
+def speaks_of_itself(post: Event, domains: Sequence[str]) -> bool:
+    """Say whether a broadcast links to one of the domains, or to what is below one."""
+    hosts = [urlsplit(link if "//" in link else f"//{link}").hostname or "" for link in post["links"]]
+    return any(f".{host}".endswith(f".{domain}") for host in hosts for domain in domains)
 
 
 def _panes(happenings: list[tuple[int, str, float]], clock: int) -> dict[int, dict[str, float]]:

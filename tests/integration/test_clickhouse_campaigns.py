@@ -122,7 +122,9 @@ def test_a_campaign_of_everything_has_the_figures_of_everything(clickhouse: Clie
     }
     assert panes.keys() == counted.keys()
     for account, pane in panes.items():
-        assert pane.keys() - counted[account].keys() == {"too_late", "stale_snapshots", "opt_outs"}
+        assert pane.keys() - counted[account].keys() == {
+            *("too_late", "stale_snapshots", "opt_outs", "promoting", "self_promotion_share")
+        }
         for name, value in counted[account].items() - {("account", account)}:
             close = re.search("_p[0-9]+$", name) is not None
             assert pane[name] == pytest.approx(value, rel=0.0101 if close else 1e-9), (account, name)

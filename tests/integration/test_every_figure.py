@@ -21,7 +21,7 @@ from streams.connectors.simulator import SimulatorOptions
 from streams.connectors.understanding import Understood, sentiment_model
 from streams.interactions import tick
 from streams.metrics.counters import PANE_COUNTERS, WINDOW_COUNTERS
-from streams.metrics.targets import DAY, HOUR, MINUTE
+from streams.metrics.targets import DAY, HOUR, MINUTE, Targets
 from tests import relationship_oracle, view_oracle
 from tests.batch import Partition
 from tests.clickhouse_server import NOON, put, put_facts, refresh, rows
@@ -74,7 +74,7 @@ class Figures:
         ``full``: there is something to compare for every view.
         """
         self.client, self.events, self.clock, self.full = client, events, clock, full
-        partition = Partition()
+        partition = Partition(Targets(domains=DOMAINS))
         for start in range(0, len(events), 300):
             partition.message(events[start : start + 300])
         partition.message([tick(clock)])
@@ -83,7 +83,7 @@ class Figures:
         put_facts(client, partition.facts)
         for chance in (random.Random(1), random.Random(2)):
             put(client, "interaction", chance.sample(events, len(events)))
-        self.truth = measure(events, clock)
+        self.truth = measure(events, clock, domains=DOMAINS)
         self.posts = relationship_oracle.standing(events)
         self.turns = [
             turn | {"account": account} for account, found in self.truth.items() for turn in found["turns"].values()
