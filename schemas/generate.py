@@ -32,6 +32,9 @@ FOLDED: Final = (
 NEWS: Final = ("counters", "profile")
 FOLDED_OF_NEWS: Final = ("author_followers", "likes", "shares", "comments", "impressions")
 """What it needs of these kinds besides. They are few, and no other event carries so much."""
+BROADCASTS: Final = ("broadcast",)
+FOLDED_OF_BROADCASTS: Final = ("links",)
+"""Likewise."""
 TARGET: Final = Path(__file__).with_name("rows.py")
 
 _HEADER: Final = '''\
@@ -97,6 +100,7 @@ _READ: Final = {
         "    {0} = FLOAT.unpack_from(data, at)[0]",
         "at += 4",
     ),
+    ("array", "string"): ("{0}, at = read_array_of_strings(data, at)",),
 }
 _SKIP: Final = {
     "string": (*_SIZE, "at += size"),
@@ -113,6 +117,7 @@ _TYPES: Final = {
     "double": "float",
     "float": "float",
     "boolean": "bool",
+    ("array", "string"): "list[str]",
 }
 
 
@@ -145,7 +150,7 @@ def _kind(of: Any) -> Any:  # noqa: ANN401 - a schema is any JSON
 
 
 def _reader() -> Iterator[str]:
-    name, wanted = "interaction", (*FOLDED, *FOLDED_OF_NEWS)
+    name, wanted = "interaction", (*FOLDED, *FOLDED_OF_NEWS, *FOLDED_OF_BROADCASTS)
     yield f"\ndef read_{name}(data: bytes, at: i64, count: i64) -> tuple[list[dict[str, Any]], i64]:"
     yield '    """Return ``count`` records, of each only what is folded, and the position after them."""'
     yield "    records: list[dict[str, Any]] = []"
@@ -161,9 +166,10 @@ def _reader() -> Iterator[str]:
     for field in FOLDED:
         yield f'            "{field}": {field}_,'
     yield "        }"
-    yield f"        if kind_ in {NEWS}:".replace("'", '"')
-    for field in FOLDED_OF_NEWS:
-        yield f'            record["{field}"] = {field}_'
+    for kinds, fields in ((NEWS, FOLDED_OF_NEWS), (BROADCASTS, FOLDED_OF_BROADCASTS)):
+        yield f"        if kind_ in {kinds}:".replace("'", '"')
+        for field in fields:
+            yield f'            record["{field}"] = {field}_'
     yield "        records.append(record)"
     yield "    return records, at\n"
 

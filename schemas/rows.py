@@ -43,6 +43,7 @@ def read_interaction(data: bytes, at: i64, count: i64) -> tuple[list[dict[str, A
     text_: str
     lang_: str
     sentiment_: float
+    links_: list[str]
     automated_: bool
     revision_: i64
     likes_: i64
@@ -145,7 +146,7 @@ def read_interaction(data: bytes, at: i64, count: i64) -> tuple[list[dict[str, A
             sentiment_ = FLOAT.unpack_from(data, at)[0]
         at += 4
         _, at = read_array_of_strings(data, at)
-        _, at = read_array_of_strings(data, at)
+        links_, at = read_array_of_strings(data, at)
         size = data[at]
         if size & 0x81:
             size, at = read_size(data, at)
@@ -207,6 +208,8 @@ def read_interaction(data: bytes, at: i64, count: i64) -> tuple[list[dict[str, A
             record["shares"] = shares_
             record["comments"] = comments_
             record["impressions"] = impressions_
+        if kind_ in ("broadcast",):
+            record["links"] = links_
         records.append(record)
     return records, at
 
@@ -450,6 +453,7 @@ def pane(
     stale_snapshots: int,
     negative_mentions: int,
     opt_outs: int,
+    promoting: int,
     first_buckets: Sequence[int],
     first_counts: Sequence[int],
     next_buckets: Sequence[int],
@@ -489,6 +493,7 @@ def pane(
     write_long(out, stale_snapshots)
     write_long(out, negative_mentions)
     write_long(out, opt_outs)
+    write_long(out, promoting)
     write_longs(out, first_buckets)
     write_longs(out, first_counts)
     write_longs(out, next_buckets)
@@ -553,6 +558,7 @@ def rolling(
     stale_snapshots: int,
     negative_mentions: int,
     opt_outs: int,
+    promoting: int,
     contacts: int,
     conversations: int,
     alternations: int,
@@ -605,6 +611,7 @@ def rolling(
     write_long(out, stale_snapshots)
     write_long(out, negative_mentions)
     write_long(out, opt_outs)
+    write_long(out, promoting)
     write_long(out, contacts)
     write_long(out, conversations)
     write_long(out, alternations)

@@ -197,6 +197,9 @@ class AccountTargets(Table):
     slow_sla: float | None = Field(
         None, ge=0, le=1, description="an hour of whose turns a smaller share met the SLA is slow; 0: off"
     )
+    domains: tuple[str, ...] | None = Field(
+        None, description="the brand's own: broadcasts with a link to one of these, or below it, speak of itself"
+    )
 
     @field_validator("calendar")
     @classmethod
@@ -205,6 +208,16 @@ class AccountTargets(Table):
             wrong = "there is no [[calendars.{name}]] in the file: add one, or name one that is there"
             raise PydanticCustomError("calendar", wrong, {"name": name})
         return name
+
+    @field_validator("domains")
+    @classmethod
+    def _are_domains(cls, domains: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for domain in domains or ():
+            if re.fullmatch(r"[^\s/:@.]+(\.[^\s/:@.]+)+", domain) is None:
+                raise PydanticCustomError(
+                    "domain", 'write {domain} as a link has it after //, as "acme.com"', {"domain": domain}
+                )
+        return domains
 
     def over(self, base: Targets) -> Targets:
         """Return ``base`` with the times that this table sets."""
@@ -220,6 +233,7 @@ class AccountTargets(Table):
             sensitivity=base.sensitivity if self.spike_sensitivity is None else self.spike_sensitivity,
             slow_p90=milliseconds(self.slow_p90_minutes, 60_000, base.slow_p90),
             slow_sla=base.slow_sla if self.slow_sla is None else self.slow_sla,
+            domains=base.domains if self.domains is None else tuple(domain.lower() for domain in self.domains),
         )
 
 

@@ -40,6 +40,32 @@ def members(events: list[Event], turns: dict[str, dict[str, Any]], campaign: dic
     return {(post["account"], post["id"]) for post in (*begun, *talked, *answers)}
 
 
+def reach(events: list[Event], campaign: dict[str, Any], curators: list[str]) -> dict[str, dict[str, float]]:
+    """Return, by account, who spoke of a campaign in all of its time, and how many may have seen that."""
+    by_public = [post for post in standing(events) if post["kind"] in ("mention", "peer") and _is_of(post, campaign)]
+    found = {}
+    for account in {post["account"] for post in by_public}:
+        own = [post for post in by_public if post["account"] == account]
+        asked = [post for post in own if post["author_id"] in curators]
+        found[account] = {
+            "posts": len(own),
+            "authors": len({post["author_id"] for post in own}),
+            "reach": _followers(own),
+            "curator_posts": len(asked),
+            "curator_share": len(asked) / len(own),
+            "curator_reach": _followers(asked),
+        }
+    return found
+
+
+def _followers(posts: list[Event]) -> int:
+    """Return the followers of all who wrote them, each counted once, with the most they were seen to have."""
+    most: dict[str, int] = {}
+    for post in posts:
+        most[post["author_id"]] = max(most.get(post["author_id"], 0), post["author_followers"])
+    return sum(most.values())
+
+
 def _is_of(post: Event, campaign: dict[str, Any]) -> bool:
     inside: bool = campaign["start"] <= post["published_at"] < campaign["end"]
     theirs = not campaign["accounts"] or post["account"] in campaign["accounts"]

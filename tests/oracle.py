@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from tests.wall_clock import WallCalendar
 
@@ -29,6 +30,8 @@ class Agreed(NamedTuple):
     calendar: WallCalendar | None = None
     rules: Sequence[tuple[str, int, Callable[[Event], bool]]] = ()
     """Name, target, and which mentions it is for."""
+    domains: Sequence[str] = ()
+    """The brands' own."""
 
 
 def measure(events: list[Event], clock: int, **agreed: Any) -> dict[str, Any]:  # noqa: ANN401 - as the fields are
@@ -58,15 +61,21 @@ def _measure_account(seen: list[tuple[int, Event]], clock: int, agreed: Agreed) 
         for turn in _turns(thread, expiry):
             turns[turn["id"]] = _judge(turn, clock, agreed)
     alerts = {name: _alert(turn, clock) for name, turn in turns.items()}
+    happenings = _happenings(stand, turns, too_late, gains)
+    happenings += [
+        (post["published_at"], "promoting", 1)
+        for post in stand.values()
+        if post["kind"] == "broadcast" and speaks_of_itself(post, agreed.domains)
+    ]
     return {
         "turns": {
             name: {key: turn[key] for key in turn if key not in ("escalates_at", "opener")}
             for name, turn in turns.items()
         },
         "alerts": {name: alert for name, alert in alerts.items() if alert},
-        "panes": _panes(_happenings(stand, turns, too_late, gains), clock),
+        "panes": _panes(happenings, clock),
         "windows": {
-            name: _window(stand, threads, turns, _happenings(stand, turns, too_late, gains), clock, minutes)
+            name: _window(stand, threads, turns, happenings, clock, minutes)
             | ({"followers": followers} if followers else {})
             for name, minutes in (("5m", 5), ("1h", 60), ("24h", 1440))
         },
@@ -309,6 +318,12 @@ def _happenings(  # noqa: C901, PLR0912 - a list of everything is long
     return found
 
 
+def speaks_of_itself(post: Event, domains: Sequence[str]) -> bool:
+    """Say whether a broadcast links to one of the domains, or to what is below one."""
+    hosts = [urlsplit(link if "//" in link else f"//{link}").hostname or "" for link in post["links"]]
+    return any(f".{host}".endswith(f".{domain}") for host in hosts for domain in domains)
+
+
 def _panes(happenings: list[tuple[int, str, float]], clock: int) -> dict[int, dict[str, float]]:
     """Return what is not zero by minute; a deadline that lies ahead has not been missed."""
     panes: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
@@ -356,3 +371,25 @@ def _window(  # noqa: PLR0913, PLR0917 - the oracle has no state
     window["breached"] = sum(clock >= turn["due_at"] for turn in waiting)
     window["at_risk"] = sum(turn["escalates_at"][0] <= clock < turn["due_at"] for turn in waiting)
     return {name: amount for name, amount in window.items() if amount}
+
+
+def conversations(posts: list[Event], start: int, end: int, expiry: int = 7 * DAY) -> dict[str, dict[str, int]]:
+    """Return, by account, the threads whose latest message is in start ≤ time < end, and how often the side changed in them."""
+    found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for account in {post["account"] for post in posts}:
+        said = {
+            post["id"]: post
+            for post in posts
+            if post["account"] == account and post["kind"] in ("mention", "reply") and post["published_at"] < end
+        }
+        for (conversation, contact), messages in _strands(said, expiry).items():
+            for thread in _threads(messages, conversation, contact, expiry):
+                sides = [message["kind"] for _, message in thread["messages"] if not message["automated"]]
+                if "mention" in sides and max(at for at, _ in thread["messages"]) >= start:
+                    changes = sum(one != two for one, two in pairwise(sides))
+                    row = found[account]
+                    row["conversations"] += 1
+                    row["alternations"] += changes
+                    for depth in (2, 3, 5):
+                        row[f"reach_{depth}"] += changes >= depth
+    return {account: dict(row) for account, row in found.items()}

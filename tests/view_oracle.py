@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from tests.oracle import speaks_of_itself
+
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 Event = dict[str, Any]
 Turn = dict[str, Any]
@@ -214,8 +216,7 @@ def self_promotion(posts: list[Event], domains: list[str], period: Period) -> di
     broadcasts = [post for post in posts if post["kind"] == "broadcast" and period.has(post["published_at"])]
     found = {}
     for account, own in by(broadcasts, lambda post: post["account"]).items():
-        hosts = [[link.split("/")[2].removeprefix("www.") for link in post["links"]] for post in own]
-        promoting = sum(any(host in domains for host in linked) for linked in hosts)
+        promoting = sum(speaks_of_itself(post, domains) for post in own)
         found[account] = {
             "broadcasts": len(own),
             "promoting": promoting,

@@ -9,7 +9,7 @@ from streams.connectors.simulator import SimulatorOptions, simulate
 
 WORLDS = int(os.environ.get("RAPPORT_TEST_WORLDS", "200"))
 """So many random worlds are drawn where all that is measured is compared; fewer, in proportion, where less is."""
-DOMAINS = ["example.com"]
+DOMAINS = ["example.com", "acme.example"]
 """What belongs to the brands."""
 
 

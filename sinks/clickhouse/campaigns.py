@@ -1,8 +1,9 @@
-"""Campaigns in ClickHouse: which there are, and every view of a period once more, of one campaign alone.
+"""Campaigns in ClickHouse: which there are, and every view of a period or of people once more, of one campaign alone.
 
-A view that counts turns or interactions of a period has a twin that counts those of a campaign. It is made from the text of the
-view itself: it reads `campaign_turns` for `turns`, `campaign_interactions` for `interactions`, and the twin of a view for the
-view. So what a metric is stands in one place, and nothing has to be filtered by campaign when nobody asks for one.
+A view that counts turns or interactions has a twin that counts those of a campaign. It is made from the text of the view itself:
+it reads `campaign_turns` for `turns`, `campaign_interactions` for `interactions`, and the twin of a view for the view; for what is
+kept of relationships, it computes the same anew. So what a metric is stands in one place, and nothing has to be filtered by
+campaign when nobody asks for one.
 """
 
 import re
@@ -15,7 +16,18 @@ from clickhouse_connect.driver.client import Client
 TWINS: Final = (
     *("account_responsiveness", "waits", "time_to_answer", "time_to_answer_compared", "wait_curves", "account_waits"),
     *("equal_treatment", "written_replies", "agents", "templated", "self_promotion"),
-    *("mentioned_terms", "spike_terms"),
+    *("mentioned_terms", "spike_terms", "thread_messages", "account_conversations"),
+    *(
+        "contact_messages",
+        "contact_history",
+        "relationships_at",
+        "lapsed",
+        "follow_ups",
+        "cohorts",
+        "automation_suspicion",
+    ),
+    *("advocates_now", "bridges_now", "conversation_starters_now", "starting_hashtags"),
+    *("relationship_value", "contacts_answered", "answering_value"),
 )
 """The views that have a twin made of their text."""
 WRITTEN_TWINS: Final = ("account_activity", "account_messages")
@@ -38,9 +50,17 @@ FROM
 )
 """
 _VIEW: Final = re.compile(r"CREATE OR REPLACE VIEW (\w+) AS\s+(.*)", re.DOTALL)
-_FACTS: Final = re.compile(r"\b(FROM|JOIN) (turns|interactions)\b")
+_FACTS: Final = re.compile(r"\b(FROM|JOIN) (turns|interactions|contact_messages|revenue)\b")
+_KEPT: Final = {
+    "contacts": "contact_history(campaign = {campaign:String}, at = now64(3, 'UTC'))",
+    "relationships": "relationships_at(campaign = {campaign:String}, at = now64(3, 'UTC'))",
+    "conversation_starters": "conversation_starters_now(campaign = {campaign:String})",
+}
+"""What is kept of everything, and what computes the same of a campaign."""
+_OWN: Final = re.compile(r"\b(\w+) AS\s*\(")
+"""What a query itself calls by a name."""
 _VIEWS: Final = re.compile(rf"\b(FROM|JOIN) ({'|'.join((*TWINS, *WRITTEN_TWINS))})\(")
-_FROM: Final = re.compile(r"\b(other_)?from = \{(other_)?from:")
+_FROM: Final = re.compile(r"\b(?:(other_)?from = \{(other_)?from:|at = \{at:)")
 
 
 class Campaign(NamedTuple):
@@ -87,7 +107,10 @@ def of_campaign(query: str) -> str:
     """
     query = _FACTS.sub(r"\1 campaign_\2(campaign = {campaign:String})", query)
     query = _VIEWS.sub(r"\1 campaign_\2(", query)
-    return _FROM.sub(r"\1campaign = {\2campaign:String}, \g<0>", query)
+    query = _FROM.sub(r"\1campaign = {\2campaign:String}, \g<0>", query)
+    for name in _KEPT.keys() - set(_OWN.findall(query)):
+        query = re.sub(rf"\bFROM {name}\b(?!\()", f"FROM campaign_{_KEPT[name]}", query)
+    return query
 
 
 def _written(time: datetime) -> str:

@@ -13,11 +13,11 @@ from fastapi.responses import StreamingResponse
 
 from schemas.metrics import metrics
 from sinks.clickhouse import explanation, queries
-from sinks.dashboard import accounts
+from sinks.dashboard import accounts, described
 from sinks.dashboard.access import Token
 from sinks.dashboard.accounts import RANGES, Range
 from sinks.dashboard.inbox import Change, Choice, Inbox, State, Why, key_of
-from sinks.dashboard.people import List, people
+from sinks.dashboard.people import LISTS, List, people
 from streams.errors import RapportError
 
 HEARTBEAT_SECONDS: Final = 5.0
@@ -102,7 +102,11 @@ def router(inbox: Inbox, client: Any) -> APIRouter:  # noqa: ANN401, C901 - clic
         named = {item.calendar for item in inbox.chosen(Choice(token.allows))}
         return answer(request, {"calendars": inbox.hours.shifts(named, round(time.time() * 1000) // DAY_MS * DAY_MS)})
 
-    @routes.get("/accounts", summary="Every account: how its last 24 hours stand")
+    @routes.get(
+        "/accounts",
+        summary="Every account: how its last 24 hours stand",
+        responses=described.rows("accounts", described.of("rolling")),
+    )
     def _accounts(
         request: Request, token: Reader, cursor: Cursor = "", limit: Annotated[int, Query(ge=1, le=10_000)] = 1000
     ) -> Response:
@@ -110,7 +114,11 @@ def router(inbox: Inbox, client: Any) -> APIRouter:  # noqa: ANN401, C901 - clic
         shown, following = page(rows, cursor, limit, lambda row: (-row["unanswered"], row["account"]))
         return answer(request, {"accounts": shown, "next": following})
 
-    @routes.get("/accounts/{account}/metrics", summary="The rolling figures of an account over time")
+    @routes.get(
+        "/accounts/{account}/metrics",
+        summary="The rolling figures of an account over time",
+        responses=described.rows("rows", described.of("rolling")),
+    )
     def _metrics(  # noqa: PLR0913, PLR0917 - they are what is asked
         request: Request,
         token: Reader,
@@ -125,7 +133,9 @@ def router(inbox: Inbox, client: Any) -> APIRouter:  # noqa: ANN401, C901 - clic
         return answer(request, {"account": account, "window": window, "rows": rows})
 
     @routes.get(
-        "/accounts/{account}/course", summary="How an account did in a period, step by step, unanswered included"
+        "/accounts/{account}/course",
+        summary="How an account did in a period, step by step, unanswered included",
+        responses=described.rows("rows", described.COURSE),
     )
     def _course(
         request: Request,
@@ -161,7 +171,7 @@ def router(inbox: Inbox, client: Any) -> APIRouter:  # noqa: ANN401, C901 - clic
         request: Request,
         token: Reader,
         account: str,
-        metric: str,
+        metric: Annotated[str, Query(description=described.listed(described.EXPLAINED))],
         window: Explained = "24h",
         at: datetime | None = None,
         posts: Annotated[int, Query(ge=0, le=200)] = 20,
@@ -172,7 +182,11 @@ def router(inbox: Inbox, client: Any) -> APIRouter:  # noqa: ANN401, C901 - clic
         question = explanation.Question(account, metric, window, moment(at), posts, followers)
         return answer(request, explained(client, token, question))
 
-    @routes.get("/relationships", summary="People: advocates, lapsed, follow_ups, bridges, opt_outs, cohorts")
+    @routes.get(
+        "/relationships",
+        summary="People: advocates, lapsed, follow_ups, bridges, opt_outs, cohorts",
+        responses=described.rows("people", described.of(*LISTS)),
+    )
     def _relationships(  # noqa: PLR0913, PLR0917 - they are what is asked
         request: Request,
         token: Reader,

@@ -52,6 +52,7 @@ SHOWN: Final = {
         "replies",
         "broadcasts",
         "reply_share",
+        "self_promotion_share",
         "conversations",
         "negative_mentions",
         "opt_outs",

@@ -22,6 +22,7 @@ from streams.metrics.counters import (
     NEGATIVE_MENTIONS,
     OPT_OUTS,
     PEER_ANSWERS,
+    PROMOTING,
     REACTIONS,
     REPLIES,
     STALE_SNAPSHOTS,
@@ -79,6 +80,8 @@ _COUNTED_AS: Final = {
     PEER: PEER_ANSWERS,
     OPT_OUT: OPT_OUTS,
 }
+_MARKED_AS: Final = {MENTION: NEGATIVE_MENTIONS, BROADCAST: PROMOTING}
+"""What a marked message counts as besides."""
 _NEGATIVE: Final = -0.05000000074505806
 """-0.05 as the input has it, in 32 bits: what is below is not meant well (VADER's own bound for its compound score)."""
 _CONTACT_MINUTES: Final = WINDOWS[-1][1]
@@ -145,7 +148,8 @@ class Account:
         message = Message(event["id"], at, number, event["parent_id"])
         self.live = True
         self.ahead = max(self.ahead, at)
-        self.panes.at(at // MINUTE).counters[_COUNTED_AS[number]] += 1
+        message.marked = self._is_marked(number, event)
+        self._count(message, 1)
         if number == MENTION:
             self._take_mention(message, event)
         elif number in (BROADCAST, PEER, OPT_OUT):
@@ -154,10 +158,7 @@ class Account:
             self._place(message, self.messages.strand_of_reply(message, event["conversation_id"], event["contact_id"]))
 
     def _take_mention(self, mention: Message, event: Record) -> None:
-        minute = mention.at // MINUTE
-        self._count_contact(event["author_id"], minute)
-        mention.negative = event["sentiment"] < _NEGATIVE
-        self.panes.at(minute).counters[NEGATIVE_MENTIONS] += mention.negative
+        self._count_contact(event["author_id"], mention.at // MINUTE)
         if self.targets.rules:
             mention.rule = self.targets.rule_of(event)
         self._place(mention, self.messages.strand(event["conversation_id"], event["author_id"]))
@@ -269,9 +270,7 @@ class Account:
             return
         strand = self.messages.take_out(post)
         self.live = True  # although no turn may change: what was counted is not any more
-        counters = self.panes.at(message.at // MINUTE).counters
-        counters[_COUNTED_AS[message.kind]] -= 1
-        counters[NEGATIVE_MENTIONS] -= message.negative
+        self._count(message, -1)
         changed: Strands = {}
         if strand is not None:
             if message.kind == MENTION:
@@ -371,6 +370,20 @@ class Account:
         return wake
 
     # -- counting --------------------------------------------------------------------------------------------------------
+
+    def _is_marked(self, kind: int, event: Record) -> bool:
+        """Say whether a message counts as something else besides."""
+        if kind == MENTION:
+            negative: bool = event["sentiment"] < _NEGATIVE
+            return negative
+        return kind == BROADCAST and bool(self.targets.domains) and self.targets.are_own(event["links"])
+
+    def _count(self, message: Message, sign: int) -> None:
+        """Count a message in the pane of its time."""
+        counters = self.panes.at(message.at // MINUTE).counters
+        counters[_COUNTED_AS[message.kind]] += sign
+        if message.marked:
+            counters[_MARKED_AS[message.kind]] += sign
 
     def _count_contact(self, contact: str, minute: int, *, withdrawn: bool = False) -> None:
         """Count a contact in the pane of its latest message, and in no other."""

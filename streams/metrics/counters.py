@@ -39,6 +39,7 @@ PANE_COUNTERS: Final = (
     "stale_snapshots",
     "negative_mentions",
     "opt_outs",
+    "promoting",
 )
 WINDOW_COUNTERS: Final = ("contacts", "conversations", "alternations", "reach_2", "reach_3", "reach_5")
 """What belongs to windows and not to panes. A contact or a thread counts in the pane of its latest message only, so that a
@@ -67,10 +68,11 @@ REACTIONS: Final = (22, 23, 24, 25)
 STALE_SNAPSHOTS: Final = 26
 NEGATIVE_MENTIONS: Final = 27
 OPT_OUTS: Final = 28
-CONTACTS: Final = 29
-CONVERSATIONS: Final = 30
-ALTERNATIONS: Final = 31
-REACH: Final = ((2, 32), (3, 33), (5, 34))
+PROMOTING: Final = 29
+CONTACTS: Final = 30
+CONVERSATIONS: Final = 31
+ALTERNATIONS: Final = 32
+REACH: Final = ((2, 33), (3, 34), (5, 35))
 """(alternations, counter) of threads that reach so many."""
 
 FIRST_BUCKETS: Final = 1 << 16

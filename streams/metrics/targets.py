@@ -1,5 +1,6 @@
 """What is agreed for an account: how soon to answer, when it is at work, and how long an event may be late. All in milliseconds."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
@@ -7,6 +8,7 @@ from schemas.codec import Record
 from streams.metrics.calendars import Calendar
 
 MINUTE: Final = 60_000
+_HOST: Final = re.compile(r"^(?:(?:[a-z][a-z0-9+.-]*:)?//)?(?:[^/?#@]*@)?([^/?#:]*).*$", re.DOTALL)
 HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
 
@@ -40,6 +42,8 @@ class Targets(NamedTuple):
     """An hour is slow if nine in ten of its answers came within more than this, around the clock; 0: none is."""
     slow_sla: float = 0.0
     """An hour is slow if a smaller share of its turns met the SLA; 0: none is."""
+    domains: Sequence[str] = ()
+    """What belongs to the brand, in lower case: a link to one of these or below it is a link to itself."""
 
     def rule_of(self, mention: Record) -> str:
         """Return the name of the rule that is for a mention; empty if none is."""
@@ -47,6 +51,11 @@ class Targets(NamedTuple):
             if rule.fits(mention):
                 return rule.name
         return ""
+
+    def are_own(self, links: Sequence[str]) -> bool:
+        """Say whether one of the links leads to a domain of the brand."""
+        hosts = [_HOST.sub(r"\1", link.lower()) for link in links]
+        return any(host == domain or host.endswith("." + domain) for host in hosts for domain in self.domains)
 
     def target_of(self, name: str) -> int:
         """Return the target of a rule, ms; the account's own for "" and for a rule that is agreed no longer."""

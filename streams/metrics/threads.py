@@ -43,7 +43,7 @@ decode: Final = msgspec.msgpack.Decoder().decode
 class Message:
     """One message, as far as turns depend on it."""
 
-    __slots__ = ("at", "contact", "homed", "id", "kind", "negative", "parent", "place", "rule", "settled", "thread")
+    __slots__ = ("at", "contact", "homed", "id", "kind", "marked", "parent", "place", "rule", "settled", "thread")
 
     def __init__(self, post: str, at: int, kind: int, parent: str) -> None:
         self.id = post
@@ -58,8 +58,8 @@ class Message:
         """Its time in the thread, ms: its own, or that of the post it answers if that is later."""
         self.thread = 0
         """Which thread of the strand it is in."""
-        self.negative = False
-        """It is a mention that is not meant well."""
+        self.marked = False
+        """It is a mention that is not meant well, or a broadcast with a link to the brand itself."""
         self.rule = ""
         """It is a mention that this rule is for."""
         self.settled = False
@@ -67,7 +67,7 @@ class Message:
 
     def row(self) -> Row:
         """Return what is kept."""
-        where = (self.homed, self.contact, self.place, self.thread, self.settled, self.negative, self.rule)
+        where = (self.homed, self.contact, self.place, self.thread, self.settled, self.marked, self.rule)
         return (self.id, self.at, self.kind, self.parent, *where)
 
     @staticmethod
@@ -75,7 +75,7 @@ class Message:
         """Return the message of a row."""
         message = Message(row[0], row[1], row[2], row[3])
         message.homed, message.contact, message.place, message.thread = row[4], row[5], row[6], row[7]
-        message.settled, message.negative, message.rule = row[8], row[9], row[10]
+        message.settled, message.marked, message.rule = row[8], row[9], row[10]
         return message
 
 

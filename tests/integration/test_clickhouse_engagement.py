@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from streams.metrics.targets import Targets
 from tests.clickhouse_server import DAY, HOUR, MINUTE, NOON, answered, put, record, rows
 from tests.integration.test_clickhouse_views import at
 
@@ -106,8 +107,11 @@ def test_speaking_of_oneself(clickhouse: Client) -> None:
     def post(number: int, *links: str) -> dict[str, Any]:
         return record("interaction", id=f"b{number}", kind="broadcast", links=[*links])
 
-    own = ("https://www.acme.example/sale", "http://acme.example")
+    own = ("https://www.acme.example/sale", "http://acme.example", "HTTPS://Blog.ACME.example:8443/a")
     others = ("https://notacme.example", "https://news.example/?u=acme.example")
-    put(clickhouse, "interaction", [post(1, own[0]), post(2, others[0], own[1]), post(3, *others), post(4)])
+    posts = [post(1, own[0]), post(2, others[0], own[1]), post(3, *others), post(4), post(5, own[2]), post(6, own[1])]
+    put(clickhouse, "interaction", [*posts, post(6) | {"kind": "withdrawal"}])
     (found,) = of(clickhouse, "self_promotion", domains="['acme.example', 'acme.shop']")
-    assert (found["broadcasts"], found["promoting"], found["self_promotion_share"]) == (4, 2, 0.5)
+    assert (found["broadcasts"], found["promoting"], found["self_promotion_share"]) == (5, 3, 0.6)
+    targets = Targets(domains=("acme.example", "acme.shop"))
+    assert [targets.are_own(row["links"]) for row in posts[:5]] == [True, True, False, False, True]

@@ -13,6 +13,8 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import OperationalError
 from fastapi.testclient import TestClient
 
+from schemas.metrics import metrics
+from schemas.views import in_words
 from sinks.dashboard.access import Rate, Token, new_token
 from sinks.dashboard.accounts import RANGE_NAMES
 from sinks.dashboard.app import Served, build
@@ -21,6 +23,7 @@ from streams.connectors.simulator import SimulatorOptions, simulate
 from streams.metrics.targets import DAY, HOUR, MINUTE
 from tests.batch import Partition
 from tests.clickhouse_server import embedded, put, record, refresh
+from tests.integration.test_clickhouse_metrics import NO_METRICS
 from tests.told import told
 
 NOW = round(time.time() * 1000) // MINUTE * MINUTE
@@ -380,6 +383,29 @@ def test_the_api_says_what_it_is(page: TestClient) -> None:
         "/api/v1/catalogue",
     } == set(described["paths"])
     assert len(page.get("/api/v1/catalogue").json()["metrics"]) > 100
+
+
+def test_the_api_says_of_every_figure_what_the_catalogue_says(page: TestClient) -> None:
+    """No figure is in an answer that OpenAPI has no words for, and the words are the catalogue's."""
+    paths = page.get("/api/v1/openapi.json").json()["paths"]
+    account, keys = accounts(page)[0], {"/accounts": "accounts", "/relationships": "people"}
+    for path, no_metrics in (
+        ("/accounts", {"window", "as_of", "mentions_by_hour", "replies_by_hour"}),
+        ("/accounts/{account}/metrics", {"window", "as_of"}),
+        ("/accounts/{account}/course", {"at", "half_within_low", "half_within_high"}),
+        *((f"/relationships?list={name}", NO_METRICS[name] | {"hashtags"}) for name in LISTS),
+    ):
+        route = path.partition("?")[0]
+        key = keys.get(route, "rows")
+        answer = paths[f"/api/v1{route}"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+        described = answer["properties"][key]["items"]["properties"]
+        for name, said in described.items():
+            assert said["description"] == in_words(metrics()[name])
+        shown = page.get(f"/api/v1{path.format(account=account)}").json()[key]
+        assert {name for row in shown for name in row} <= {*described, *no_metrics, "account"}, path
+        assert shown or "opt_outs" in path or "advocates" in path
+    (metric,) = (asked for asked in paths["/api/v1/explain"]["get"]["parameters"] if asked["name"] == "metric")
+    assert f"- `within_1h`: {in_words(metrics()['within_1h'])}" in metric["description"]
 
 
 # -- who may see it -------------------------------------------------------------------------------------------------------

@@ -21,14 +21,14 @@ from streams.connectors.simulator import SimulatorOptions
 from streams.connectors.understanding import Understood, sentiment_model
 from streams.interactions import tick
 from streams.metrics.counters import PANE_COUNTERS, WINDOW_COUNTERS
-from streams.metrics.targets import DAY, HOUR, MINUTE
+from streams.metrics.targets import DAY, HOUR, MINUTE, Targets
 from tests import relationship_oracle, view_oracle
 from tests.batch import Partition
 from tests.clickhouse_server import NOON, put, put_facts, refresh, rows
 from tests.figures import data_file
 from tests.integration.test_clickhouse_relationships import in_milliseconds, now, shown
 from tests.integration.test_clickhouse_views import at
-from tests.oracle import measure
+from tests.oracle import conversations, measure
 from tests.properties.test_fold import START, worlds
 from tests.view_oracle import Period
 from tests.worlds import DOMAINS, WORLDS, world
@@ -74,7 +74,7 @@ class Figures:
         ``full``: there is something to compare for every view.
         """
         self.client, self.events, self.clock, self.full = client, events, clock, full
-        partition = Partition()
+        partition = Partition(Targets(domains=DOMAINS))
         for start in range(0, len(events), 300):
             partition.message(events[start : start + 300])
         partition.message([tick(clock)])
@@ -83,7 +83,7 @@ class Figures:
         put_facts(client, partition.facts)
         for chance in (random.Random(1), random.Random(2)):
             put(client, "interaction", chance.sample(events, len(events)))
-        self.truth = measure(events, clock)
+        self.truth = measure(events, clock, domains=DOMAINS)
         self.posts = relationship_oracle.standing(events)
         self.turns = [
             turn | {"account": account} for account, found in self.truth.items() for turn in found["turns"].values()
@@ -247,6 +247,7 @@ def check_period(world: Figures, period: Period) -> None:
     world.same(world.of("agents", period, "agent"), view_oracle.agents(posts, turns, period))
     world.same(world.of("templated", period), view_oracle.templated(posts, period))
     world.same(world.of("self_promotion", period, domains=DOMAINS), view_oracle.self_promotion(posts, DOMAINS, period))
+    world.same(world.of("account_conversations", period, account="''"), conversations(posts, period.start, period.end))
     check_waits(world, period)
 
 

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
 from streams.config import load_brands
+from streams.errors import SettingsError
 
 MINUTE = 60_000
 FILE = """\
@@ -19,6 +22,7 @@ calendar = ""
 [accounts."reviews:acme"]
 target_minutes = 120
 spike_sensitivity = 0
+domains = ["Acme.com"]
 
 [[calendars.support]]
 time_zone = "UTC"
@@ -35,6 +39,15 @@ def test_the_narrowest_table_counts_for_each_key(tmp_path: Path) -> None:
     assert [targets.lateness // MINUTE // 60 for targets in (other, reviews, acme)] == [24, 48, 48]
     assert [targets.expiry // MINUTE // 1440 for targets in (other, reviews, acme)] == [5, 5, 5]
     assert [targets.sensitivity for targets in (other, reviews, acme)] == [5, 5, 0]
+    assert [targets.domains for targets in (other, reviews, acme)] == [(), (), ("acme.com",)]
     opened_at = 1_790_000_000_000
     hours = [targets.calendar.at(opened_at) if targets.calendar else None for targets in (other, reviews, acme)]
     assert [it.name if it else None for it in hours] == ["support", None, None]
+
+
+@pytest.mark.parametrize("domain", ["https://acme.com", "acme", "acme.com/shop", ".com", "a@acme.com", ""])
+def test_a_domain_is_the_name_of_a_host(tmp_path: Path, domain: str) -> None:
+    file = tmp_path / "rapport.toml"
+    file.write_text(f'[defaults]\ndomains = ["{domain}"]\n', "utf-8")
+    with pytest.raises(SettingsError, match=r"line 2: defaults.domains.*acme.com"):
+        load_brands(file)

@@ -27,6 +27,7 @@ SELECT
     comments / nullIf(broadcasts, 0) AS conversation_rate,
     (likes + shares + comments) / nullIf(impressions, 0) AS engagement_by_impressions,
     negative_mentions / nullIf(mentions, 0) AS negative_share,
+    promoting / nullIf(broadcasts, 0) AS self_promotion_share,
     (likes + shares + comments) / nullIf(followers, 0) AS engagement_by_followers
 FROM rolling_versions FINAL;
 
@@ -143,6 +144,7 @@ SELECT
     sum(pane.stale_snapshots) AS stale_snapshots,
     sum(pane.negative_mentions) AS negative_mentions,
     sum(pane.opt_outs) AS opt_outs,
+    sum(pane.promoting) AS promoting,
     turns_answered / nullIf(turns, 0) AS response_rate,
     response_milliseconds / 1000 / nullIf(response_samples, 0) AS response_mean_seconds,
     within_15m_hits / nullIf(within_15m_hits + within_15m_misses, 0) AS within_15m,
@@ -155,6 +157,7 @@ SELECT
     comments / nullIf(broadcasts, 0) AS conversation_rate,
     (likes + shares + comments) / nullIf(impressions, 0) AS engagement_by_impressions,
     negative_mentions / nullIf(mentions, 0) AS negative_share,
+    promoting / nullIf(broadcasts, 0) AS self_promotion_share,
     quantileExactWeightedInterpolatedOrNullArray(0.5)(pane.seconds, pane.counts) AS response_p50,
     quantileExactWeightedInterpolatedOrNullArray(0.9)(pane.seconds, pane.counts) AS response_p90,
     quantileExactWeightedInterpolatedOrNullArray(0.99)(pane.seconds, pane.counts) AS response_p99,

@@ -100,12 +100,16 @@ FROM
 )
 GROUP BY account;
 
--- How much a brand speaks of itself: broadcasts with a link to one of its own domains (`domains`, without www).
+-- How much a brand speaks of itself: broadcasts with a link to one of `domains`, or below it. Panes have the same by the domains that
+-- rapport.toml names; this is for others, and for campaigns.
 CREATE OR REPLACE VIEW self_promotion AS
 SELECT
     account,
     count() AS broadcasts,
-    countIf(arrayExists(link -> has({domains:Array(String)}, domainWithoutWWW(link)), links)) AS promoting,
+    countIf(arrayExists(
+        link -> arrayExists(
+            own -> domain(lower(link)) = own OR endsWith(domain(lower(link)), concat('.', own)), {domains:Array(String)}),
+        links)) AS promoting,
     promoting / broadcasts AS self_promotion_share
 FROM interactions
 WHERE kind = 'broadcast'

@@ -223,3 +223,17 @@ FROM everybody
 LEFT JOIN bought
     ON bought.account = everybody.account AND bought.contact_id = everybody.contact_id AND bought.currency = everybody.currency
 GROUP BY account, currency, answering;
+
+-- What the contacts of a campaign bought, in any conversation and in none: an order belongs to people, and they to a campaign.
+CREATE OR REPLACE VIEW campaign_revenue AS
+SELECT
+    contact.account AS account,
+    bought.id AS id,
+    bought.contact_id AS contact_id,
+    bought.at AS at,
+    bought.amount AS amount,
+    bought.currency AS currency,
+    bought.source AS source
+FROM (SELECT DISTINCT account, contact_id FROM campaign_contact_messages(campaign = {campaign:String})) AS contact
+INNER JOIN revenue AS bought
+ON trim(LEADING '!' FROM contact.account) = bought.account AND contact.contact_id = bought.contact_id;
