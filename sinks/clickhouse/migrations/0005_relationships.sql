@@ -9,7 +9,7 @@
 -- a database engine that the embedded ClickHouse has not. What no refresh writes any more, as the contact who withdrew their
 -- only message, is still in the table: rows older than the last round of refreshes that came to its end are not shown.
 --
--- Who and what is only counted, or joined, goes by a hash of 64 bits, in half the time and a third of the memory that texts take:
+-- Who and what is only counted, or joined, goes by a hash of 64 bits, in half the time that texts take:
 -- the chance that two of fifty million conversations are taken for one is 1 in 15,000.
 
 -- What an account and a contact wrote to each other. Machines' messages are no part of it. A reply that does not name its
