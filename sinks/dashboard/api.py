@@ -105,7 +105,7 @@ def router(inbox: Inbox, client: Any) -> APIRouter:  # noqa: ANN401, C901 - clic
     @routes.get(
         "/accounts",
         summary="Every account: how its last 24 hours stand",
-        responses=described.rows("accounts", described.of("rolling")),
+        responses=described.rows("accounts", described.of("rolling"), paged=True),
     )
     def _accounts(
         request: Request, token: Reader, cursor: Cursor = "", limit: Annotated[int, Query(ge=1, le=10_000)] = 1000
@@ -185,7 +185,7 @@ def router(inbox: Inbox, client: Any) -> APIRouter:  # noqa: ANN401, C901 - clic
     @routes.get(
         "/relationships",
         summary="People: advocates, lapsed, follow_ups, bridges, opt_outs, cohorts",
-        responses=described.rows("people", described.of(*LISTS)),
+        responses=described.rows("people", described.of(*LISTS), paged=True),
     )
     def _relationships(  # noqa: PLR0913, PLR0917 - they are what is asked
         request: Request,

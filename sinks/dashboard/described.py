@@ -34,11 +34,11 @@ COURSE: Final = [
 """Those of ``course.sql``."""
 
 
-def rows(key: str, shown: Iterable[Metric]) -> dict[int | str, dict[str, Any]]:
-    """Return the ``responses`` of a route that answers with rows of metrics under ``key``, page by page where it has many."""
+def rows(key: str, shown: Iterable[Metric], *, paged: bool = False) -> dict[int | str, dict[str, Any]]:
+    """Return the ``responses`` of a route that answers with rows of metrics under ``key``; ``paged``: it says where it goes on."""
     row = {"type": "object", "properties": {metric.name: _schema(metric) for metric in shown}}
-    following = {"type": ["string", "null"], "description": "the `cursor` of the next page"}
-    answer = {"type": "object", "properties": {key: {"type": "array", "items": row}, "next": following}}
+    following = {"next": {"type": ["string", "null"], "description": "the `cursor` of the next page"}} if paged else {}
+    answer = {"type": "object", "properties": {key: {"type": "array", "items": row}, **following}}
     return {200: {"description": "Rows with these figures", "content": {"application/json": {"schema": answer}}}}
 
 
