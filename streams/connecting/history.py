@@ -4,8 +4,12 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from typing import Final
 
-from streams.connectors.live import ALIVE, Historic, Item, Post, Received
+from streams.connectors.live import ALIVE, Historic, Item, Keep, Post, Received
+
+KEEP: Final = 6 * 3_600_000
+"""ms of the posts' own time after which the cursor is kept: what comes again after a crash is not so old that it is too late."""
 
 
 class History:
@@ -21,8 +25,13 @@ class History:
     async def stream(self, cursor: str | None) -> AsyncIterator[Received]:
         """Yield it; see :class:`streams.connectors.live.Connector`."""
         async with aclosing(self._connector.history(self._since, cursor)) as items:  # type: ignore[type-var]
+            kept_at, behind = self._since, cursor
             async for received in items:
                 at = _time(received.item)
+                if at is not None and at > kept_at + KEEP and behind is not None:
+                    yield Received(Keep(), behind)
+                    kept_at = at
+                behind = received.cursor
                 if at is not None and at < self._since:
                     yield Received(ALIVE, received.cursor)
                     continue

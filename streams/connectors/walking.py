@@ -38,7 +38,8 @@ class Walk:
     async def history(self, since: int, cursor: str | None) -> AsyncIterator[Received]:
         """Yield what there is since then; see :meth:`streams.connectors.live.Historic.history`."""
         at = int(cursor) if cursor else since
-        begin, waiting = max(at - self.before, 0), dict[str, Post]()
+        # whole seconds: a network that tells no less dates what it tells up to one earlier
+        begin, waiting = max(at - self.before, 0) // 1000 * 1000, dict[str, Post]()
         is_last = False
         while not is_last:
             now, until = time.time_ns() // 1_000_000, begin + self.span
@@ -57,7 +58,7 @@ class Walk:
                 yield Received(await self.placed(post) if self.placed else post, str(at))
             for post in due:
                 del waiting[post.key]
-            at, begin = max(at, now - OVERLAP if is_last else until), until
+            at, begin = max(at, (now - OVERLAP) // 1000 * 1000 if is_last else until), until
         yield Received(ALIVE, str(at))
 
 

@@ -252,8 +252,11 @@ def test_history_is_walked_through_kills_from_a_date_on_by_its_own_clock(histori
         assert [it["id"] for it in plant.events[begun:]] == [after.id], "it goes on where it was"
         truth = {place: kind for place, kind in historic.truth("acme").items() if place[1] in {*wanted, after.id}}
         assert plant.kinds() == truth
+        latest = since
         for event in plant.events:
             assert since <= event["published_at"] <= event["received_at"] <= event["published_at"] + day // 20 * 2
+            assert event["received_at"] > latest - day // 2, "no repetition is so old that the fold would count it"
+            latest = max(latest, event["received_at"])
 
     asyncio.run(scenario())
 
