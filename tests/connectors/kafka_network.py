@@ -14,10 +14,13 @@ from struct import pack, unpack_from
 from typing import Any
 
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from tests.connectors.collector import Collector, Interaction
 from tests.connectors.network import RETRY_AFTER
 
+_LOGIN = {"security_protocol": "SASL_PLAINTEXT", "username": "rapport", "password_env": "NETWORK_TOKEN"}
 TOPIC = "desk.events"
 PARTITIONS = 4
 KEPT = 5 << 20
@@ -31,6 +34,8 @@ REFUSED = 58
 class KafkaNetwork(Collector):
     """A topic of another system's events, in JSON of its own, keyed by the post."""
 
+    brokers: str = ""
+    """Bootstrap servers of a real cluster, which is asked itself: nobody stands before it, and it forgets nothing."""
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
     _broker_port: int = 0
     _named_port: int = 0
@@ -44,11 +49,8 @@ class KafkaNetwork(Collector):
         return {
             "type": "kafka",
             "accounts": [f"desk:{name}" for name in accounts],
-            "brokers": f"127.0.0.1:{self.port}",
             "topic": TOPIC,
-            "security_protocol": "SASL_PLAINTEXT",
-            "username": "rapport",
-            "password_env": "NETWORK_TOKEN",
+            **({"brokers": self.brokers} if self.brokers else {"brokers": f"127.0.0.1:{self.port}", **_LOGIN}),
             "heartbeat_seconds": 0.5 if not self.mood.busy else 3 * RETRY_AFTER,  # a quota holds a connection up
             "mapping": {"times": "milliseconds", "fields": fields, "kinds": _KINDS, "constants": {"network": "desk"}},
         }
@@ -58,7 +60,11 @@ class KafkaNetwork(Collector):
     @property
     def broker(self) -> Producer:
         """The broker, which lives in its producer."""
-        if self._producer is None:
+        if self._producer is None and self.brokers:
+            made = AdminClient({"bootstrap.servers": self.brokers}).create_topics([NewTopic(TOPIC, PARTITIONS)])
+            made[TOPIC].result()
+            self._producer = Producer({"bootstrap.servers": self.brokers, "enable.idempotence": True, "linger.ms": 5})
+        elif self._producer is None:
             self._producer = Producer({"test.mock.num.brokers": 1, "log_level": 0, "linger.ms": 0})
             (member,) = self._producer.list_topics(TOPIC).brokers.values()
             self._broker_port = member.port
@@ -72,7 +78,10 @@ class KafkaNetwork(Collector):
 
     def _send(self, key: str, value: bytes) -> None:
         self.broker.produce(TOPIC, value, key)
-        self.broker.flush()
+        if self.brokers:
+            self.broker.poll(0)
+        else:
+            self.broker.flush()
 
     def malform(self) -> bytes:
         self._send("x", b'{"brand": "acme", "post": {"id": "x", "kin')
@@ -98,6 +107,9 @@ class KafkaNetwork(Collector):
     async def served(self) -> AsyncIterator[None]:
         """Stand before the broker until the end."""
         assert self.broker
+        if self.brokers:
+            yield
+            return
         given = await asyncio.start_server(self._given, "127.0.0.1", 0)
         named = await asyncio.start_server(self._front, "127.0.0.1", 0)
         self.port, self._named_port = (it.sockets[0].getsockname()[1] for it in (given, named))
