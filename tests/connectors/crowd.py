@@ -99,9 +99,9 @@ class Crowd:
     def _who_writes(self, person: str) -> tuple[str, tuple[str, ...], str]:
         """Return an author, to whom, and the key of what is answered."""
         drawn, recent = self.chance.random(), [key for key in self.keys[-RECENT:] if key not in self._gone]
-        if drawn < 0.5 or not recent:  # noqa: PLR2004 - so many write to a brand, or to both, or to nobody
+        if drawn < 0.5 or not recent:
             return person, self.chance.choices([OURS[:1], OURS, ()], [16, 3, 1])[0], ""
-        if drawn < 0.98:  # noqa: PLR2004 - so many answer, the brand's people as often as others
+        if drawn < 0.98:
             return self.chance.choice([OURS[0], person]), (), self.chance.choice(recent)
         return OURS[0], (), ""
 

@@ -127,6 +127,8 @@ class _Trial:
     kills: int = 0
     faults: list[str] = field(default_factory=list)
     _heard_at: float = field(default_factory=time.monotonic)
+    _is_away: bool = False
+    """It was killed, and is not started yet."""
 
     def __post_init__(self) -> None:
         topic = self.settings.topics.interactions.name
@@ -137,7 +139,7 @@ class _Trial:
     async def accompanied(self) -> AsyncIterator[None]:
         """Hear what is published, and say now and then how far it is; push, if the network pushes."""
         network = self.crowd.network
-        tasks = [asyncio.create_task(work) for work in (self._hear(), self._tell())]
+        tasks = [asyncio.create_task(work) for work in (self._hear(), self._tell(), self._supervise())]
         if isinstance(network, Pushing):
             tasks += network.senders()
         try:
@@ -151,20 +153,17 @@ class _Trial:
 
     async def begin(self) -> None:
         """Wait until it has begun: what is written from now on it has to hear."""
-        if isinstance(self.crowd.network, Pushing):
-            return
-        while not await asyncio.to_thread(lambda: list(records(self.settings.brokers, self.settings.topics.connectors))):
-            self._require_alive()
-            await asyncio.sleep(0.2)
+        if not isinstance(self.crowd.network, Pushing):
+            await self._until(lambda: any(records(self.settings.brokers, self.settings.topics.connectors)))
 
     async def let_write(self, ahead: int) -> None:
         """Let all be written, never more than ``ahead`` posts before what is published."""
         crowd = self.crowd
         for number in range(crowd.posts):
-            while len(crowd.owed) >= ahead:
+            if len(crowd.owed) >= ahead:
+                await self._until(lambda: len(crowd.owed) < ahead)
                 if self._is_stuck():
                     return
-                await asyncio.sleep(0.005)
             crowd.write()
             if number % 20 == 0:
                 await asyncio.sleep(0)
@@ -172,26 +171,24 @@ class _Trial:
     async def kill_often(self, moments: Sequence[int], chance: Random) -> None:
         """Kill the process after so many posts each, and start it again."""
         for moment in moments:
-            while len(self.crowd.keys) < moment:
-                if self._is_stuck():
-                    return
-                await asyncio.sleep(0.01)
+            await self._until(lambda: len(self.crowd.keys) >= moment)  # noqa: B023 - awaited at once
             await asyncio.sleep(chance.random() * LIVES_SECONDS)
-            if self.process.popen.poll() is not None:
-                self.faults.append(f"it has ended by itself with {self.process.popen.returncode}")
             self.process.kill()
-            self.kills += 1
+            self.kills, self._is_away = self.kills + 1, True
             await asyncio.sleep(chance.random() * AWAY_SECONDS)
             self.process.start()
+            self._is_away = False
 
     async def end(self) -> None:
         """Wait until nothing is owed any more, and nothing more comes."""
-        while self.crowd.owed and not self._is_stuck():
-            self._require_alive()
-            await asyncio.sleep(0.05)
-        while not self._is_stuck() and not await asyncio.to_thread(self._is_up):
-            await asyncio.sleep(0.2)
+        await self._until(lambda: not self.crowd.owed)
+        await self._until(self._is_up)
         await asyncio.sleep(QUIET_SECONDS)
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        """Wait until something is so, or nothing moves any more."""
+        while not self._is_stuck() and not await asyncio.to_thread(condition):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.005)
 
     def _is_up(self) -> bool:
         """Say whether the process has begun again after the last kill."""
@@ -203,6 +200,14 @@ class _Trial:
         while self._take(self._consumer.consume(5_000, 1.0)):
             pass
         self._consumer.close()
+
+    async def _supervise(self) -> None:
+        """Start the process again if it ends by itself, which it should not."""
+        while True:
+            await asyncio.sleep(0.2)
+            if not self._is_away and (code := self.process.popen.poll()) is not None:
+                self.faults.append(f"it has ended by itself with {code}: {self.process.lines()[-1:]}")
+                self.process.start()
 
     async def _hear(self) -> None:
         while True:
@@ -224,14 +229,12 @@ class _Trial:
         while True:
             await asyncio.sleep(SAY_SECONDS)
             crowd = self.crowd
-            self.say(f"{len(crowd.keys):,} posts, {len(self.heard):,} heard, {len(crowd.owed):,} owed, {self.kills} kills")
+            self.say(
+                f"{len(crowd.keys):,} posts, {len(self.heard):,} heard, {len(crowd.owed):,} owed, {self.kills} kills"
+            )
 
     def _is_stuck(self) -> bool:
         return time.monotonic() - self._heard_at > PATIENCE_SECONDS
-
-    def _require_alive(self) -> None:
-        if (code := self.process.popen.poll()) is not None:
-            raise RuntimeError(f"it has ended with {code}: {self.process.lines()[-3:]}")
 
 
 def _log_faults(process: Rapport, network: Network, code: int | None) -> list[str]:
@@ -245,11 +248,15 @@ def _log_faults(process: Rapport, network: Network, code: int | None) -> list[st
 
 
 def _letters(settings: Settings) -> list[str]:
-    return [f"dead letter: {it['reason']} {it['error']}" for it in records(settings.brokers, settings.topics.dead_letters)]
+    return [
+        f"dead letter: {it['reason']} {it['error']}" for it in records(settings.brokers, settings.topics.dead_letters)
+    ]
 
 
 def main(
-    connector: Annotated[str, typer.Option(help="Those with this name or a part of it, separated by commas; all unless given.")] = "",
+    connector: Annotated[
+        str, typer.Option(help="Those with this name or a part of it, separated by commas; all unless given.")
+    ] = "",
     posts: Annotated[int, typer.Option(min=40, help="How many each network has.")] = 100_000,
     kills: Annotated[int, typer.Option(min=1, help="How often each connector's process is killed.")] = 20,
     seed: Annotated[int, typer.Option(help="Another seed, other posts and other moments.")] = 1,
@@ -285,7 +292,18 @@ def _said(verdict: Verdict) -> str:
 
 def _table(options: Options, outcomes: Mapping[str, Outcome]) -> Table:
     table = Table("connector", box=SIMPLE_HEAD)
-    numbers = ("posts", "kills", "published", "duplicates", "missing", "invented", "altered", "figures", "untold", "seconds")
+    numbers = (
+        "posts",
+        "kills",
+        "published",
+        "duplicates",
+        "missing",
+        "invented",
+        "altered",
+        "figures",
+        "untold",
+        "seconds",
+    )
     for name in numbers:
         table.add_column(name, justify="right")
     table.add_column("verdict")

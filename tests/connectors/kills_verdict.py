@@ -43,7 +43,7 @@ class Verdict:
 
 def judge(crowd: Crowd, heard: Sequence[Heard]) -> Verdict:
     """Hold what was published against what was written."""
-    verdict, wanted = Verdict(), _wanted(crowd)
+    verdict, wanted = Verdict(), wanted_of(crowd)
     posts: dict[Place, list[Heard]] = defaultdict(list)
     withdrawals: Counter[Place] = Counter()
     for event in heard:
@@ -73,12 +73,15 @@ def judge(crowd: Crowd, heard: Sequence[Heard]) -> Verdict:
     return verdict
 
 
-def _wanted(crowd: Crowd) -> dict[Place, Record]:
+def wanted_of(crowd: Crowd) -> dict[Place, Record]:
     """Return what is to be told of each post to each account, with people by the names that they have here."""
     network, found = crowd.network, {}
     accounts = network.stanza(*OURS)["accounts"]
     for post in network.posts.values():
-        told, at = network.told(post), crowd.published.get(post.id, 0) // 1000 * 1000  # some networks know no more of it
+        told, at = (
+            network.told(post),
+            crowd.published.get(post.id, 0) // 1000 * 1000,
+        )  # some networks know no more of it
         for account, kind in post.concerns.items():
             if account in accounts:
                 found[account, post.id] = interaction(
@@ -109,7 +112,10 @@ class _Called:
             is_same = found[name] == wanted[name]
             if name in ("author_id", "contact_id"):
                 given, person = getattr(event, name), wanted[name]
-                is_same = (self._names.setdefault(given, person), self._ids.setdefault(person, given)) == (person, given)
+                is_same = (self._names.setdefault(given, person), self._ids.setdefault(person, given)) == (
+                    person,
+                    given,
+                )
             if not is_same:
                 yield f"{name} is not {wanted[name]!r}"
 
@@ -166,9 +172,7 @@ def _judge_figures(called: _Called, wanted: Mapping[Place, Record], heard: Seque
         events[:] = [it for it in events if it["kind"] != "withdrawal"]
         events += [_withdrawal(wanted[place]) for place in withdrawn if place in wanted]
     clock = max((it["published_at"] for it in wanted.values()), default=0)
-    right, found = (
-        dict(_leaves(measure(events, clock, lateness=LATENESS))) for events in (told, seen)
-    )
+    right, found = (dict(_leaves(measure(events, clock, lateness=LATENESS))) for events in (told, seen))
     verdict.figures = len(right)
     for name in right.keys() | found.keys():
         if right.get(name) != found.get(name):

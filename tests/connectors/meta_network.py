@@ -114,7 +114,9 @@ class MetaNetwork(Network):
 
     def told(self, post: Written) -> Told:
         thing, author = self.things[post.key], post.author
-        if thing.root is None and author not in OURS:  # whose it is, a page is not told; on Instagram it is called otherwise
+        if (
+            thing.root is None and author not in OURS
+        ):  # whose it is, a page is not told; on Instagram it is called otherwise
             author = {"facebook": post.id, "instagram": f"@{author}"}.get(self.kind, author)
         above = thing.parent or thing.root
         return Told(
@@ -128,7 +130,9 @@ class MetaNetwork(Network):
         above = self.things[post.key].parent
         while above is not None and above.author == post.author:
             above = above.parent
-        if above is None or (self.kind == "threads" and not self._concerned(above)):  # of which it is told no more than the id
+        if above is None or (
+            self.kind == "threads" and not self._concerned(above)
+        ):  # of which it is told no more than the id
             return ""
         return above.author
 

@@ -19,7 +19,7 @@ from tests.connectors.network import OURS, Network, Written
 from tests.connectors.reviews_network import TrustpilotNetwork
 from tests.connectors.telegram_network import STAFF, TelegramNetwork
 from tests.connectors.x_network import XNetwork
-from tests.processes import free_port
+from tests.processes import kept_port
 
 SENDERS = 4
 """Connections. What is told of one post goes over one of them, in order."""
@@ -27,7 +27,7 @@ BATCH = 50
 """Records in a body, one a line: one by one they would take hours, for the listener takes 100 requests a second."""
 AGAIN_SECONDS = 0.1
 ANSWER_SECONDS = 10.0
-SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 - of nobody
+SECRET = "0123456789abcdef0123456789abcdef"
 WHSEC = f"whsec_{base64.b64encode(SECRET.encode()).decode()}"
 
 
@@ -35,11 +35,7 @@ WHSEC = f"whsec_{base64.b64encode(SECRET.encode()).decode()}"
 class Pushing(Network):
     """What is said is sent. Of earlier posts the listener knows nothing, so nobody here answers an answer of their own."""
 
-    listens_at: int = field(default_factory=free_port)
-    sent: int = 0
-    """Bodies that were answered with 2xx …"""
-    sent_again: int = 0
-    """… and attempts that were not."""
+    listens_at: int = field(default_factory=kept_port)
     _outgoing: list[list[bytes]] = field(default_factory=lambda: [[] for _ in range(SENDERS)])
 
     retells_changes = True
@@ -82,30 +78,33 @@ class Pushing(Network):
         return [asyncio.create_task(self._send(outgoing)) for outgoing in self._outgoing]
 
     async def _send(self, outgoing: list[bytes]) -> None:
-        connection: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        """Send for ever, over one connection after the other."""
+        while True:
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", self.listens_at)
+                try:
+                    await self._send_over(outgoing, reader, writer)
+                finally:
+                    writer.transport.abort()
+            except (OSError, asyncio.IncompleteReadError, TimeoutError):
+                await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _send_over(
+        self, outgoing: list[bytes], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         while True:
             if not outgoing:
                 await asyncio.sleep(0.01)
                 continue
-            body = b"\n".join(outgoing[:BATCH])
-            number, status = body.count(b"\n") + 1, 0
-            try:
-                if connection is None:
-                    connection = await asyncio.open_connection("127.0.0.1", self.listens_at)
-                async with asyncio.timeout(ANSWER_SECONDS):
-                    status = await self._deliver(body, *connection)
-            except (OSError, asyncio.IncompleteReadError, TimeoutError):
-                if connection is not None:
-                    connection[1].transport.abort()
-                connection = None
-            if 200 <= status < 300:  # noqa: PLR2004
-                self.sent += 1
-                del outgoing[:number]
-                continue
-            self.sent_again += 1
-            if status not in (0, 429, 503):
+            records = outgoing[:BATCH]
+            async with asyncio.timeout(ANSWER_SECONDS):
+                status = await self._deliver(b"\n".join(records), reader, writer)
+            if status in (429, 503):
+                await asyncio.sleep(AGAIN_SECONDS)
+            elif 200 <= status < 300:
+                del outgoing[: len(records)]
+            else:
                 raise RuntimeError(f"it was answered with {status}")
-            await asyncio.sleep(AGAIN_SECONDS)
 
     async def _deliver(self, body: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
         said = {"Host": f"127.0.0.1:{self.listens_at}", "Content-Length": str(len(body)), **self.headers(body)}
