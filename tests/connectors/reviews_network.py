@@ -21,7 +21,7 @@ class ReviewsNetwork(Network):
     is_streamed = False
     tells_deletions_of = ""
     asks_by_our_clock = True
-    haste: ClassVar[Mapping[str, Any]] = {"days": 30 / 86_400}
+    haste: ClassVar[Mapping[str, Any]] = {"days": 60 / 86_400}
 
     prefix = ""
     units = ("", "")
