@@ -254,9 +254,7 @@ def _letters(settings: Settings) -> list[str]:
 
 
 def main(
-    connector: Annotated[
-        str, typer.Option(help="Those with this name or a part of it, separated by commas; all unless given.")
-    ] = "",
+    connector: Annotated[str, typer.Option(help="Their names, separated by commas; all unless given.")] = "",
     posts: Annotated[int, typer.Option(min=40, help="How many each network has.")] = 100_000,
     kills: Annotated[int, typer.Option(min=1, help="How often each connector's process is killed.")] = 20,
     seed: Annotated[int, typer.Option(help="Another seed, other posts and other moments.")] = 1,
@@ -266,10 +264,9 @@ def main(
     options, outcomes, began = Options(posts, kills, seed), dict[str, Outcome](), time.monotonic()
     with kafka_broker.running() as kafka:
         every = networks(kafka.brokers)
-        wanted = [name for name in every if not connector or name in connector.split(",")]
-        wanted = wanted or [name for name in every if connector in name]
-        if not wanted:
-            console.print(f"there is no connector {connector}: name one of {', '.join(every)}")
+        wanted = connector.split(",") if connector else list(every)
+        if unknown := [name for name in wanted if name not in every]:
+            console.print(f"there is no connector {unknown[0]}: name some of {', '.join(every)}")
             sys.exit(2)
         for name in wanted:
 
@@ -279,39 +276,30 @@ def main(
             with tempfile.TemporaryDirectory(prefix="rapport-kills-", ignore_cleanup_errors=True) as place:
                 settings = own_settings(kafka.brokers, f"kills-{name}")
                 outcome = outcomes[name] = asyncio.run(trial(every[name](), settings, options, Path(place), say))
-            say(f"{outcome.seconds:.0f} s, {_said(outcome.verdict)}")
+            say(", ".join(f"{count} {column}" for column, count in _counts(options, outcome).items()))
             for kind, examples in outcome.verdict.examples.items():
                 console.print(f"    [red]{kind}, {outcome.verdict.faults[kind]:,}[/]", *examples, sep="\n        ")
     console.print(_table(options, outcomes))
     sys.exit(any(outcome.verdict.faults for outcome in outcomes.values()))
 
 
-def _said(verdict: Verdict) -> str:
-    return "wrong" if verdict.faults else "exact"
+def _counts(options: Options, outcome: Outcome) -> dict[str, str]:
+    """Return what is told of a trial, by the names of columns."""
+    verdict = outcome.verdict
+    found = {"posts": options.posts, "kills": outcome.kills, "published": verdict.published}
+    found |= {"duplicates": verdict.duplicates, "untold": verdict.untold, "figures": verdict.figures}
+    found |= {kind: verdict.faults[kind] for kind in ("missing", "invented", "altered")}
+    counts = {name: f"{number:,}" for name, number in found.items()}
+    return {**counts, "seconds": f"{outcome.seconds:.0f}", "verdict": "wrong" if verdict.faults else "exact"}
 
 
 def _table(options: Options, outcomes: Mapping[str, Outcome]) -> Table:
     table = Table("connector", box=SIMPLE_HEAD)
-    numbers = (
-        "posts",
-        "kills",
-        "published",
-        "duplicates",
-        "missing",
-        "invented",
-        "altered",
-        "figures",
-        "untold",
-        "seconds",
-    )
-    for name in numbers:
-        table.add_column(name, justify="right")
-    table.add_column("verdict")
-    for name, it in outcomes.items():
-        of = it.verdict
-        counts = (options.posts, it.kills, of.published, of.duplicates, of.faults["missing"], of.faults["invented"])
-        counts += (of.faults["altered"], of.figures, of.untold, round(it.seconds))
-        table.add_row(name, *(f"{count:,}" for count in counts), _said(of))
+    rows = {name: _counts(options, outcome) for name, outcome in outcomes.items()}
+    for column in next(iter(rows.values())):
+        table.add_column(column, justify="left" if column == "verdict" else "right")
+    for name, row in rows.items():
+        table.add_row(name, *row.values())
     return table
 
 
