@@ -40,7 +40,7 @@ AWAY_SECONDS: Final = 1.0
 """A process that was killed is started again within this time, …"""
 LIVES_SECONDS: Final = 1.0
 """… and one that is to be killed lives on for up to this, so that it dies at any moment of its work."""
-PATIENCE_SECONDS: Final = 180.0
+PATIENCE_SECONDS: Final = 300.0
 """A connector may publish nothing new for so long."""
 QUIET_SECONDS: Final = 2.0
 """What is repeated at the end comes within this time."""
