@@ -36,6 +36,7 @@ class KafkaNetwork(Collector):
 
     brokers: str = ""
     """Bootstrap servers of a real cluster, which is asked itself: nobody stands before it, and it forgets nothing."""
+    topic: str = TOPIC
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
     _broker_port: int = 0
     _named_port: int = 0
@@ -49,7 +50,7 @@ class KafkaNetwork(Collector):
         return {
             "type": "kafka",
             "accounts": [f"desk:{name}" for name in accounts],
-            "topic": TOPIC,
+            "topic": self.topic,
             **({"brokers": self.brokers} if self.brokers else {"brokers": f"127.0.0.1:{self.port}", **_LOGIN}),
             "heartbeat_seconds": 0.5 if not self.mood.busy else 3 * RETRY_AFTER,  # a quota holds a connection up
             "mapping": {"times": "milliseconds", "fields": fields, "kinds": _KINDS, "constants": {"network": "desk"}},
@@ -61,12 +62,12 @@ class KafkaNetwork(Collector):
     def broker(self) -> Producer:
         """The broker, which lives in its producer."""
         if self._producer is None and self.brokers:
-            made = AdminClient({"bootstrap.servers": self.brokers}).create_topics([NewTopic(TOPIC, PARTITIONS)])
-            made[TOPIC].result()
+            admin = AdminClient({"bootstrap.servers": self.brokers})
+            admin.create_topics([NewTopic(self.topic, PARTITIONS)])[self.topic].result()
             self._producer = Producer({"bootstrap.servers": self.brokers, "enable.idempotence": True, "linger.ms": 5})
         elif self._producer is None:
             self._producer = Producer({"test.mock.num.brokers": 1, "log_level": 0, "linger.ms": 0})
-            (member,) = self._producer.list_topics(TOPIC).brokers.values()
+            (member,) = self._producer.list_topics(self.topic).brokers.values()
             self._broker_port = member.port
         return self._producer
 
@@ -77,7 +78,7 @@ class KafkaNetwork(Collector):
             self._send(it["id"], json.dumps(event, ensure_ascii=self.escapes).encode())
 
     def _send(self, key: str, value: bytes) -> None:
-        self.broker.produce(TOPIC, value, key)
+        self.broker.produce(self.topic, value, key)
         if self.brokers:
             self.broker.poll(0)
         else:
@@ -98,7 +99,7 @@ class KafkaNetwork(Collector):
         event = json.dumps({"brand": "other", "post": it}).encode()
         for number in range(PARTITIONS):
             for _ in range(KEPT // len(event) + 2):
-                self.broker.produce(TOPIC, event, partition=number)
+                self.broker.produce(self.topic, event, partition=number)
                 self.broker.flush()
 
     # -- the front --------------------------------------------------------------------------------------------------------
@@ -109,6 +110,7 @@ class KafkaNetwork(Collector):
         assert self.broker
         if self.brokers:
             yield
+            self.broker.flush()
             return
         given = await asyncio.start_server(self._given, "127.0.0.1", 0)
         named = await asyncio.start_server(self._front, "127.0.0.1", 0)

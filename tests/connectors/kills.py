@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Annotated, Final
+from uuid import uuid4
 
 import typer
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
@@ -46,7 +47,7 @@ QUIET_SECONDS: Final = 2.0
 """What is repeated at the end comes within this time."""
 SAY_SECONDS: Final = 10.0
 
-console = Console(highlight=False, soft_wrap=True)
+console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 140)
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ class Outcome:
 
 def networks(brokers: str) -> dict[str, Callable[[], Network]]:
     """Return all fake networks, those that push too. ``brokers``: of a cluster that remembers what is written to it."""
-    return {**NETWORKS, "kafka": lambda: KafkaNetwork(brokers=brokers), **PUSHED}
+    topic = f"desk-{uuid4().hex[:8]}"
+    return {**NETWORKS, "kafka": lambda: KafkaNetwork(brokers=brokers, topic=topic), **PUSHED}
 
 
 async def trial(
@@ -275,12 +277,24 @@ def main(
 
             with tempfile.TemporaryDirectory(prefix="rapport-kills-", ignore_cleanup_errors=True) as place:
                 settings = own_settings(kafka.brokers, f"kills-{name}")
-                outcome = outcomes[name] = asyncio.run(trial(every[name](), settings, options, Path(place), say))
+                outcome = outcomes[name] = _tried(every[name](), settings, options, Path(place), say)
             say(", ".join(f"{count} {column}" for column, count in _counts(options, outcome).items()))
             for kind, examples in outcome.verdict.examples.items():
                 console.print(f"    [red]{kind}, {outcome.verdict.faults[kind]:,}[/]", *examples, sep="\n        ")
     console.print(_table(options, outcomes))
     sys.exit(any(outcome.verdict.faults for outcome in outcomes.values()))
+
+
+def _tried(
+    network: Network, settings: Settings, options: Options, directory: Path, say: Callable[[str], None]
+) -> Outcome:
+    """Return what came of a trial; that it failed itself, if it did: others follow."""
+    try:
+        return asyncio.run(trial(network, settings, options, directory, say))
+    except Exception as error:  # noqa: BLE001 - whatever it is
+        verdict = Verdict()
+        verdict.blame("process", f"the trial itself failed: {error!r}")
+        return Outcome(0, 0.0, verdict)
 
 
 def _counts(options: Options, outcome: Outcome) -> dict[str, str]:
