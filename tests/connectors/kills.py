@@ -64,6 +64,8 @@ class Outcome:
     """What came of one connector's trial."""
 
     kills: int
+    gaps: int
+    """Said of what a network may not have told again; what is missing is missing all the same."""
     seconds: float
     verdict: Verdict
 
@@ -104,7 +106,7 @@ async def trial(
     verdict = judge(crowd, work.heard)
     for fault in (*work.faults, *_log_faults(process, network, code), *_letters(settings)):
         verdict.blame("process", fault)
-    return Outcome(work.kills, time.monotonic() - began, verdict)
+    return Outcome(work.kills, len(process.said("gap")), time.monotonic() - began, verdict)
 
 
 def _moments(options: Options, chance: Random) -> list[int]:
@@ -242,8 +244,8 @@ class _Trial:
 def _log_faults(process: Rapport, network: Network, code: int | None) -> list[str]:
     """Return what is wrong with how a process ended, and with what it said."""
     found = [f"asked to stop, it ended with {code}"] if code != 0 else []
-    wrong = process.lines("error", "critical")
-    found += [f"it said {line}" for line in wrong if not line["event"].startswith("Listening at")]
+    wrong = [line for line in process.lines("error", "critical") if not line["event"].startswith("Listening at")]
+    found += [f"it said {line}" for line in wrong if line["event"] != "gap"]
     if network.token in process.log.read_text("utf-8", "replace"):
         found.append("a secret is in its log")
     return found
@@ -294,14 +296,19 @@ def _tried(
     except Exception as error:  # noqa: BLE001 - whatever it is
         verdict = Verdict()
         verdict.blame("process", f"the trial itself failed: {error!r}")
-        return Outcome(0, 0.0, verdict)
+        return Outcome(0, 0, 0.0, verdict)
 
 
 def _counts(options: Options, outcome: Outcome) -> dict[str, str]:
     """Return what is told of a trial, by the names of columns."""
     verdict = outcome.verdict
     found = {"posts": options.posts, "kills": outcome.kills, "published": verdict.published}
-    found |= {"duplicates": verdict.duplicates, "untold": verdict.untold, "figures": verdict.figures}
+    found |= {
+        "duplicates": verdict.duplicates,
+        "untold": verdict.untold,
+        "gaps": outcome.gaps,
+        "figures": verdict.figures,
+    }
     found |= {kind: verdict.faults[kind] for kind in ("missing", "invented", "altered")}
     counts = {name: f"{number:,}" for name, number in found.items()}
     return {**counts, "seconds": f"{outcome.seconds:.0f}", "verdict": "wrong" if verdict.faults else "exact"}

@@ -24,7 +24,7 @@ PROBLEMS = "https://api.twitter.com/2/problems"
 class XNetwork(Network):
     """``way``: how the connector is to take from it."""
 
-    bears = 700
+    bears = 300
     way: str = "activity"
     tweets: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Every version of every post, by its id, oldest first."""
