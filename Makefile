@@ -7,6 +7,9 @@ EVENTS ?=
 BROKERS ?=
 COUNT ?=
 RATE ?=
+CONNECTOR ?=
+POSTS ?=
+KILLS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
@@ -82,6 +85,10 @@ queries: .venv/ready ## Measure how long ClickHouse takes to answer (EVENTS=1000
 .PHONY: faults
 faults: .venv/ready ## Break a whole plant and judge every number (SEED=1 MINUTES=2 EVENTS=10000 BROKERS=1)
 	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(EVENTS),--events $(EVENTS)) $(if $(BROKERS),--brokers $(BROKERS))
+
+.PHONY: kills
+kills: .venv/ready ## Kill -9 each connector again and again while people write (CONNECTOR=mastodon POSTS=100000 KILLS=20 SEED=1)
+	$(BIN)/python -m tests.connectors.kills $(if $(CONNECTOR),--connector $(CONNECTOR)) $(if $(POSTS),--posts $(POSTS)) $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
 
 .PHONY: malformed
 malformed: .venv/ready ## Send malformed messages beside good ones through a worker (COUNT=1000000 of each)

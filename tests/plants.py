@@ -17,7 +17,7 @@ from schemas.topics import Topic
 from streams import config, kafka
 from streams.config import Settings, load_settings
 from streams.intake import Message
-from tests.processes import ROOT, Process, free_port
+from tests.processes import ROOT, Process, kept_port
 
 PARTITIONS = 4
 GROUP_TRIES = 60
@@ -36,7 +36,7 @@ class Rapport(Process):
 
     def __init__(self, command: str, settings: Settings, directory: Path, source: Path = ROOT) -> None:
         """Start ``rapport`` with ``command``, as ``notify run``; its log is added to in ``directory``, its code in ``source``."""
-        self.port = free_port()
+        self.port = kept_port()
         environment = config.environment(settings.model_copy(update={"metrics_port": self.port}))
         super().__init__(
             [sys.executable, "-m", "streams", *command.split()], directory / f"{command}.log", environment, source

@@ -61,6 +61,8 @@ class Kept:
     """What has been found, and when it was said, ms."""
     counts: dict[str, int] = field(default_factory=dict)
     """How many comments there were below a medium."""
+    before: int = 0
+    """When the last was said of what had been found before the last round began, ms."""
 
     @property
     def newest(self) -> int:
@@ -73,10 +75,15 @@ class Kept:
         self.had = frozenset(key for key, at in self.seen.items() if at == self.since)
 
     def move(self, overlap: int) -> None:
-        """Go on behind what was found, but for the last ``overlap`` ms."""
-        if (since := self.newest - overlap) > self.since:
+        """Go on behind what was found before this round, but for the last ``overlap`` ms.
+
+        A round may take longer than that: what was said meanwhile, in a list that had been read by then, is found with the next.
+        """
+        newest = self.newest
+        if (since := self.before - overlap) > self.since:
             self.since, self.had = since, frozenset()
             self.seen = {key: at for key, at in self.seen.items() if at >= since}
+        self.before = newest
 
     def forget(self) -> None:
         """Forget what only this process knows: it may not have been published."""

@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -139,6 +139,13 @@ class Reddit:
         return f"server:{self._settings.client_id}:rapport (by /u/{self._settings.accounts[0].partition(':')[2]})"
 
 
+class _Found(NamedTuple):
+    """A thing, and the list in which it was found; "": it was asked for by its name."""
+
+    path: str
+    thing: Any
+
+
 class _Reading:
     """What one connection has read, up to its cursor."""
 
@@ -148,8 +155,8 @@ class _Reading:
         self._get, self._session, self._people, self._lists, self._recheck = get, session, people, lists, recheck
         self._since = {SUBMISSION: 0, COMMENT: 0}
         """The last numbers before it ever began."""
-        self._at = 0
-        """s. Behind what was written then."""
+        self._at: dict[str, int] = {}
+        """s. Behind what was written then, in each list: while one is read, more is written in those that were read before it."""
         self._recent: list[str] = []
         """Names of what may have concerned an account lately, oldest first."""
         self._seen: Recent[str, int] = Recent(REMEMBERED)
@@ -162,12 +169,15 @@ class _Reading:
         if cursor:
             at = json.loads(cursor)
             self._since, self._at, self._recent = at["since"], at["at"], at["recent"]
+            latest = max(self._at.values(), default=0)
+            self._at = {path: self._at.get(path, latest) for path in self._lists}
             return
         for path in self._lists:
+            self._at[path] = 0
             for thing in (await self._page(path))[0]:
                 moment, is_comment, number = order_of(thing)
                 kind = COMMENT if is_comment else SUBMISSION
-                self._at, self._since[kind] = max(self._at, moment), max(self._since[kind], number)
+                self._at[path], self._since[kind] = max(self._at[path], moment), max(self._since[kind], number)
 
     def received(self, item: Item) -> Received:
         """Return an item with the cursor behind it."""
@@ -176,10 +186,10 @@ class _Reading:
 
     async def poll(self) -> AsyncIterator[Received]:
         """Yield what is new, oldest first."""
-        things: list[Any] = []
+        things: list[_Found] = []
         for path in self._lists:
             found, has_gap = await self._back(path)
-            things += found
+            things += (_Found(path, thing) for thing in found)
             if has_gap:
                 yield self.received(Gap("a list of Reddit ends before the last thing that was read"))
         async for received in self._take(things):
@@ -187,11 +197,11 @@ class _Reading:
 
     async def began(self, since: int, _: int) -> AsyncIterator[Item]:
         """Yield what the lists have from ``since`` on, ms, and some of before."""
-        self._at = since // 1000
-        things: list[Any] = []
+        self._at = dict.fromkeys(self._lists, since // 1000)
+        things: list[_Found] = []
         for path in self._lists:
             found, has_gap = await self._back(path)
-            things += found
+            things += (_Found(path, thing) for thing in found)
             if has_gap:
                 yield Gap("a list of Reddit ends before the date")
         for _thing, item in await self._read(things):
@@ -200,7 +210,7 @@ class _Reading:
     async def recheck(self) -> AsyncIterator[Received]:
         """Yield what has changed of that which concerned an account lately."""
         self._recent = [name for name in self._recent if self._session.known(name) and name not in self._gone]
-        async for received in self._take(await self._named(self._recent)):
+        async for received in self._take(_Found("", thing) for thing in await self._named(self._recent)):
             yield received
 
     def _keep_in_mind(self, name: str) -> None:
@@ -210,19 +220,20 @@ class _Reading:
         if name not in self._recent and self._recheck:
             self._recent = [*self._recent, name][-self._recheck :]
 
-    async def _take(self, things: Iterable[Any]) -> AsyncIterator[Received]:
-        for thing, item in await self._read(things):
-            self._at = max(self._at, order_of(thing)[0])
+    async def _take(self, things: Iterable[_Found]) -> AsyncIterator[Received]:
+        for (path, thing), item in await self._read(things):
+            if path:
+                self._at[path] = max(self._at[path], order_of(thing)[0])
             if isinstance(item, Post):
                 self._keep_in_mind(item.key)
             if item is not ALIVE:
                 yield self.received(item)
 
-    async def _read(self, things: Iterable[Any]) -> Sequence[tuple[Any, Item]]:
+    async def _read(self, things: Iterable[_Found]) -> Sequence[tuple[_Found, Item]]:
         """Return things, oldest first, and what they are: posts with whom they answer."""
-        items = [(thing, self._item(thing)) for thing in sorted(things, key=order_of)]
+        items = [(it, self._item(it.thing)) for it in sorted(things, key=lambda it: order_of(it.thing))]
         await self._learn_authors([item for _, item in items if isinstance(item, Post)])
-        return [(thing, self._answering(item) if isinstance(item, Post) else item) for thing, item in items]
+        return [(it, self._answering(item) if isinstance(item, Post) else item) for it, item in items]
 
     def _answering(self, post: Post) -> Post:
         return post._replace(parent_author_id=post.parent_author_id or self._author_of(post.parent_key))
@@ -287,10 +298,10 @@ class _Reading:
             page, after = await self._page(path, limit=PAGE, after=after)
             found += page
             oldest = min((order_of(it)[0] for it in page if order_of(it)[0]), default=0)
-            if oldest < self._at - OVERLAP or not page:
+            if oldest < self._at[path] - OVERLAP or not page:
                 return found, False
             if not after:
-                return found, len(found) >= LIST and oldest > self._at
+                return found, len(found) >= LIST and oldest > self._at[path]
 
     async def _page(self, path: str, **parameters: str | int) -> tuple[list[Any], str]:
         """Return the things of an answer, and behind which of them the next begins; "": it is the last."""

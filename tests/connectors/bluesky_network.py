@@ -31,6 +31,7 @@ _LETTERS = "234567abcdefghijklmnopqrstuvwxyz"
 class BlueskyNetwork(Network):
     """Keeps every event, and sends it to whoever is connected."""
 
+    retells_changes = True
     version: int = 2
     events: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     """When each was seen, µs, and its payload as the second version has it, in the order of ``seq``, which begins at 1."""

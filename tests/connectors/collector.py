@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tests.connectors.network import Network, Written
+from tests.connectors.network import Network, Told, Written
 
 Interaction = Mapping[str, Any]
 
@@ -17,7 +17,7 @@ class Collector(Network):
     """What was told of a post, by key."""
     _held: list[Sequence[Interaction]] = field(default_factory=list)
 
-    is_told_whole = True
+    is_told_whole = retells_changes = True
 
     def write(self, records: Sequence[Interaction]) -> None:
         """Write records, all of one post, in this order."""
@@ -35,7 +35,7 @@ class Collector(Network):
                 "account": account,
                 "kind": kind,
                 "author_id": author,
-                "contact_id": self._contact(written) if kind == "reply" else "" if kind == "broadcast" else author,
+                "contact_id": self.contact(written) if kind == "reply" else "" if kind == "broadcast" else author,
                 "conversation_id": told[0]["conversation_id"] if told else written.id,
                 "parent_id": above.id if above else "",
                 "published_at": self.now(),
@@ -47,12 +47,12 @@ class Collector(Network):
         self._tell(self._told[key])
         return written
 
-    def _contact(self, post: Written) -> str:
-        """Return whom an answer is to: who wrote what it stands below, past parts of the same answer."""
-        above = self.posts.get(post.parent)
-        while above is not None and above.author == post.author:
-            above = self.posts.get(above.parent)
-        return above.author if above else ""
+    def told(self, post: Written) -> Told:
+        """Return what is told of a post: its conversation begins where somebody of ours was first concerned."""
+        first = post
+        while first.parent and self._told[first.parent]:
+            first = self.posts[first.parent]
+        return replace(super().told(post), conversation=first.id)
 
     def edit(self, key: str, text: str) -> None:
         self.posts[key] = replace(self.posts[key], text=text)

@@ -24,6 +24,10 @@ class DiscourseNetwork(Network):
     gone: set[int] = field(default_factory=set)
     """Those that were deleted; and those that are not for us to read."""
     private: set[int] = field(default_factory=set)
+    _standing: dict[tuple[int, int], int] = field(default_factory=dict)
+    """The number of the post at a place: its topic, and where in it."""
+    _lengths: dict[int, int] = field(default_factory=dict)
+    """Of topics."""
 
     is_streamed = False
     has_history = True
@@ -48,7 +52,8 @@ class DiscourseNetwork(Network):
     def say(self, author: str, text: str, to: tuple[str, ...] = (), parent: str = "") -> Written:
         number, above = len(self.raw) + 1, self.raw.get(int(parent or 0))
         topic = above["topic_id"] if above else 1_000 + number
-        place = 1 + max((it["post_number"] for it in self.raw.values() if it["topic_id"] == topic), default=0)
+        place = self._lengths[topic] = self._lengths.get(topic, 0) + 1
+        self._standing[topic, place] = number
         replies_to = above["post_number"] if above and above["post_number"] > 1 else None
         at = _iso(self.now())
         user, name = author.partition("@")[0], author.title()
@@ -142,8 +147,7 @@ class DiscourseNetwork(Network):
                 body = {"latest_posts": self._latest(int(request.one("before", "0")))}
                 await answer(writer, json.dumps(body, ensure_ascii=self.escapes).encode())
             case ["posts", "by_number", topic, place]:
-                found = (it for it in self.raw.values() if _stands(it) == (int(topic), int(place)))
-                await self._one(next(found, None), writer)
+                await self._one(self.raw.get(self._standing.get((int(topic), int(place)), 0)), writer)
             case ["posts", number]:
                 await self._one(self.raw.get(int(number)), writer)
             case ["session", "current"]:
@@ -165,15 +169,11 @@ class DiscourseNetwork(Network):
         first = last - PAGE + 1 if self.generation == "window" else 1
         found = []
         for number in range(min(last, len(self.raw)), max(first, 1) - 1, -1):
-            if number not in self.gone | self.private:
+            if number not in self.gone and number not in self.private:
                 found.append(self.raw[number])
             if len(found) == PAGE:
                 break
         return found
-
-
-def _stands(raw: dict[str, Any]) -> tuple[int, int]:
-    return raw["topic_id"], raw["post_number"]
 
 
 def _cooked(text: str, to: tuple[str, ...]) -> str:

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from html import escape
-from itertools import count
+from itertools import count, islice
 from typing import Any
 from urllib.parse import parse_qs
 
-from tests.connectors.network import OURS, Network, Request, Written, answer
+from tests.connectors.network import OURS, Blog, Request, Written, answer
 
 PAGE = 25
 USER = "reader"
@@ -25,11 +25,11 @@ BOTH = "+".join(OURS)
 
 
 @dataclass
-class FeedNetwork(Network):
+class FeedNetwork(Blog):
     """Every path is ``/BLOG/feed/`` or ``/BLOG/comments/feed/atom/``."""
 
-    is_streamed = False
     tells_deletions_of = ""
+    bears = 400
     blogs: dict[str, str] = field(default_factory=dict)
     """Of each post and comment, by key."""
     items: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -42,6 +42,8 @@ class FeedNetwork(Network):
     """Where its posts say that their comments are, otherwise than here."""
     not_modified: int = 0
     _numbers: Any = field(default_factory=lambda: count(2))
+    _held: dict[tuple[str, bool], dict[str, None]] = field(default_factory=dict)
+    """Keys in each feed, oldest first: of the posts, or of the comments, of a blog, or of the comments on a post."""
 
     def __post_init__(self) -> None:
         """Begin each blog as WordPress does, with a post and a comment, of long ago."""
@@ -50,8 +52,13 @@ class FeedNetwork(Network):
                 (f"https://{blog}.example/?p=1", "Hello world!"),
                 (f"https://{blog}.example/?p=1#comment-1", "Hi"),
             ):
-                self.blogs[key] = blog
-                self.items[key] = {"post": 1, "number": 1, "author": "commenter", "text": text, "at": BEFORE, "of": ""}
+                item = {"post": 1, "number": 1, "author": "commenter", "text": text, "at": BEFORE, "of": ""}
+                self._hold(key, blog, item)
+
+    def _hold(self, key: str, blog: str, item: dict[str, Any]) -> None:
+        self.blogs[key], self.items[key] = blog, item
+        for name in (blog, str(item["post"])):
+            self._held.setdefault((name, "#" in key or key == "?"), {})[key] = None
 
     def stanza(self, *accounts: str) -> dict[str, Any]:
         feeds = [
@@ -82,15 +89,8 @@ class FeedNetwork(Network):
         address = f"https://blog.example/?p={post}"
         key = address if is_post else f"{address}#comment-{number}"
         concerns = {} if blog == "elsewhere" else self.concerns(author, to, parent)
-        self.blogs[key] = blog
-        self.items[key] = {
-            "post": post,
-            "number": number,
-            "author": author,
-            "text": text,
-            "at": self.now(),
-            "of": parent,
-        }
+        item = {"post": post, "number": number, "author": author, "text": text, "at": self.now(), "of": parent}
+        self._hold(key, blog, item)
         self.posts[key] = Written(key, f"blog:{key}", author, text, concerns, parent)
         return self.posts[key]
 
@@ -100,11 +100,13 @@ class FeedNetwork(Network):
 
     def delete(self, key: str) -> None:
         self.items.pop(key, None)
+        for keys in self._held.values():
+            keys.pop(key, None)
 
     def malform(self) -> bytes:
         """Write a comment that has nothing to be called by."""
-        self.blogs["?"] = OURS[0]
-        self.items["?"] = {"number": next(self._numbers), "text": "of nobody", "at": self.now(), "of": "", "post": 0}
+        item = {"number": next(self._numbers), "text": "of nobody", "at": self.now(), "of": "", "post": 0}
+        self._hold("?", OURS[0], item)
         return b"of nobody"
 
     def cut(self) -> None:
@@ -127,16 +129,11 @@ class FeedNetwork(Network):
             await answer(writer, b"<html>no</html>", fault[0], {"Content-Type": "text/html", **fault[1]})
             return
         blog, _, path = request.path.strip("/").partition("/")
-        keys = [
-            key
-            for key in reversed(self.items)
-            if blog in (self.blogs[key], str(self.items[key]["post"]))
-            and ("#" in key or key == "?") == ("comments" in path)
-        ]
+        keys = self._held.get((blog, "comments" in path), {})
         page = int(request.one("paged", "1"))
-        keys = keys[: self.kept]
-        shown = keys[(page - 1) * PAGE : page * PAGE]
-        older = f"{self.url}{request.path}?paged={page + 1}" if len(keys) > page * PAGE else ""
+        shown = list(islice(reversed(keys), (page - 1) * PAGE, min(page * PAGE, self.kept)))
+        has_older = min(len(keys), self.kept) > page * PAGE
+        older = f"{self.url}{request.path}?paged={page + 1}" if has_older else ""
         itself = f"{self.url}{request.path}"
         body = (self._comments if "comments" in path else self._posts)(shown, itself, older).encode(
             "utf-8", "surrogatepass"
@@ -169,7 +166,7 @@ class FeedNetwork(Network):
             f'<guid isPermaLink="false">{escape(key)}</guid>\n<description><![CDATA[{_html(item["text"])}]]></description>\n'
             f"<content:encoded><![CDATA[{_html(item['text'])}]]></content:encoded>\n"
             f"<wfw:commentRss>{self.comments_at or own}</wfw:commentRss>\n"
-            f"<slash:comments>{sum(it['post'] == item['post'] for it in self.items.values()) - 1}</slash:comments>\n</item>\n"
+            f"<slash:comments>{len(self._held.get((str(item['post']), True), ()))}</slash:comments>\n</item>\n"
         )
 
     def _comments(self, keys: Sequence[str], itself: str, older: str) -> str:

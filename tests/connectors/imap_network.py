@@ -4,6 +4,7 @@ import asyncio
 import base64
 import re
 import time
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -257,11 +258,15 @@ class _Conversation:
         return [b" ".join([b"* SEARCH", *(b"%d" % it.uid for it in found)])]
 
     def _among(self, numbers: bytes) -> list[Message]:
-        last, found = (self._messages[-1].uid if self._messages else 0), set[int]()
+        messages, found = self._messages, dict[int, Message]()
         for one in numbers.split(b","):
-            ends = [last if end == b"*" else int(end) for end in one.split(b":")]
-            found |= set(range(min(ends), max(ends) + 1)) if len(ends) > 1 else {ends[0]}
-        return [it for it in self._messages if it.uid in found]
+            ends = [(messages[-1].uid if messages else 0) if end == b"*" else int(end) for end in one.split(b":")]
+            first, behind = self._place(min(ends)), self._place(max(ends) + 1)
+            found |= {it.uid: it for it in messages[first:behind]}
+        return [found[uid] for uid in sorted(found)]
+
+    def _place(self, uid: int) -> int:
+        return bisect_left(self._messages, uid, key=lambda it: it.uid)
 
     def _fetch(self, rest: bytes) -> Iterator[bytes]:
         numbers, _, items = rest.partition(b" ")
@@ -272,7 +277,7 @@ class _Conversation:
                 first, size = int(part[1] or 0), int(part[2] or len(message.raw))
                 raw, place = message.raw[first : first + size], b"<%d>" % first if part[1] else b""
                 said += b" BODY[]%b {%d}\r\n%b" % (place, len(raw), raw)
-            yield b"* %d FETCH (%b)" % (self._messages.index(message) + 1, said)
+            yield b"* %d FETCH (%b)" % (self._place(message.uid) + 1, said)
 
 
 _REFUSED = b" NO [AUTHENTICATIONFAILED] who is that?"

@@ -14,10 +14,13 @@ from struct import pack, unpack_from
 from typing import Any
 
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from tests.connectors.collector import Collector, Interaction
 from tests.connectors.network import RETRY_AFTER
 
+_LOGIN = {"security_protocol": "SASL_PLAINTEXT", "username": "rapport", "password_env": "NETWORK_TOKEN"}
 TOPIC = "desk.events"
 PARTITIONS = 4
 KEPT = 5 << 20
@@ -31,6 +34,9 @@ REFUSED = 58
 class KafkaNetwork(Collector):
     """A topic of another system's events, in JSON of its own, keyed by the post."""
 
+    brokers: str = ""
+    """Bootstrap servers of a real cluster, which is asked itself: nobody stands before it, and it forgets nothing."""
+    topic: str = TOPIC
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
     _broker_port: int = 0
     _named_port: int = 0
@@ -44,11 +50,8 @@ class KafkaNetwork(Collector):
         return {
             "type": "kafka",
             "accounts": [f"desk:{name}" for name in accounts],
-            "brokers": f"127.0.0.1:{self.port}",
-            "topic": TOPIC,
-            "security_protocol": "SASL_PLAINTEXT",
-            "username": "rapport",
-            "password_env": "NETWORK_TOKEN",
+            "topic": self.topic,
+            **({"brokers": self.brokers} if self.brokers else {"brokers": f"127.0.0.1:{self.port}", **_LOGIN}),
             "heartbeat_seconds": 0.5 if not self.mood.busy else 3 * RETRY_AFTER,  # a quota holds a connection up
             "mapping": {"times": "milliseconds", "fields": fields, "kinds": _KINDS, "constants": {"network": "desk"}},
         }
@@ -58,9 +61,13 @@ class KafkaNetwork(Collector):
     @property
     def broker(self) -> Producer:
         """The broker, which lives in its producer."""
-        if self._producer is None:
+        if self._producer is None and self.brokers:
+            admin = AdminClient({"bootstrap.servers": self.brokers})
+            admin.create_topics([NewTopic(self.topic, PARTITIONS)])[self.topic].result()
+            self._producer = Producer({"bootstrap.servers": self.brokers, "enable.idempotence": True, "linger.ms": 5})
+        elif self._producer is None:
             self._producer = Producer({"test.mock.num.brokers": 1, "log_level": 0, "linger.ms": 0})
-            (member,) = self._producer.list_topics(TOPIC).brokers.values()
+            (member,) = self._producer.list_topics(self.topic).brokers.values()
             self._broker_port = member.port
         return self._producer
 
@@ -71,8 +78,11 @@ class KafkaNetwork(Collector):
             self._send(it["id"], json.dumps(event, ensure_ascii=self.escapes).encode())
 
     def _send(self, key: str, value: bytes) -> None:
-        self.broker.produce(TOPIC, value, key)
-        self.broker.flush()
+        self.broker.produce(self.topic, value, key)
+        if self.brokers:
+            self.broker.poll(0)
+        else:
+            self.broker.flush()
 
     def malform(self) -> bytes:
         self._send("x", b'{"brand": "acme", "post": {"id": "x", "kin')
@@ -89,7 +99,7 @@ class KafkaNetwork(Collector):
         event = json.dumps({"brand": "other", "post": it}).encode()
         for number in range(PARTITIONS):
             for _ in range(KEPT // len(event) + 2):
-                self.broker.produce(TOPIC, event, partition=number)
+                self.broker.produce(self.topic, event, partition=number)
                 self.broker.flush()
 
     # -- the front --------------------------------------------------------------------------------------------------------
@@ -98,6 +108,10 @@ class KafkaNetwork(Collector):
     async def served(self) -> AsyncIterator[None]:
         """Stand before the broker until the end."""
         assert self.broker
+        if self.brokers:
+            yield
+            self.broker.flush()
+            return
         given = await asyncio.start_server(self._given, "127.0.0.1", 0)
         named = await asyncio.start_server(self._front, "127.0.0.1", 0)
         self.port, self._named_port = (it.sockets[0].getsockname()[1] for it in (given, named))

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
-from tests.connectors.network import OURS, RETRY_AFTER, Network, Request, Written, answer
+from tests.connectors.network import OURS, RETRY_AFTER, Network, Request, Told, Written, answer
 
 INLINE = re.compile(r"comments\.filter\(stream\)\.order\(reverse_chronological\)\.limit\((\d+)\)")
 
@@ -113,6 +113,30 @@ class MetaNetwork(Network):
             is_first = thing.parent in (None, thing.root) and thing.root.author == thing.author
             found[author] = "broadcast" if is_first else "reply"
         return found
+
+    def told(self, post: Written) -> Told:
+        thing, author = self.things[post.key], post.author
+        if (
+            thing.root is None and author not in OURS
+        ):  # whose it is, a page is not told; on Instagram it is called otherwise
+            author = {"facebook": post.id, "instagram": f"@{author}"}.get(self.kind, author)
+        above = thing.parent or thing.root
+        return Told(
+            author,
+            self.contact(post) if author in OURS else author,
+            f"{self.kind}:{(thing.root or thing).id}",
+            f"{self.kind}:{above.id}" if above else "",
+        )
+
+    def contact(self, post: Written) -> str:
+        above = self.things[post.key].parent
+        while above is not None and above.author == post.author:
+            above = above.parent
+        if above is None or (
+            self.kind == "threads" and not self._concerned(above)
+        ):  # of which it is told no more than the id
+            return ""
+        return above.author
 
     def malform(self) -> bytes:
         root = self._posts["acme"][0]
@@ -295,9 +319,9 @@ class MetaNetwork(Network):
         """Yield what Meta would push of all that is below the accounts' posts."""
         for thing in self._all_below():
             if not thing.wrong:
-                yield json.dumps(self._push(thing)).encode()
+                yield json.dumps(self.pushed_of(thing)).encode()
 
-    def _push(self, thing: Thing) -> dict[str, Any]:
+    def pushed_of(self, thing: Thing) -> dict[str, Any]:
         root = thing.root
         assert root
         shown, own, at = self.shown(thing, ""), number_of(root.author), thing.at // 1000

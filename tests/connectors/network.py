@@ -8,8 +8,8 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 from websockets.server import ServerProtocol
@@ -59,6 +59,21 @@ class Written:
     """The id of its conversation, where that is none of these posts."""
 
 
+@dataclass(frozen=True)
+class Told:
+    """What a network tells of a post. People are called as in the test, or by what stands in for them."""
+
+    author: str
+    contact: str
+    conversation: str
+    parent: str
+
+
+def wall_clock() -> int:
+    """Return the time, ms since 1970."""
+    return time.time_ns() // 1_000_000
+
+
 @dataclass
 class Network:
     """A fake network. Accounts of ours are ``acme`` and ``help``; everybody else is the public."""
@@ -71,6 +86,8 @@ class Network:
     """When each came, and the path that was asked for."""
     escapes: bool = False
     """It writes JSON in ASCII: only so can it have half a character."""
+    clock: Callable[[], int] = wall_clock
+    """Its own, but for the skew, ms."""
     connections: int = 0
     """Streams that are open."""
     streamed: int = 0
@@ -95,6 +112,14 @@ class Network:
     """Its texts may hold half a character, which is no Unicode."""
     says_when = True
     """To whom it says "too many" it says for how long, too."""
+    bears = 2_000
+    """So many posts may come while nobody looks: all of them are found afterwards."""
+    retells_changes = False
+    """Edits and deletions that nobody heard of are told again."""
+    asks_by_our_clock = False
+    """How far back it is asked for is reckoned from our time, not from that of the last post."""
+    haste: ClassVar[Mapping[str, Any]] = {}
+    """Settings with which 100,000 posts are read in minutes, though it is asked again and again for what was there before."""
 
     def truth(self, *accounts: str) -> dict[tuple[str, str], str]:
         """Return what each post is to those of the accounts that are configured."""
@@ -105,6 +130,21 @@ class Network:
             for account in named
             if account in it.concerns
         }
+
+    def told(self, post: Written) -> Told:
+        """Return what is told of a post: whom an answer is to, and the first of its conversation."""
+        above, first = self.posts.get(post.parent), post
+        contact = self.contact(post) if post.author in OURS else post.author
+        while first.parent:
+            first = self.posts[first.parent]
+        return Told(post.author, contact, first.root or first.id, above.id if above else "")
+
+    def contact(self, post: Written) -> str:
+        """Return whom an answer of an account's is to: who wrote what it stands below, past parts of the same answer."""
+        above = self.posts.get(post.parent)
+        while above is not None and above.author == post.author:
+            above = self.posts.get(above.parent)
+        return above.author if above else ""
 
     def lets(self, author: str, to: Collection[str] = (), parent: str = "") -> bool:  # noqa: ARG002 - of others
         """Say whether somebody can write so there. What every network lets: a post to one account, and its answer."""
@@ -285,7 +325,7 @@ class Network:
         return f"http://127.0.0.1:{self.port}"
 
     def now(self) -> int:
-        return time.time_ns() // 1_000_000 + self.mood.skew
+        return self.clock() + self.mood.skew
 
     def fault(self, request: "Request") -> tuple[str, dict[str, str]] | None:
         """Return the answer of a server in a bad mood."""
@@ -299,6 +339,22 @@ class Network:
             mood.failing -= 1
             return "503 Service Unavailable", {}
         return None
+
+
+@dataclass
+class Blog(Network):
+    """A network of articles with comments below them, which have ``#`` in their ids."""
+
+    is_streamed = False
+
+    def told(self, post: Written) -> Told:
+        """Return what is told of a post: below an article, a conversation begins with a comment."""
+        told, first = super().told(post), post
+        if "#" not in post.id:
+            return told
+        while first.parent and "#" in self.posts[first.parent].id:
+            first = self.posts[first.parent]
+        return replace(told, conversation=first.id, parent=told.parent or post.id.partition("#")[0])
 
 
 @dataclass(frozen=True)

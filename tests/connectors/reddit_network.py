@@ -5,7 +5,7 @@ import base64
 import json
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import chain, count, islice
 from typing import Any
 
 from tests.connectors.network import RETRY_AFTER, Network, Request, Written, answer
@@ -29,9 +29,12 @@ class RedditNetwork(Network):
     """As far back as lists go."""
     grants: list[str] = field(default_factory=list)
     _numbers: Any = field(default_factory=lambda: count(50_000_000_000))
+    _lists: dict[tuple[str, str], list[Thing]] = field(default_factory=dict)
+    """By ``t1`` or ``t3`` and a subreddit, and by ``by`` and an author."""
 
     is_streamed = False
     has_history = True
+    bears = 500
 
     def stanza(self, *accounts: str) -> dict[str, Any]:
         return {
@@ -81,7 +84,7 @@ class RedditNetwork(Network):
                 "num_comments": 0,
                 "url": "https://x.example",
             }
-        self.things[name] = {"kind": kind, "data": data}
+        self._keep({"kind": kind, "data": data})
         concerns = self.concerns(author, to, parent)
         self.posts[name] = Written(name, f"reddit:{name}", author, text, concerns, parent)
         if "reddit:acme" in concerns and author != "acme" and kind == "t1":
@@ -96,6 +99,12 @@ class RedditNetwork(Network):
             context = {"context": data["permalink"] + "?context=3", "link_title": "A title"}
             self.inbox.append({"kind": "t1", "data": told | kinds | context})
         return self.posts[name]
+
+    def _keep(self, thing: Thing) -> None:
+        data = thing["data"]
+        self.things[data["name"]] = thing
+        for place in ((thing["kind"], data.get("subreddit", SUBREDDIT)), ("by", data["author"])):
+            self._lists.setdefault(place, []).append(thing)
 
     def edit(self, key: str, text: str) -> None:
         self._change(key, self.posts[key].text, text)
@@ -117,7 +126,7 @@ class RedditNetwork(Network):
 
     def malform(self) -> bytes:
         name = f"t1_{_base36(next(self._numbers))}"
-        self.things[name] = {"kind": "t1", "data": {"name": name, "author": "ann", "created_utc": 9e9, "body": None}}
+        self._keep({"kind": "t1", "data": {"name": name, "author": "ann", "created_utc": 9e9, "body": None}})
         return b'"body": null'
 
     def cut(self) -> None:
@@ -170,28 +179,30 @@ class RedditNetwork(Network):
                 return _listing([self.things[it] for it in names if it in self.things], None)
             case ["message", "inbox"]:
                 message = {"kind": "t4", "data": {"name": "t4_1", "author": "cy", "body": "psst", "created_utc": 1.0}}
-                return self._page([message, *(it for it in self.inbox if self._is_there(it))], request)
+                return self._page([message, *self.inbox[-self.most :]], request)
             case ["user", name, "overview"]:
-                found = [it for it in self.things.values() if it["data"].get("author") == name]
+                return self._page(self._lists.get(("by", name), []), request)
             case ["r", names, "comments" | "new" as kind]:
-                wanted = "t1" if kind == "comments" else "t3"
-                inside = (
-                    it for it in self.things.values() if it["data"].get("subreddit", SUBREDDIT) in names.split("+")
-                )
-                found = [it for it in inside if it["kind"] == wanted and self._is_there(it)]
-        return self._page(found, request)
+                lists = [self._lists.get(("t1" if kind == "comments" else "t3", it), []) for it in names.split("+")]
+                return self._page(lists[0] if len(lists) == 1 else sorted(chain(*lists), key=_written), request)
+        raise AssertionError(request.path)
 
     def _is_there(self, thing: Thing) -> bool:
-        return self.things[thing["data"]["name"]]["data"]["author"] != "[deleted]"
+        it = self.things.get(thing["data"]["name"], thing)
+        return bool(it["data"]["author"] != "[deleted]")
 
     def _page(self, found: list[Thing], request: Request) -> Thing:
-        newest = found[: -self.most - 1 : -1]
+        newest = list(islice(filter(self._is_there, reversed(found)), self.most))
         after = request.one("after")
         names = [it["data"]["name"] for it in newest]
         first = names.index(after) + 1 if after else 0
         limit = int(request.one("limit", "25"))
         page = newest[first : first + limit]
         return _listing(page, page[-1]["data"]["name"] if first + limit < len(newest) else None)
+
+
+def _written(thing: Thing) -> int:
+    return int(thing["data"]["name"][3:], 36)
 
 
 def _listing(things: list[Thing], after: str | None) -> Thing:

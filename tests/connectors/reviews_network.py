@@ -3,13 +3,13 @@
 import asyncio
 import base64
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
-from typing import Any
+from typing import Any, ClassVar
 
-from tests.connectors.network import OURS, Network, Request, Written, answer
+from tests.connectors.network import OURS, Network, Request, Told, Written, answer
 
 Raw = dict[str, Any]
 
@@ -21,6 +21,8 @@ class ReviewsNetwork(Network):
     is_streamed = False
     has_history = True
     tells_deletions_of = ""
+    asks_by_our_clock = True
+    haste: ClassVar[Mapping[str, Any]] = {"days": 60 / 86_400}
 
     prefix = ""
     units = ("", "")
@@ -187,6 +189,11 @@ class GoogleNetwork(ReviewsNetwork):
     prefix = "google"
     units = ("1038/2001", "1038/2002")
 
+    def told(self, post: Written) -> Told:
+        """Return what is told of a post: whose a review is, nobody is told."""
+        told = super().told(post)
+        return replace(told, contact=told.conversation, author=post.author if post.parent else post.id)
+
     def stanza(self, *accounts: str) -> Raw:
         return {
             "type": "google_reviews",
@@ -223,9 +230,8 @@ class GoogleNetwork(ReviewsNetwork):
 
     def change(self, raw: Raw, text: str) -> None:
         raw |= {"comment": text, "updateTime": self._time(later=1)}
-
-    def newest(self, unit: str) -> list[Raw]:
-        return sorted(super().newest(unit), key=lambda it: str(it.get("updateTime", "9")), reverse=True)
+        reviews = next(it for it in self.reviews.values() if any(one is raw for one in reversed(it)))
+        reviews.sort(key=lambda it: str(it.get("updateTime", "9")))  # by which it is in order
 
     def is_authorized(self, request: Request) -> bool:
         return request.path == "/token" or self.bears_a_token(request)

@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from html import escape
 from typing import Any
@@ -23,6 +22,10 @@ class StackExchangeNetwork(Network):
     backoff: int = 0
     """s; every answer says it."""
     quota: int = 10_000
+    _kinds: dict[str, dict[str, Raw]] = field(default_factory=lambda: {"questions": {}, "answers": {}, "comments": {}})
+    """The same, apart, by their numbers."""
+    _below: dict[str, list[Raw]] = field(default_factory=dict)
+    """Comments, by the number of what they are about."""
 
     is_streamed = False
     has_history = True
@@ -53,7 +56,8 @@ class StackExchangeNetwork(Network):
             "content_license": "CC BY-SA 4.0",
             "body": f"<p>{escape(text)}</p>\n",
         }
-        posts, comments = (sum(key.startswith("c") is kind for key in self.raw) for kind in (False, True))
+        comments = len(self._kinds["comments"])
+        posts = len(self._kinds["questions"]) + len(self._kinds["answers"])
         if above is None:
             key, path, parent = str(79_000_001 + posts), "q", ""
             kind = {"question_id": int(key), "tags": [*to, "python"], "title": "A title &amp; more", "answer_count": 0}
@@ -70,14 +74,21 @@ class StackExchangeNetwork(Network):
             writer, owner = above["owner"], self.raw[str(below)]["owner"]
             if "comment_id" in above and owner != writer != _user(author):
                 kind["reply_to_user"] = writer  # not to which of their comments: it is taken for the last
-                theirs = (key for key, it in self.raw.items() if it.get("post_id") == below and it["owner"] == writer)
-                parent = list(theirs)[-1]
+                theirs = [it for it in self._below[str(below)] if it["owner"] == writer]
+                parent = f"c{theirs[-1]['comment_id']}"
             else:  # who writes below their own post, or is whose post it is, is not named
                 parent = str(below)
-        self.raw[key] = {**common, **kind}
+        self._keep(key, {**common, **kind})
         name = f"stackexchange:{SITE}/{path}/{key.removeprefix('c')}"
         self.posts[key] = Written(key, name, author, text, self.concerns(author, to, parent), parent)
         return self.posts[key]
+
+    def _keep(self, key: str, raw: Raw) -> None:
+        self.raw[key] = raw
+        kind = "comments" if key.startswith("c") else "answers" if "answer_id" in raw else "questions"
+        self._kinds[kind][key.removeprefix("c")] = raw
+        if kind == "comments":
+            self._below.setdefault(str(raw.get("post_id")), []).append(raw)
 
     def edit(self, key: str, text: str) -> None:
         at = self.now() // 1000
@@ -85,7 +96,7 @@ class StackExchangeNetwork(Network):
         self.posts[key] = replace(self.posts[key], text=text)
 
     def malform(self) -> bytes:
-        self.raw[f"c{len(self.raw)}x"] = {"comment_id": "first", "creation_date": self.now() // 1000}
+        self._keep(f"c{len(self.raw)}x", {"comment_id": "first", "creation_date": self.now() // 1000})
         return b'"comment_id": "first"'
 
     def cut(self) -> None:
@@ -117,25 +128,17 @@ class StackExchangeNetwork(Network):
             case ["info"]:
                 return [{"total_questions": len(self.raw)}], False
             case ["posts"]:
-                posts = [it for key, it in self.raw.items() if not key.startswith("c")]
+                posts = [*self._kinds["questions"].values(), *self._kinds["answers"].values()]
                 found = [{**it, "post_id": it.get("answer_id", it.get("question_id"))} for it in posts]
             case ["posts", numbers, "comments"]:
-                found = [it for it in self._all("comments") if str(it.get("post_id")) in numbers.split(";")]
+                found = [it for number in numbers.split(";") for it in self._below.get(number, ())]
             case [kind]:
-                found = self._all(kind)
+                found = list(self._kinds[kind].values())
             case [kind, numbers]:
                 wanted = numbers.split(";")
                 assert len(wanted) <= 100
-                found = [it for it in self._all(kind) if str(it[f"{kind[:-1]}_id"]) in wanted]
+                found = [self._kinds[kind][it] for it in wanted if it in self._kinds[kind]]
         return _page(found, request)
-
-    def _all(self, kind: str) -> list[Raw]:
-        own: dict[str, Callable[[str, Raw], bool]] = {
-            "questions": lambda _, it: "title" in it,
-            "answers": lambda _, it: "answer_id" in it,
-            "comments": lambda key, _: key.startswith("c"),
-        }
-        return [it for key, it in self.raw.items() if own[kind](key, it)]
 
 
 def _page(found: list[Raw], request: Request) -> tuple[list[Raw], bool]:

@@ -12,7 +12,7 @@ from streams.connectors.meta import reader
 from streams.connectors.meta_graph import judge
 from streams.http_answers import RefusedError, UnavailableError
 from tests.connectors.meta_network import NETWORKS, MetaNetwork, number_of
-from tests.connectors.network import Network, running
+from tests.connectors.network import Network, Request, running
 from tests.connectors.plant import Plant, connected, until
 from tests.oracle import measure
 
@@ -155,3 +155,31 @@ def test_what_needs_two_tokens_is_two_connectors() -> None:
     with pytest.raises(ValidationError, match="tokens of its own"):
         settings_of(stanza | {"accounts": ["facebook:1", "threads:2"]})
     assert settings_of(stanza | {"accounts": ["facebook:1", "instagram:2"]}).type == "meta"
+
+
+class Slowly(MetaNetwork):
+    """Half an hour goes by between one list and the next, once, and people go on writing."""
+
+    is_slow = False
+
+    async def serve(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        if self.is_slow and request.path.endswith("/tagged"):
+            self.is_slow = False
+            self.say("ann", "below a post, the comments on which have been read", to=("acme",))
+            self.mood.skew += 1_800_000
+            self.say("ben", "elsewhere", to=("acme", "help"))
+        await super().serve(request, writer)
+
+
+def test_what_is_said_during_a_long_round_is_found_with_the_next() -> None:
+    async def scenario() -> None:
+        network, plant = Slowly(), Plant()
+        async with running(network), connected(plant, network.stanza("acme")):
+            await until(lambda: plant.cursor)
+            network.say("ann", "hello", to=("acme",))
+            await until(lambda: plant.events)
+            network.is_slow = True
+            await until(lambda: not network.is_slow)
+            await until(lambda: plant.kinds() == network.truth("acme"))
+
+    asyncio.run(scenario())

@@ -8,7 +8,7 @@ from prometheus_client import REGISTRY
 
 from streams.connectors.making import make, settings_of
 from streams.http_answers import RefusedError
-from tests.connectors.network import Network, running
+from tests.connectors.network import Network, Request, running
 from tests.connectors.plant import NAME, Plant, connected, until
 from tests.connectors.reddit_network import RedditNetwork
 
@@ -128,6 +128,39 @@ def test_a_list_that_ends_before_the_cursor_is_a_gap() -> None:
                 await until(lambda: len(plant.events) == 1_001)
                 assert gaps() == before + 1
         assert plant.kinds().items() <= network.truth("acme").items()
+
+    asyncio.run(scenario())
+
+
+class Slowly(RedditNetwork):
+    """Minutes go by between one list and the next, and people go on writing."""
+
+    is_slow = False
+
+    async def serve(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        is_last = request.path.endswith("/new")
+        if self.is_slow and is_last:
+            self.is_slow = False
+            news = self.say("acme", "news")
+            for number in range(150):  # more than a page
+                self.say("ben", f"question {number}", parent=news.key)
+            self.mood.skew += 300_000
+            self.say("ann", "hello", to=("acme",))
+            for number in range(150):
+                self.say("ben", f"more {number}", parent=news.key)
+        await super().serve(request, writer)
+
+
+def test_what_is_written_while_other_lists_are_read_is_found_with_the_next() -> None:
+    async def scenario() -> None:
+        network, plant = Slowly(), Plant()
+        async with running(network), connected(plant, network.stanza("acme")):
+            await until(lambda: plant.cursor)
+            network.say("ann", "hi", to=("acme",))
+            await until(lambda: plant.events)
+            network.is_slow = True
+            await until(lambda: not network.is_slow)
+            await until(lambda: plant.kinds() == network.truth("acme"))
 
     asyncio.run(scenario())
 

@@ -6,13 +6,14 @@
 import asyncio
 import json
 from base64 import b64encode
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from html import escape
-from itertools import count
+from itertools import count, islice
 from typing import Any
 
-from tests.connectors.network import OURS, Network, Request, Written, answer
+from tests.connectors.network import OURS, Blog, Request, Written, answer
 
 USER = "rapport"
 USERS = {name: number for number, name in enumerate((*OURS, "guest"), 2)}
@@ -20,11 +21,12 @@ BEFORE = 1_577_836_800_000
 
 
 @dataclass
-class WordPressNetwork(Network):
+class WordPressNetwork(Blog):
     """Comments are by number, as are posts."""
 
     is_streamed = False
     has_history = True
+    bears = 1_000
     comments: dict[int, dict[str, Any]] = field(default_factory=dict)
     articles: dict[int, dict[str, Any]] = field(default_factory=dict)
     hidden: set[str] = field(default_factory=set)
@@ -144,16 +146,14 @@ class WordPressNetwork(Network):
             return
         match request.path.removeprefix("/wp-json/wp/v2/").split("/"):
             case ["comments"]:
-                seen = [it for number, it in self.comments.items() if number not in self.held]
-                await self._page(request, writer, sorted(seen, key=lambda it: -it["id"]))
+                newest = (self.comments[number] for number in reversed(self.comments) if number not in self.held)
+                await self._page(request, writer, newest, len(self.comments) - len(self.held & self.comments.keys()))
             case ["posts"]:
-                await self._page(
-                    request,
-                    writer,
-                    sorted(self.articles.values(), key=lambda it: (it["date_gmt"], it["id"]), reverse=True),
-                )
+                newest = sorted(self.articles.values(), key=lambda it: (it["date_gmt"], it["id"]), reverse=True)
+                await self._page(request, writer, newest, len(newest))
             case ["users"]:
-                await self._page(request, writer, [{"id": number, "slug": name} for name, number in USERS.items()])
+                users = [{"id": number, "slug": name} for name, number in USERS.items()]
+                await self._page(request, writer, users, len(users))
             case ["comments", number] if int(number) in self.comments and int(number) not in self.held:
                 await answer(writer, self._json(self.comments[int(number)]))
             case ["posts", number] if int(number) in self.articles:
@@ -163,20 +163,23 @@ class WordPressNetwork(Network):
             case _:
                 await self._error(writer, "rest_no_route", "404 Not Found")
 
-    async def _page(self, request: Request, writer: asyncio.StreamWriter, things: list[dict[str, Any]]) -> None:
+    async def _page(
+        self, request: Request, writer: asyncio.StreamWriter, things: Iterable[dict[str, Any]], number: int
+    ) -> None:
         size, page = int(request.one("per_page", "10")), int(request.one("page", "1"))
         if size > 100:
             await self._error(writer, "rest_invalid_param", "400 Bad Request")
             return
-        # by the blog's own clock, which is two hours ahead
-        things = [it for it in things if request.one("after") < it.get("date", "9") < request.one("before", "9999")]
-        if request.one("order") == "asc":
-            things = sorted(things, key=lambda it: it["date"])
-        pages = -(-len(things) // size)
+        if after := request.one("after"):  # by the blog's own clock, which is two hours ahead
+            things = [it for it in things if after < it.get("date", "9") < request.one("before", "9999")]
+            number = len(things)
+            if request.one("order") == "asc":
+                things.sort(key=lambda it: it["date"])
         fields = request.one("_fields").split(",")
-        shown = [{name: it[name] for name in fields if name in it} if fields[0] else it for it in things]
-        headers = {"X-WP-Total": str(len(things)), "X-WP-TotalPages": str(pages)}
-        await answer(writer, self._json(shown[(page - 1) * size : page * size]), headers=headers)
+        shown = islice(things, (page - 1) * size, page * size)
+        found = [{name: it[name] for name in fields if name in it} if fields[0] else it for it in shown]
+        headers = {"X-WP-Total": str(number), "X-WP-TotalPages": str(-(-number // size))}
+        await answer(writer, self._json(found), headers=headers)
 
     async def _error(
         self, writer: asyncio.StreamWriter, code: str, status: str, headers: dict[str, str] | None = None

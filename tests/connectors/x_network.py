@@ -24,6 +24,7 @@ PROBLEMS = "https://api.twitter.com/2/problems"
 class XNetwork(Network):
     """``way``: how the connector is to take from it."""
 
+    bears = 300
     way: str = "activity"
     history: str = "timelines"
     tweets: dict[str, dict[str, Any]] = field(default_factory=dict)

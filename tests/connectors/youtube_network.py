@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import count
+from itertools import count, islice
 from typing import Any
 
 from tests.connectors.network import OURS, Network, Request, Written, answer
@@ -19,6 +20,7 @@ class YouTubeNetwork(Network):
 
     is_streamed = False
     has_history = True
+    bears = 500
     threads: dict[str, dict[str, Any]] = field(default_factory=dict)
     replies: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     hidden: set[str] = field(default_factory=set)
@@ -67,8 +69,8 @@ class YouTubeNetwork(Network):
 
     def delete(self, key: str) -> None:
         self.threads.pop(key, None)
-        for replies in self.replies.values():
-            replies[:] = [it for it in replies if it["id"] != key]
+        replies = self.replies.get(key.partition(".")[0], [])
+        replies[:] = [it for it in replies if it["id"] != key]
 
     def malform(self) -> bytes:
         self.threads["Ug?"] = {"channel": OURS[0], "top": self._comment("Ug?", "ann", "of nobody") | {"author": None}}
@@ -107,14 +109,14 @@ class YouTubeNetwork(Network):
                     {"kind": "youtube#channel", "id": f"UC{it}", "snippet": {"title": it, "customUrl": f"@{it}"}}
                     for it in names
                 ]
-                await self._page(request, writer, "channel", items)
+                await self._page(request, writer, "channel", items, lambda it: it)
             case "commentThreads":
                 channel = request.one("allThreadsRelatedToChannelId").removeprefix("UC")
-                items = [self._thread(key) for key in reversed(self.threads) if self.threads[key]["channel"] == channel]
-                await self._page(request, writer, "commentThread", items)
+                keys = (key for key in reversed(self.threads) if self.threads[key]["channel"] == channel)
+                await self._page(request, writer, "commentThread", keys, self._thread)
             case "comments" if request.one("parentId") in self.threads:
-                items = [self._resource(it, "UC") for it in self.replies[request.one("parentId")]]
-                await self._page(request, writer, "comment", items)
+                replies = self.replies[request.one("parentId")]
+                await self._page(request, writer, "comment", replies, lambda it: self._resource(it, "UC"))
             case _:
                 await self._error(writer, "404 Not Found", "commentNotFound")
 
@@ -155,11 +157,17 @@ class YouTubeNetwork(Network):
         return {"kind": "youtube#comment", "etag": "e", "id": comment["id"], "snippet": snippet | parent}
 
     async def _page(
-        self, request: Request, writer: asyncio.StreamWriter, kind: str, items: list[dict[str, Any]]
+        self,
+        request: Request,
+        writer: asyncio.StreamWriter,
+        kind: str,
+        things: Iterable[Any],
+        show: Callable[[Any], dict[str, Any]],
     ) -> None:
         first, size = int(request.one("pageToken", "0")), int(request.one("maxResults", "20"))
-        shown = items[first : first + size]
-        more = {"nextPageToken": str(first + size)} if first + size < len(items) else {}
+        page = list(islice(things, first, first + size + 1))
+        shown = [show(it) for it in page[:size]]
+        more = {"nextPageToken": str(first + size)} if len(page) > size else {}
         info = {"totalResults": len(shown), "resultsPerPage": size}
         found = {"kind": f"youtube#{kind}ListResponse", "etag": "e", **more, "pageInfo": info, "items": shown}
         await answer(writer, json.dumps(found, ensure_ascii=self.escapes).encode())

@@ -2,14 +2,11 @@
 
 import asyncio
 import json
-import os
 import re
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
@@ -28,7 +25,6 @@ from tests.connectors.fediverse_network import PleromaNetwork
 from tests.connectors.mastodon_network import MastodonNetwork
 from tests.connectors.network import running
 from tests.kafka_broker import Kafka, start_embedded
-from tests.processes import ROOT, Process
 
 
 @pytest.fixture(scope="module")
@@ -140,47 +136,6 @@ def test_posts_get_their_language_and_sentiment_where_the_network_does_not_say(b
             ("ann", "en", True)
         }
         assert {it["lang"] for it in events} == {"en", "de"}
-
-    asyncio.run(scenario())
-
-
-def test_a_process_that_is_killed_again_and_again_loses_nothing(broker: Kafka, tmp_path: Path) -> None:
-    async def scenario() -> None:
-        network, plant, chance = MastodonNetwork(), Plant(broker, tmp_path, "killed"), Random(3)
-        environment = {
-            **os.environ,
-            "RAPPORT_BROKERS": broker.brokers,
-            "RAPPORT_TOPIC_PREFIX": "killed",
-            "RAPPORT_ACCOUNTS_FILE": str(plant.file),
-            "RAPPORT_LANGUAGE": "off",
-            "RAPPORT_SENTIMENT": "off",
-        }
-        async with running(network):
-            plant.has(fediverse=network.stanza("acme", "help"))
-            for topic in ("interactions", "connectors", "dead_letters"):  # to ask for one is to make it
-                await kafka.read_partition(plant.settings, getattr(plant.settings.topics, topic).name, 0)
-            process = Process(
-                [sys.executable, "-m", "streams", "connectors", "run"], tmp_path / "log", environment, ROOT
-            )
-            try:
-                await streaming(network)
-                for kill in range(1, 9):
-                    for _ in range(100):
-                        above = chance.choice([*network.posts, ""]) if chance.random() < 0.3 else ""
-                        network.say(
-                            chance.choice(["ann", "ben", "acme"]), "hello", () if above else ("acme", "help"), above
-                        )
-                        await asyncio.sleep(chance.random() * 0.01)
-                    process.kill()
-                    network.say("cy", "while it is away", to=("acme",))
-                    process.start()
-                    await streaming(network, kill + 1)
-                await plant.until(network.truth("acme", "help"))
-                assert await asyncio.to_thread(process.stop) == 0
-            finally:
-                process.kill()
-        assert process.lines("error") == []
-        assert network.token not in process.log.read_text("utf-8")
 
     asyncio.run(scenario())
 
