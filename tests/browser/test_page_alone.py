@@ -360,7 +360,7 @@ async def check_pages_that_say_what_is_wrong(still: Still) -> None:
         (0, 600, "figures 10 min old: worker or sink is behind"),
     ):
 
-        async def answer(route: Route, looked: int = looked, measured: int = measured) -> None:
+        async def answer(route: Route, *, looked: int = looked, measured: int = measured) -> None:
             at = now() / 1000
             await route.fulfill(json={"looked_at": at - looked, "measured": at - measured})
 

@@ -170,7 +170,10 @@ function move(by) {
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") return document.activeElement.blur();
+  if (event.key === "Escape") {
+    event.preventDefault(); // or some browsers would empty the search
+    return document.activeElement.blur();
+  }
   if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
   const item = items.get(selected);
   if (event.key === "j") move(1);

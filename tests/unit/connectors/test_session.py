@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import time
 from collections.abc import AsyncIterator
+from contextlib import closing, suppress
 from itertools import pairwise
 
 import pytest
@@ -61,15 +62,12 @@ async def asked(said: bytes, *, then: bytes = b"") -> None:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(said)
-        try:
+        with closing(writer), suppress(ConnectionError):
+            writer.write(said)
             while then and not writer.is_closing():
                 writer.write(then)
                 await writer.drain()
                 await asyncio.sleep(0.01)
-        except ConnectionError:
-            pass
-        writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     asking = Session("a", Budget(1000, 1), lambda _: None)
