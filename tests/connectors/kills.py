@@ -43,6 +43,8 @@ LIVES_SECONDS: Final = 1.0
 """… and one that is to be killed lives on for up to this, so that it dies at any moment of its work."""
 PATIENCE_SECONDS: Final = 300.0
 """A connector may publish nothing new for so long."""
+HEARTBEAT_SECONDS: Final = 5.0
+"""On a busy machine half a second of silence, as the contract's suite has it, says nothing."""
 QUIET_SECONDS: Final = 2.0
 """What is repeated at the end comes within this time."""
 SAY_SECONDS: Final = 10.0
@@ -89,7 +91,9 @@ async def trial(
             file.write_text(network.file(NAME, directory))
         else:
             command = "connectors run"
-            file.write_text(written({f"connectors.{NAME}": {**network.stanza(*OURS), **network.haste}}))
+            table = network.stanza(*OURS)
+            table |= {"heartbeat_seconds": HEARTBEAT_SECONDS} if "heartbeat_seconds" in table else {}
+            file.write_text(written({f"connectors.{NAME}": {**table, **network.haste}}))
         process = Rapport(command, settings, directory)
         work = _Trial(crowd, settings, process, say)
         try:
