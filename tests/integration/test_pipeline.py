@@ -118,8 +118,8 @@ def ignore(_rest: int) -> None:
 @pytest.mark.kafka
 @pytest.mark.slow
 def test_on_apache_kafka_with_the_worker_killed_twice(plant: Settings, clickhouse: Client, tmp_path: Path) -> None:
-    asyncio.run(through_kafka(plant, figures.data_file("reply_pairs.csv"), "pairs", clickhouse, tmp_path))
-    figures.assert_pairs(clickhouse)
+    asyncio.run(through_kafka(plant, figures.data_file("twcs_sample.csv"), "twcs", clickhouse, tmp_path))
+    figures.assert_sample(clickhouse)
 
 
 @pytest.mark.kafka
