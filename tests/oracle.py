@@ -371,25 +371,3 @@ def _window(  # noqa: PLR0913, PLR0917 - the oracle has no state
     window["breached"] = sum(clock >= turn["due_at"] for turn in waiting)
     window["at_risk"] = sum(turn["escalates_at"][0] <= clock < turn["due_at"] for turn in waiting)
     return {name: amount for name, amount in window.items() if amount}
-
-
-def conversations(posts: list[Event], start: int, end: int, expiry: int = 7 * DAY) -> dict[str, dict[str, int]]:
-    """Return, by account, the threads whose latest message is in start ≤ time < end, and how often the side changed in them."""
-    found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for account in {post["account"] for post in posts}:
-        said = {
-            post["id"]: post
-            for post in posts
-            if post["account"] == account and post["kind"] in ("mention", "reply") and post["published_at"] < end
-        }
-        for (conversation, contact), messages in _strands(said, expiry).items():
-            for thread in _threads(messages, conversation, contact, expiry):
-                sides = [message["kind"] for _, message in thread["messages"] if not message["automated"]]
-                if "mention" in sides and max(at for at, _ in thread["messages"]) >= start:
-                    changes = sum(one != two for one, two in pairwise(sides))
-                    row = found[account]
-                    row["conversations"] += 1
-                    row["alternations"] += changes
-                    for depth in (2, 3, 5):
-                        row[f"reach_{depth}"] += changes >= depth
-    return {account: dict(row) for account, row in found.items()}

@@ -16,7 +16,7 @@ from clickhouse_connect.driver.client import Client
 TWINS: Final = (
     *("account_responsiveness", "waits", "time_to_answer", "time_to_answer_compared", "wait_curves", "account_waits"),
     *("equal_treatment", "written_replies", "agents", "templated", "self_promotion"),
-    *("mentioned_terms", "spike_terms", "thread_messages", "account_conversations"),
+    *("mentioned_terms", "spike_terms"),
     *(
         "contact_messages",
         "contact_history",

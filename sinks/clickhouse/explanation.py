@@ -33,7 +33,7 @@ STREAM: Final = ("5m", "1h", "24h")
 """Windows that the stream has; what others come to is asked of the views of a period."""
 MANY_FOLLOWERS: Final = 10_000
 """From so many on there is no larger band."""
-PERIOD_VIEWS: Final = ("account_activity", "account_responsiveness", "account_waits", "account_conversations")
+PERIOD_VIEWS: Final = ("account_activity", "account_responsiveness", "account_waits")
 OF_BANDS: Final = "equal_treatment"
 POSTS: Final = {
     "turns": """
@@ -162,8 +162,7 @@ def _row(client: Client, question: Question, metric: Metric) -> tuple[Mapping[st
         if streamed:
             return row, WINDOWS[window], end
         end = question.at or end
-        ask = queries.conversations if "account_conversations" in metric.views else queries.figures
-        return ask(client, account, end - WINDOWS[window], end), WINDOWS[window], end
+        return queries.figures(client, account, end - WINDOWS[window], end), WINDOWS[window], end
     known = [str(name) for (name,) in client.query("SELECT DISTINCT account FROM rolling_versions").result_rows]
     near = get_close_matches(account, known) or sorted(known)[:5]
     raise SettingsError(

@@ -38,8 +38,6 @@ OTHERS = {
     "mentioned_terms": ", account = 'twitter:northwind'",
     "spike_terms": ", account = 'twitter:northwind'",
     "self_promotion": ", domains = ['acme.example']",
-    "thread_messages": ", account = ''",
-    "account_conversations": ", account = ''",
     "answering_value": ", until = {until:DateTime64(3)}",
 }
 PEOPLE = {

@@ -12,7 +12,6 @@ VIEWS = {
     "rolling": "rolling",
     "account_activity": f"account_activity({PERIOD})",
     "account_responsiveness": f"account_responsiveness({PERIOD})",
-    "account_conversations": f"account_conversations(account = '', {PERIOD})",
     "account_waits": f"account_waits({PERIOD})",
     "equal_treatment": f"equal_treatment({PERIOD})",
     "agents": f"agents({PERIOD})",

@@ -28,7 +28,7 @@ from tests.clickhouse_server import NOON, put, put_facts, refresh, rows
 from tests.figures import data_file
 from tests.integration.test_clickhouse_relationships import in_milliseconds, now, shown
 from tests.integration.test_clickhouse_views import at
-from tests.oracle import conversations, measure
+from tests.oracle import measure
 from tests.properties.test_fold import START, worlds
 from tests.view_oracle import Period
 from tests.worlds import DOMAINS, WORLDS, world
@@ -247,7 +247,6 @@ def check_period(world: Figures, period: Period) -> None:
     world.same(world.of("agents", period, "agent"), view_oracle.agents(posts, turns, period))
     world.same(world.of("templated", period), view_oracle.templated(posts, period))
     world.same(world.of("self_promotion", period, domains=DOMAINS), view_oracle.self_promotion(posts, DOMAINS, period))
-    world.same(world.of("account_conversations", period, account="''"), conversations(posts, period.start, period.end))
     check_waits(world, period)
 
 

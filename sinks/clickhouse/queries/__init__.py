@@ -265,19 +265,6 @@ def waits(client: Client, account: str, start: datetime, end: datetime) -> dict[
     return next(iter(found.named_results()), {"half_within": None, "ninety_within": None})
 
 
-def conversations(client: Client, account: str, start: datetime, end: datetime) -> dict[str, Any]:
-    """Return an account's row of ``account_conversations`` of start ≤ time < end; zeros if nobody said anything.
-
-    It is asked by itself, for it takes longer than all of :func:`figures`.
-    """
-    query = """SELECT sum(conversations) AS conversations, sum(alternations) AS alternations,
-            sum(reach_2) AS reach_2, sum(reach_3) AS reach_3, sum(reach_5) AS reach_5
-        FROM account_conversations(
-            account = {account:String}, from = {from:DateTime64(3, 'UTC')}, to = {to:DateTime64(3, 'UTC')})"""
-    found = client.query(query, parameters={"account": account, "from": start, "to": end})
-    return next(iter(found.named_results()))
-
-
 def treatment(client: Client, account: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
     """Return an account's rows of ``equal_treatment`` of start ≤ time < end, the smallest band first, unknown ones last."""
     query = """SELECT * EXCEPT (account)
