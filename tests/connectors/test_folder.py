@@ -117,7 +117,7 @@ def test_what_was_taken_and_is_gone_is_a_gap(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_a_dead_letter_and_the_next_is_read(tmp_path: Path) -> None:
     async def scenario() -> None:
         plant = Plant()
-        (tmp_path / "1.gz").write_bytes(gzip.compress(lines(0, 50_000).encode())[:-1000])
+        (tmp_path / "1.gz").write_bytes(gzip.compress(lines(0, 5_000).encode())[:-1000])
         (tmp_path / "2.gz").write_bytes(b"no gzip")
         await asyncio.sleep(0.01)
         (tmp_path / "3.gz").write_bytes(gzip.compress(lines(100_000, 1).encode()))
@@ -125,7 +125,7 @@ def test_a_file_that_cannot_be_read_is_a_dead_letter_and_the_next_is_read(tmp_pa
             await until(lambda: ("desk:acme", "desk:100000") in plant.kinds())
         assert [it.reason for it in plant.letters] == [Reason.MALFORMED_RECORD] * 2
         assert [Path(it.place).name for it in plant.letters] == ["0000000001-1.gz", "0000000002-2.gz"]
-        assert len(plant.kinds()) > 30_000, "what could be read of it counts"
+        assert len(plant.kinds()) > 3_000, "what could be read of it counts"
 
     asyncio.run(scenario())
 
