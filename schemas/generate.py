@@ -24,13 +24,14 @@ FOLDED: Final = (
     "received_at",
     "automated",
     "revision",
+    "author_followers",
     "text",
     "lang",
     "sentiment",
 )
 """What the fold needs of an Interaction. A metric that needs another field adds it here, and ``make schemas`` does the rest."""
 NEWS: Final = ("counters", "profile")
-FOLDED_OF_NEWS: Final = ("author_followers", "likes", "shares", "comments", "impressions")
+FOLDED_OF_NEWS: Final = ("likes", "shares", "comments", "impressions")
 """What it needs of these kinds besides. They are few, and no other event carries so much."""
 BROADCASTS: Final = ("broadcast",)
 FOLDED_OF_BROADCASTS: Final = ("links",)
@@ -74,6 +75,7 @@ _WRITE: Final = {
     "float": "out.write(FLOAT.pack({0}))",
     "boolean": "out.append(1 if {0} else 0)",
     ("array", "int"): "write_longs(out, {0})",
+    ("array", "long"): "write_longs(out, {0})",
     ("array", "string"): "write_strings(out, {0})",
 }
 

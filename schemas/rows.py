@@ -198,12 +198,12 @@ def read_interaction(data: bytes, at: i64, count: i64) -> tuple[list[dict[str, A
             "received_at": received_at_,
             "automated": automated_,
             "revision": revision_,
+            "author_followers": author_followers_,
             "text": text_,
             "lang": lang_,
             "sentiment": sentiment_,
         }
         if kind_ in ("counters", "profile"):
-            record["author_followers"] = author_followers_
             record["likes"] = likes_
             record["shares"] = shares_
             record["comments"] = comments_
@@ -570,6 +570,10 @@ def rolling(
     response_p99: float | None,
     first_response_p50: float | None,
     next_response_p50: float | None,
+    band_followers: Sequence[int],
+    band_turns: Sequence[int],
+    band_turns_answered: Sequence[int],
+    band_milliseconds: Sequence[int],
     unanswered: int,
     at_risk: int,
     breached: int,
@@ -643,6 +647,10 @@ def rolling(
     else:
         out.append(2)
         out.write(DOUBLE.pack(next_response_p50))
+    write_longs(out, band_followers)
+    write_longs(out, band_turns)
+    write_longs(out, band_turns_answered)
+    write_longs(out, band_milliseconds)
     write_long(out, unanswered)
     write_long(out, at_risk)
     write_long(out, breached)

@@ -17,6 +17,7 @@ RECORDS: Final = {
     "panes": "pane",
     "panes_by_time": "pane",
     "rolling": "rolling",
+    "rolling_equal_treatment": "rolling",
     "alerts": "alert",
     "dead_letters": "dead_letter",
     "revenue": "revenue",

@@ -99,7 +99,17 @@ class Partition:
                     "followers",
                 )
                 found[name]["windows"][row["window"]] = {name: row[name] for name in names if row[name]} | {
-                    "p50": row["response_p50"]
+                    "p50": row["response_p50"],
+                    "bands": {
+                        followers: {"turns": turns, "turns_answered": answered, "p50": milliseconds / 1000}
+                        for followers, turns, answered, milliseconds in zip(
+                            row["band_followers"],
+                            row["band_turns"],
+                            row["band_turns_answered"],
+                            row["band_milliseconds"],
+                            strict=True,
+                        )
+                    },
                 }
         return found
 

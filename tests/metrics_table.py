@@ -10,14 +10,15 @@ from streams.metrics.counters import WINDOW_COUNTERS
 PAGE = Path(__file__).parent.parent / "docs" / "metrics.md"
 MARKED = re.compile(r"(<!-- metrics: (\w+) -->\n).*?(<!-- /metrics -->)", re.DOTALL)
 GAUGES = ("unanswered", "at_risk", "breached", "oldest_opened_at", "followers")
+ROLLING = {"rolling", "rolling_equal_treatment"}
 TABLES = {
     "panes": lambda metric: "panes" in metric.views,
     "windows": lambda metric: metric.name in WINDOW_COUNTERS,
     "gauges": lambda metric: metric.name in GAUGES,
     "derived": lambda metric: (
-        "rolling" in metric.views and not metric.counted and metric.name not in (*WINDOW_COUNTERS, *GAUGES)
+        not ROLLING.isdisjoint(metric.views) and not metric.counted and metric.name not in (*WINDOW_COUNTERS, *GAUGES)
     ),
-    "others": lambda metric: "rolling" not in metric.views and metric.section not in ("relationships", "value"),
+    "others": lambda metric: ROLLING.isdisjoint(metric.views) and metric.section not in ("relationships", "value"),
     "relationships": lambda metric: metric.section == "relationships",
     "value": lambda metric: metric.section == "value",
 }

@@ -365,9 +365,24 @@ def _window(  # noqa: PLR0913, PLR0917 - the oracle has no state
         for turn in turns.values()
         if turn["response_seconds"] is not None and inside(turn["answered_at"])
     )
+    window["bands"] = _bands([turn for turn in turns.values() if inside(turn["opened_at"])])
     waiting = [turn for turn in turns.values() if turn["status"] == "open"]
     window["unanswered"] = len(waiting)
     window["oldest_opened_at"] = min((turn["opened_at"] for turn in waiting), default=None)
     window["breached"] = sum(clock >= turn["due_at"] for turn in waiting)
     window["at_risk"] = sum(turn["escalates_at"][0] <= clock < turn["due_at"] for turn in waiting)
     return {name: amount for name, amount in window.items() if amount}
+
+
+def _bands(turns: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+    """Return how the turns of people with so many followers or more were answered."""
+    bands = {}
+    for least, next_band in pairwise((0, 100, 1_000, 10_000, 10**12)):
+        own = [turn for turn in turns if least <= turn["opener"]["author_followers"] < next_band]
+        if own:
+            bands[least] = {
+                "turns": len(own),
+                "turns_answered": sum(turn["answered_at"] is not None for turn in own),
+                "response_times": [t["response_seconds"] for t in own if t["response_seconds"] is not None],
+            }
+    return bands

@@ -35,6 +35,7 @@ MANY_FOLLOWERS: Final = 10_000
 """From so many on there is no larger band."""
 PERIOD_VIEWS: Final = ("account_activity", "account_responsiveness", "account_waits")
 OF_BANDS: Final = "equal_treatment"
+STREAM_VIEWS: Final = ("rolling", "rolling_equal_treatment")
 POSTS: Final = {
     "turns": """
         SELECT turn.opened_at AS at, turn.contact_id AS contact, turn.status AS status, turn.response_seconds AS seconds,
@@ -104,7 +105,7 @@ def explain(client: Client, question: Question) -> Explanation:
     start, band = end - length, question.followers
     period = {"account": account, "start": start, "end": end, "posts": question.posts}
     if band is not None:
-        row = _band(client, account, start, end, band)
+        row = _band(client, question, start, end, band)
 
     def part(counter: str) -> Part:
         one = metrics()[counter]
@@ -126,9 +127,16 @@ def _metric(name: str, *, in_a_band: bool) -> Metric:
     return known[name]
 
 
-def _band(client: Client, account: str, start: datetime, end: datetime, followers: int) -> Mapping[str, Any]:
-    """Return the row of ``equal_treatment`` of a band. Raises :class:`SettingsError`: nobody of it has written."""
-    found = {row["followers_from"]: row for row in queries.treatment(client, account, start, end)}
+def _band(client: Client, question: Question, start: datetime, end: datetime, followers: int) -> Mapping[str, Any]:
+    """Return how a band was treated. Raises :class:`SettingsError`: nobody of it has written.
+
+    In a window of the stream it says so, but for those whose followers are not known.
+    """
+    if question.window in STREAM and followers >= 0:
+        rows = queries.rolling_treatment(client, question.account, question.window, end - timedelta(minutes=1))
+    else:
+        rows = queries.treatment(client, question.account, start, end)
+    found = {row["followers_from"]: row for row in rows}
     if followers not in found:
         known = ", ".join(map(str, found)) or "none"
         raise SettingsError(f"there are no turns of people with {followers} followers and more", f"bands: {known}")
@@ -153,7 +161,7 @@ def _row(client: Client, question: Question, metric: Metric) -> tuple[Mapping[st
     account, now = question.account, datetime.now(UTC)
     asked, in_period = question.window in STREAM, bool({*PERIOD_VIEWS, OF_BANDS} & {*metric.views})
     window = question.window if asked or in_period else "24h"
-    streamed = "rolling" in metric.views and (asked or not in_period)
+    streamed = bool({*STREAM_VIEWS} & {*metric.views}) and (asked or not in_period)
     # Of an account that is known, the facts tell of any time.
     place = (window, question.at or now) if streamed else ("24h", now)
     row = queries.standing(client, account, *place)

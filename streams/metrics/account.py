@@ -5,7 +5,7 @@ turn that waits is on the agenda until it is answered or expires (``alerts.py``)
 message is folded and said once, as it stands at the end of it.
 """
 
-from bisect import insort
+from bisect import bisect, insort
 from itertools import zip_longest
 from typing import Final
 from zlib import crc32
@@ -18,6 +18,7 @@ from streams.metrics.counters import (
     AUTOMATED_REPLIES,
     BROADCASTS,
     CONTACTS,
+    FOLLOWERS,
     MENTIONS,
     NEGATIVE_MENTIONS,
     OPT_OUTS,
@@ -161,6 +162,7 @@ class Account:
         self._count_contact(event["author_id"], mention.at // MINUTE)
         if self.targets.rules:
             mention.rule = self.targets.rule_of(event)
+        mention.band = bisect(FOLLOWERS, event["author_followers"])
         self._place(mention, self.messages.strand(event["conversation_id"], event["author_id"]))
 
     def _take_news(self, number: int, event: Record) -> None:

@@ -18,8 +18,11 @@ from streams.metrics.counters import (
     SLA_MISSED,
     TURNS,
     TURNS_ANSWERED,
+    UNANSWERED,
+    UNTIMED,
     WITHIN,
     add_one,
+    in_band,
 )
 from streams.metrics.histogram import bucket_of
 from streams.metrics.panes import Panes
@@ -43,10 +46,12 @@ def count_thread(panes: Panes, counted: tuple[int, int] | None, sign: int) -> No
 
 def count_turn(panes: Panes, turn: Turn, sign: int) -> None:
     """Count a turn: as opened, as missed at every deadline ahead of it, and as answered if it is."""
-    opened = panes.at(turn.opened_at // MINUTE).counters
-    opened[TURNS] += sign
+    opened = panes.at(turn.opened_at // MINUTE)
+    opened.counters[TURNS] += sign
     if turn.ordinal > 1:
-        opened[REOPENED] += sign
+        opened.counters[REOPENED] += sign
+    if turn.band:
+        add_one(opened.bands, in_band(turn.band, UNANSWERED), sign)
     for limit, _, misses in WITHIN:
         panes.at((turn.opened_at + limit) // MINUTE).counters[misses] += sign
     panes.at(turn.due_at // MINUTE).counters[SLA_MISSED] += sign
@@ -57,19 +62,24 @@ def count_turn(panes: Panes, turn: Turn, sign: int) -> None:
 def count_answer(panes: Panes, turn: Turn, sign: int) -> None:
     """Count what the answer changes: the answer itself, and a hit in place of each miss that it came in time for."""
     opened_at, answered_at = turn.opened_at, turn.answered_at or 0
-    panes.at(opened_at // MINUTE).counters[TURNS_ANSWERED] += sign
+    opened = panes.at(opened_at // MINUTE)
+    opened.counters[TURNS_ANSWERED] += sign
     tally = panes.at(answered_at // MINUTE)
     answered = tally.counters
     answered[ANSWERED] += sign
     if turn.ordinal == 1:
         answered[FIRST_ANSWERED] += sign
     response = turn.response
+    bucket = UNTIMED if response is None else bucket_of(response)
+    if turn.band:
+        add_one(opened.bands, in_band(turn.band, UNANSWERED), -sign)
+        add_one(opened.bands, in_band(turn.band, bucket), sign)
     if response is None:
         answered[CLOCK_SKEW] += sign
     else:
         answered[RESPONSE_SAMPLES] += sign
         answered[RESPONSE_MILLISECONDS] += sign * response
-        add_one(tally.first if turn.ordinal == 1 else tally.following, bucket_of(response), sign)
+        add_one(tally.first if turn.ordinal == 1 else tally.following, bucket, sign)
     for limit, hits, misses in WITHIN:
         if answered_at - opened_at <= limit:
             answered[hits] += sign

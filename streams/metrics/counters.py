@@ -79,6 +79,16 @@ FIRST_BUCKETS: Final = 1 << 16
 """Histogram of first response times: bucket b counts under FIRST_BUCKETS + b."""
 NEXT_BUCKETS: Final = 1 << 17
 """Histogram of next response times, likewise."""
+BANDS: Final = 1 << 18
+"""Turns by the followers of whoever opened them, and by their response time: :func:`in_band` counts under BANDS + itself."""
+
+FOLLOWERS: Final = (0, 100, 1_000, 10_000)
+"""From how many followers each band goes on; they are numbered from 1. Who does not say how many is in none: 0."""
+UNANSWERED: Final = 4094
+"""Stands for the bucket of a turn that has no answer."""
+UNTIMED: Final = 4095
+"""Stands for the bucket of a turn that has an answer, but no response time: the clocks disagree."""
+_BUCKETS: Final = 4096
 
 Counts = dict[int, int]
 """What is counted by those numbers, without zeros."""
@@ -94,7 +104,7 @@ unpack: Final = msgspec.msgpack.Decoder(Counts).decode
 class Tally:
     """Counts that are added to all the time: those of a window, or of a minute since somebody last looked."""
 
-    __slots__ = ("counters", "first", "following")
+    __slots__ = ("bands", "counters", "first", "following")
 
     def __init__(self) -> None:
         self.counters = [0] * _NUMBERS
@@ -103,9 +113,11 @@ class Tally:
         """First response times, by bucket."""
         self.following: Counts = {}
         """Next response times."""
+        self.bands: Counts = {}
+        """Turns in the pane of their opening, by :func:`in_band`."""
 
     def __bool__(self) -> bool:
-        """Say whether anything is counted."""
+        """Say whether anything is counted. Whatever is in a band is a turn as well."""
         return any(self.counters) or bool(self.first) or bool(self.following)
 
     def counts(self) -> Counts:
@@ -115,6 +127,8 @@ class Tally:
             counts[FIRST_BUCKETS + bucket] = amount
         for bucket, amount in self.following.items():
             counts[NEXT_BUCKETS + bucket] = amount
+        for place, amount in self.bands.items():
+            counts[BANDS + place] = amount
         return counts
 
     def add(self, counts: Counts, sign: int) -> None:
@@ -125,8 +139,23 @@ class Tally:
                 counters[number] += sign * amount
             elif number < NEXT_BUCKETS:
                 add_one(self.first, number - FIRST_BUCKETS, sign * amount)
-            else:
+            elif number < BANDS:
                 add_one(self.following, number - NEXT_BUCKETS, sign * amount)
+            else:
+                add_one(self.bands, number - BANDS, sign * amount)
+
+
+def in_band(band: int, bucket: int) -> int:
+    """Return the place in :attr:`Tally.bands` of turns of a band with a bucket."""
+    return band * _BUCKETS + bucket
+
+
+def by_band(bands: Counts) -> dict[int, Counts]:
+    """Return the turns of each band by bucket, the smallest band first."""
+    found: dict[int, Counts] = {}
+    for place in sorted(bands):
+        found.setdefault(place // _BUCKETS, {})[place % _BUCKETS] = bands[place]
+    return found
 
 
 def add_one(into: Counts, number: int, amount: int) -> None:
@@ -147,4 +176,4 @@ def add_all(into: Counts, counts: Counts) -> Counts:
 
 def in_pane(counts: Counts) -> bool:
     """Say whether anything is counted that is part of a pane's record, and not of windows alone."""
-    return any(number < len(PANE_COUNTERS) or number >= _NUMBERS for number in counts)
+    return any(number < len(PANE_COUNTERS) or _NUMBERS <= number < BANDS for number in counts)

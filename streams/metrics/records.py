@@ -8,7 +8,16 @@ from mypy_extensions import mypyc_attr
 from schemas import rows
 from streams.metrics.alerts import PAST_TARGET, SEVERITIES
 from streams.metrics.calendars import Calendar
-from streams.metrics.counters import PANE_COUNTERS, Tally, add_all
+from streams.metrics.counters import (
+    FOLLOWERS,
+    PANE_COUNTERS,
+    UNANSWERED,
+    UNTIMED,
+    Counts,
+    Tally,
+    add_all,
+    by_band,
+)
 from streams.metrics.episodes import Episode
 from streams.metrics.histogram import quantiles
 from streams.metrics.slow import FIGURES
@@ -87,9 +96,23 @@ def rolling_row(account: str, window: str, minute: int, tally: Tally, gauges: Ga
         *quantiles(add_all(dict(tally.first), tally.following), (0.5, 0.9, 0.99)),
         *quantiles(tally.first, (0.5,)),
         *quantiles(tally.following, (0.5,)),
+        *_bands(tally.bands),
         *gauges,
     ]
     return _rolling(*fields)
+
+
+def _bands(counts: Counts) -> list[list[int]]:
+    """Return followers, turns, turns answered, and the median of their response times in ms, each for all bands with turns."""
+    columns: list[list[int]] = [[], [], [], []]
+    for band, turns in by_band(counts).items():
+        total, waiting = sum(turns.values()), turns.pop(UNANSWERED, 0)
+        turns.pop(UNTIMED, None)
+        (median,) = quantiles(turns, (0.5,))
+        row = (FOLLOWERS[band - 1], total, total - waiting, -1 if median is None else round(1000 * median))
+        for column, value in zip(columns, row, strict=True):
+            column.append(value)
+    return columns
 
 
 @mypyc_attr(acyclic=True)

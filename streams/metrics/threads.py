@@ -43,7 +43,9 @@ decode: Final = msgspec.msgpack.Decoder().decode
 class Message:
     """One message, as far as turns depend on it."""
 
-    __slots__ = ("at", "contact", "homed", "id", "kind", "marked", "parent", "place", "rule", "settled", "thread")
+    __slots__ = (
+        *("at", "band", "contact", "homed", "id", "kind", "marked", "parent", "place", "rule", "settled", "thread"),
+    )
 
     def __init__(self, post: str, at: int, kind: int, parent: str) -> None:
         self.id = post
@@ -62,20 +64,22 @@ class Message:
         """It is a mention that is not meant well, or a broadcast with a link to the brand itself."""
         self.rule = ""
         """It is a mention that this rule is for."""
+        self.band = 0
+        """It is a mention by somebody of this band of followers (``counters.py``)."""
         self.settled = False
         """It is in its parent's thread, and stays there: the parent has been forgotten."""
 
     def row(self) -> Row:
         """Return what is kept."""
         where = (self.homed, self.contact, self.place, self.thread, self.settled, self.marked, self.rule)
-        return (self.id, self.at, self.kind, self.parent, *where)
+        return (self.id, self.at, self.kind, self.parent, *where, self.band)
 
     @staticmethod
     def from_row(row: Row) -> "Message":
         """Return the message of a row."""
         message = Message(row[0], row[1], row[2], row[3])
         message.homed, message.contact, message.place, message.thread = row[4], row[5], row[6], row[7]
-        message.settled, message.marked, message.rule = row[8], row[9], row[10]
+        message.settled, message.marked, message.rule, message.band = row[8], row[9], row[10], row[11]
         return message
 
 
@@ -84,8 +88,8 @@ class Turn:
     """One turn. Times in ms."""
 
     __slots__ = (
-        *("answered_at", "automated_at", "calendar", "contact", "conversation", "due_at", "escalation", "expired"),
-        *("id", "messages", "opened_at", "ordinal", "reply_id", "rule", "skewed"),
+        *("answered_at", "automated_at", "band", "calendar", "contact", "conversation", "due_at", "escalation"),
+        *("expired", "id", "messages", "opened_at", "ordinal", "reply_id", "rule", "skewed"),
     )
 
     def __init__(self, strand: "Strand", first: str, ordinal: int, opened_at: int, due_at: int) -> None:
@@ -99,6 +103,8 @@ class Turn:
         """The version of the calendar that it is measured with; empty: around the clock."""
         self.rule = ""
         """The rule that was for its first message, and gave the target; empty: the account's own."""
+        self.band = 0
+        """That of its first message."""
         self.messages = 1
         self.answered_at: int | None = None
         self.reply_id = ""
@@ -122,7 +128,7 @@ class Turn:
     def row(self) -> Row:
         """Return what is kept; equal for turns of a strand that say the same."""
         answer = (self.messages, self.answered_at, self.reply_id, self.skewed, self.automated_at)
-        rest = (self.expired, self.escalation, self.calendar, self.rule)
+        rest = (self.expired, self.escalation, self.calendar, self.rule, self.band)
         return (self.id, self.ordinal, self.opened_at, self.due_at, *answer, *rest)
 
     @staticmethod
@@ -130,13 +136,8 @@ class Turn:
         """Return the turn of a row."""
         turn = Turn(strand, row[0], row[1], row[2], row[3])
         turn.messages, turn.answered_at, turn.reply_id, turn.skewed = row[4], row[5], row[6], row[7]
-        turn.automated_at, turn.expired, turn.escalation, turn.calendar, turn.rule = (
-            row[8],
-            row[9],
-            row[10],
-            row[11],
-            row[12],
-        )
+        turn.automated_at, turn.expired, turn.escalation = row[8], row[9], row[10]
+        turn.calendar, turn.rule, turn.band = row[11], row[12], row[13]
         return turn
 
 
@@ -338,7 +339,7 @@ def extend(strand: Strand, thread: Thread, message: Message, targets: Targets) -
         ordinal = thread.turns_before + len(thread.turns) + 1
         target = targets.target_of(message.rule) if message.rule else targets.target
         turn = Turn(strand, message.id, ordinal, message.at, message.at + target)
-        turn.rule = message.rule
+        turn.rule, turn.band = message.rule, message.band
         hours = None if targets.calendar is None else targets.calendar.at(message.at)
         if hours is not None:
             turn.due_at, turn.calendar = hours.deadline(message.at, target), hours.name

@@ -115,6 +115,16 @@ def test_how_people_with_so_many_followers_are_treated_is_explained(clickhouse: 
             for part in (*found.over, *found.under):
                 assert part.again == (band[part.metric.name] if part.metric.facts else None), (band, part.query)
                 assert len(part.posts) == band["turns"] or name != "turns"
+    for window, length in (("1h", timedelta(hours=1)), ("24h", timedelta(days=1))):
+        ended = explain(clickhouse, Question(account, "turns", window, end)).end
+        for band in treatment(clickhouse, account, ended - length, ended):
+            for name in ("turns", "response_rate", "rate_ratio", "response_p50"):
+                found = explain(clickhouse, Question(account, name, window, end, 5, band["followers_from"]))
+                assert (found.end, found.value) == (ended, band[name] and pytest.approx(band[name], rel=0.0101))
+                parts = [part for part in (*found.over, *found.under) if part.metric.facts]
+                assert [part.again and pytest.approx(part.again, rel=0.0101) for part in parts] == [
+                    part.value for part in parts
+                ]
     with pytest.raises(SettingsError, match="no turns of people with 7 followers"):
         explain(clickhouse, Question(account, "turns", "28d", end, 5, 7))
     with pytest.raises(SettingsError, match="there is no metric mentions"):

@@ -163,9 +163,11 @@ def check_windows(world: Figures) -> None:
     compared = 0
     now = world.clock // MINUTE * MINUTE
     present = f"(SELECT * FROM rolling WHERE as_of = fromUnixTimestamp64Milli({now}))"
+    bands = shown(world.client, "rolling_equal_treatment", "account", "window", "as_of", "followers_from")
     for (account, window), row in shown(world.client, present, "account", "window").items():
         truth = dict(world.truth[account]["windows"][window])
         times = truth.pop("response_times", [])
+        check_bands({key[3]: bands[key] for key in bands if key[:3] == (account, window, now)}, truth.pop("bands", {}))
         counts = {name: row[name] for name in (*PANE_COUNTERS, *WINDOW_COUNTERS, *GAUGES)}
         assert {name: count for name, count in counts.items() if count} == truth, (account, window)
         check_quantiles(row, times)
@@ -177,6 +179,23 @@ def check_windows(world: Figures) -> None:
             )
         compared += 1
     assert compared
+
+
+def check_bands(found: dict[int, dict[str, Any]], truth: dict[int, dict[str, Any]]) -> None:
+    """Whether people with few followers are answered as those with many, each band beside the smallest."""
+    assert found.keys() == truth.keys()
+    for followers, band in truth.items():
+        row, smallest = found[followers], found[min(found)]
+        check_quantiles(row, band["response_times"], response_p50=0.5)
+        rate, time = band["turns_answered"] / band["turns"], row["response_p50"]
+        assert row == {
+            "turns": band["turns"],
+            "turns_answered": band["turns_answered"],
+            "response_rate": rate,
+            "response_p50": time,
+            "rate_ratio": view_oracle.share(rate, smallest["response_rate"]),
+            "time_ratio": None if time is None else view_oracle.share(time, smallest["response_p50"] or 0),
+        }
 
 
 def check_quantiles(row: dict[str, Any], times: list[float], **names: float) -> None:

@@ -77,6 +77,22 @@ def check_against_clickhouse(client: Client, account: str, row: dict[str, Any]) 
         _close(name, row[name], turns[name])
     for name, again in _facts(client, account, end).items():
         _close(name, row[name], again)
+    check_bands(client, account, end)
+
+
+def check_bands(client: Client, account: str, end: int) -> None:
+    """People with few followers are answered as often and as soon; who does not say is in no band of the stream."""
+    at_end = f"account = '{account}' AND window = '24h' AND as_of = fromUnixTimestamp64Milli({end - MINUTE})"
+    bands = f"(SELECT * EXCEPT (account, window, as_of) FROM rolling_equal_treatment WHERE {at_end})"
+    found = shown(client, bands, "followers_from")
+    query = f"equal_treatment(from = fromUnixTimestamp64Milli({end - DAY}), to = fromUnixTimestamp64Milli({end}))"
+    day = f"(SELECT * EXCEPT (account) FROM {query} WHERE account = '{account}' AND followers_from >= 0)"
+    again = shown(client, day, "followers_from")
+    assert found.keys() == again.keys()
+    assert len(found) > 1
+    for band, row in found.items():
+        for name, value in row.items():
+            _close(name, value, again[band][name], room=0.0205 if name == "time_ratio" else 0)
 
 
 def _of(client: Client, view: str, account: str, end: int) -> dict[str, Any]:

@@ -78,6 +78,7 @@ def worlds(  # noqa: C901 - one branch a kind
             fields |= {"author_id": contact, "contact_id": contact, "conversation_id": conversation}
             fields["sentiment"] = draw(st.sampled_from([0.0, 0.0, 0.5, -0.05000000074505806, -0.06, -1.0]))
             fields |= {"lang": draw(st.sampled_from(["", "en", "de"])), "text": draw(st.sampled_from(TEXTS))}
+            fields["author_followers"] = draw(st.sampled_from([-1, 0, 99, 100, 999, 1_000, 9_999, 10_000, 5_000_000]))
         elif kind == "reply":
             parents = [*earlier, None, None] if earlier and fields["id"] not in promised else [None]
             parent = draw(st.sampled_from(parents))
@@ -148,6 +149,12 @@ def assert_true(found: dict[str, Any], truth: dict[str, Any]) -> None:
         for name, window in expected["windows"].items():
             row = dict(actual["windows"].get(name, {"p50": None}))
             times, p50 = window.pop("response_times", []), row.pop("p50")
+            for band in window.get("bands", {}).values():
+                band["p50"] = median(band.pop("response_times") or [-0.001])
+            assert row.pop("bands", {}) == {
+                followers: band | {"p50": pytest.approx(band["p50"], rel=0.0101, abs=0.002)}
+                for followers, band in window.pop("bands", {}).items()
+            }
             assert row == window
             if times:
                 assert p50 == pytest.approx(median(times), rel=0.0101, abs=0.002)

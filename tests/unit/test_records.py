@@ -2,7 +2,8 @@
 
 from schemas.codec import decode
 from streams.cycle import messages
-from streams.metrics.counters import PANE_COUNTERS, WINDOW_COUNTERS, Tally
+from streams.metrics.counters import PANE_COUNTERS, UNANSWERED, UNTIMED, WINDOW_COUNTERS, Tally, in_band
+from streams.metrics.histogram import seconds_of
 from streams.metrics.records import pane_row, rolling_row
 
 
@@ -10,6 +11,14 @@ def _tally() -> Tally:
     tally = Tally()
     tally.counters = list(range(100, 100 + len(tally.counters)))
     tally.first, tally.following = {105: 1, 100: 3}, {200: 2}
+    tally.bands = {
+        in_band(3, 300): 3,
+        in_band(3, UNTIMED): 4,
+        in_band(3, UNANSWERED): 5,
+        in_band(1, 200): 1,
+        in_band(1, 100): 1,
+        in_band(4, UNANSWERED): 2,
+    }
     return tally
 
 
@@ -40,6 +49,10 @@ def test_each_count_of_a_window_is_under_its_name() -> None:
         "window": "1h",
         "as_of": 120_000,
         **{name: 100 + number for number, name in enumerate((*PANE_COUNTERS, *WINDOW_COUNTERS))},
+        "band_followers": [0, 1_000, 10_000],
+        "band_turns": [2, 12, 2],
+        "band_turns_answered": [2, 7, 0],
+        "band_milliseconds": [round(500 * (seconds_of(100) + seconds_of(200))), round(1000 * seconds_of(300)), -1],
         "unanswered": 11,
         "at_risk": 12,
         "breached": 13,

@@ -14,7 +14,7 @@ SELECT * EXCEPT (version) FROM panes_versions FINAL;
 
 CREATE OR REPLACE VIEW rolling AS
 SELECT
-    * EXCEPT (version),
+    * EXCEPT (version, band_followers, band_turns, band_turns_answered, band_milliseconds),
     turns_answered / nullIf(turns, 0) AS response_rate,
     response_milliseconds / 1000 / nullIf(response_samples, 0) AS response_mean_seconds,
     within_15m_hits / nullIf(within_15m_hits + within_15m_misses, 0) AS within_15m,

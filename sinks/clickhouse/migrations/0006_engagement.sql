@@ -41,6 +41,27 @@ SELECT
 FROM bands
 WINDOW smallest AS (PARTITION BY account, followers_from < 0 ORDER BY followers_from);
 
+-- The same of the rolling windows, with medians from histograms (within 1 %). Who does not say how many followers they have is in no band,
+-- and a band without turns has no row; the smallest comes first.
+CREATE OR REPLACE VIEW rolling_equal_treatment AS
+SELECT
+    account,
+    window,
+    as_of,
+    followers_from,
+    turns,
+    turns_answered,
+    turns_answered / turns AS response_rate,
+    if(milliseconds < 0, NULL, milliseconds / 1000) AS response_p50,
+    response_rate / nullIf(band_turns_answered[1] / band_turns[1], 0) AS rate_ratio,
+    response_p50 / if(band_milliseconds[1] > 0, band_milliseconds[1] / 1000, NULL) AS time_ratio
+FROM rolling_versions FINAL
+ARRAY JOIN
+    band_followers AS followers_from,
+    band_turns AS turns,
+    band_turns_answered AS turns_answered,
+    band_milliseconds AS milliseconds;
+
 -- Replies that people wrote, with what is left of them when all is taken out that differs from one recipient to the next: addressees,
 -- links, numbers, the name in a greeting, and how the writer signs (^AB, -Ann).
 CREATE OR REPLACE VIEW written_replies AS

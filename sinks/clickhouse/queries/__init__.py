@@ -273,6 +273,16 @@ def treatment(client: Client, account: str, start: datetime, end: datetime) -> l
     return list(client.query(query, parameters={"account": account, "from": start, "to": end}).named_results())
 
 
+def rolling_treatment(client: Client, account: str, window: str, as_of: datetime) -> list[dict[str, Any]]:
+    """Return an account's rows of ``rolling_equal_treatment`` of a window as of a minute, the smallest band first."""
+    query = """
+        SELECT * EXCEPT (account, window, as_of) FROM rolling_equal_treatment
+        WHERE account = {account:String} AND window = {window:String} AND as_of = {as_of:DateTime64(3, 'UTC')}
+        ORDER BY followers_from"""
+    found = client.query(query, parameters={"account": account, "window": window, "as_of": as_of})
+    return list(found.named_results())
+
+
 def standing(client: Client, account: str, window: str, at: datetime) -> dict[str, Any] | None:
     """Return an account's newest ``rolling`` row of a window that is not after a time; None if there is none."""
     query = """
