@@ -30,12 +30,12 @@ FOLDED: Final = (
     "sentiment",
 )
 """What the fold needs of an Interaction. A metric that needs another field adds it here, and ``make schemas`` does the rest."""
-NEWS: Final = ("counters", "profile")
-FOLDED_OF_NEWS: Final = ("likes", "shares", "comments", "impressions")
-"""What it needs of these kinds besides. They are few, and no other event carries so much."""
-BROADCASTS: Final = ("broadcast",)
-FOLDED_OF_BROADCASTS: Final = ("links",)
-"""Likewise."""
+FOLDED_OF: Final = {
+    "counters": ("likes", "shares", "comments", "impressions"),
+    "broadcast": ("links",),
+    "reply": ("template",),
+}
+"""What it needs of these kinds besides: no other event carries so much."""
 TARGET: Final = Path(__file__).with_name("rows.py")
 
 _HEADER: Final = '''\
@@ -152,7 +152,7 @@ def _kind(of: Any) -> Any:  # noqa: ANN401 - a schema is any JSON
 
 
 def _reader() -> Iterator[str]:
-    name, wanted = "interaction", (*FOLDED, *FOLDED_OF_NEWS, *FOLDED_OF_BROADCASTS)
+    name, wanted = "interaction", {*FOLDED}.union(*FOLDED_OF.values())
     yield f"\ndef read_{name}(data: bytes, at: i64, count: i64) -> tuple[list[dict[str, Any]], i64]:"
     yield '    """Return ``count`` records, of each only what is folded, and the position after them."""'
     yield "    records: list[dict[str, Any]] = []"
@@ -168,8 +168,8 @@ def _reader() -> Iterator[str]:
     for field in FOLDED:
         yield f'            "{field}": {field}_,'
     yield "        }"
-    for kinds, fields in ((NEWS, FOLDED_OF_NEWS), (BROADCASTS, FOLDED_OF_BROADCASTS)):
-        yield f"        if kind_ in {kinds}:".replace("'", '"')
+    for kind, fields in FOLDED_OF.items():
+        yield f'        if kind_ == "{kind}":'
         for field in fields:
             yield f'            record["{field}"] = {field}_'
     yield "        records.append(record)"

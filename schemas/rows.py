@@ -43,6 +43,7 @@ def read_interaction(data: bytes, at: i64, count: i64) -> tuple[list[dict[str, A
     text_: str
     lang_: str
     sentiment_: float
+    template_: i64
     links_: list[str]
     automated_: bool
     revision_: i64
@@ -145,6 +146,11 @@ def read_interaction(data: bytes, at: i64, count: i64) -> tuple[list[dict[str, A
         if data[at] or data[at + 1] or data[at + 2] or data[at + 3]:
             sentiment_ = FLOAT.unpack_from(data, at)[0]
         at += 4
+        template_ = data[at]
+        if template_ > 0x7F:
+            template_, at = read_long(data, at)
+        else:
+            template_, at = template_ >> 1 ^ -(template_ & 1), at + 1
         _, at = read_array_of_strings(data, at)
         links_, at = read_array_of_strings(data, at)
         size = data[at]
@@ -203,13 +209,15 @@ def read_interaction(data: bytes, at: i64, count: i64) -> tuple[list[dict[str, A
             "lang": lang_,
             "sentiment": sentiment_,
         }
-        if kind_ in ("counters", "profile"):
+        if kind_ == "counters":
             record["likes"] = likes_
             record["shares"] = shares_
             record["comments"] = comments_
             record["impressions"] = impressions_
-        if kind_ in ("broadcast",):
+        if kind_ == "broadcast":
             record["links"] = links_
+        if kind_ == "reply":
+            record["template"] = template_
         records.append(record)
     return records, at
 
@@ -342,6 +350,7 @@ def interaction(
     text: str,
     lang: str,
     sentiment: float,
+    template: int,
     hashtags: Sequence[str],
     links: Sequence[str],
     url: str,
@@ -370,6 +379,7 @@ def interaction(
     write_string(out, text)
     write_string(out, lang)
     out.write(FLOAT.pack(sentiment))
+    write_long(out, template)
     write_strings(out, hashtags)
     write_strings(out, links)
     write_string(out, url)
@@ -565,6 +575,7 @@ def rolling(
     reach_2: int,
     reach_3: int,
     reach_5: int,
+    templated_replies: int,
     response_p50: float | None,
     response_p90: float | None,
     response_p99: float | None,
@@ -622,6 +633,7 @@ def rolling(
     write_long(out, reach_2)
     write_long(out, reach_3)
     write_long(out, reach_5)
+    write_long(out, templated_replies)
     if response_p50 is None:
         out.append(0)
     else:

@@ -3,7 +3,7 @@
 `measure` takes the events in the order of their arrival and the clock at the end. It looks at whole lists for everything.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -352,6 +352,9 @@ def _window(  # noqa: PLR0913, PLR0917 - the oracle has no state
     window["contacts"] = len(
         {post["author_id"] for post in stand.values() if post["kind"] == "mention" and inside(post["published_at"])}
     )
+    written = [post for post in stand.values() if post["kind"] == "reply" and not post["automated"]]
+    uses = Counter(post["template"] for post in written if post["template"] and inside(post["published_at"]))
+    window["templated_replies"] = sum(count for count in uses.values() if count >= 3)
     for thread in threads:
         sides = [m["kind"] for _, m in thread["messages"] if not m["automated"]]
         if "mention" in sides and any(inside(at) for at, _ in thread["messages"]):

@@ -6,6 +6,7 @@ from zlib import crc32
 
 from schemas.codec import Record
 from streams.connectors.simulator import SimulatorOptions, simulate
+from streams.connectors.templates import template_number
 
 WORLDS = int(os.environ.get("RAPPORT_TEST_WORLDS", "200"))
 """So many random worlds are drawn where all that is measured is compared; fewer, in proportion, where less is."""
@@ -26,6 +27,8 @@ def world(options: SimulatorOptions) -> list[Record]:
         event["author_id"] = event["author_id"] if ours else person(event["author_id"])
         event["contact_id"] = person(event["contact_id"])
         event["url"] = f"https://n/{event['id']}"
+        if event["kind"] == "reply" and not event["automated"]:
+            event["template"] = template_number(event["text"])
         if event["kind"] == "reply" and chance.random() < 0.2:
             event["contact_id"] = ""
         if event["kind"] == "mention" and chance.random() < 0.05:

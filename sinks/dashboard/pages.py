@@ -53,6 +53,7 @@ SHOWN: Final = {
         "broadcasts",
         "reply_share",
         "self_promotion_share",
+        "templated_share",
         "conversations",
         "negative_mentions",
         "opt_outs",

@@ -1,4 +1,4 @@
-"""What language a post is in and how it is meant, where its source does not say.
+"""What language a post is in, how it is meant and which replies say the same, where its source does not say.
 
 A model is a function, so that another can take its place: ``RAPPORT_LANGUAGE`` and ``RAPPORT_SENTIMENT`` name ours, ``off``, or
 ``module:function`` of somebody else's. What a source does say is left as it is. The same text always gives the same answer.
@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from schemas.codec import Record
 from streams.connectors.base import Item, Rejected, Source
+from streams.connectors.templates import template_number
 from streams.errors import SettingsError
 
 LanguageModel = Callable[[str], str]
@@ -40,7 +41,10 @@ class Understood:
 
 
 def understood(event: Record, language: LanguageModel | None, sentiment: SentimentModel | None) -> Record:
-    """Return an event with its language and sentiment, where it is a post and its source does not say; None: left as it is."""
+    """Return an event with its language and sentiment, where it is a post and its source does not say; None: left as it is.
+
+    A reply that a person wrote gets the number of its template as well.
+    """
     if event["kind"] not in POSTS or not event["text"]:
         return event
     lang, meant = event["lang"], event["sentiment"]
@@ -48,7 +52,10 @@ def understood(event: Record, language: LanguageModel | None, sentiment: Sentime
         lang = language(event["text"])
     if not meant and sentiment is not None:
         meant = sentiment(event["text"], lang)
-    return {**event, "lang": lang, "sentiment": meant}
+    template = event["template"]
+    if not template and event["kind"] == "reply" and not event["automated"]:
+        template = template_number(event["text"])
+    return {**event, "lang": lang, "sentiment": meant, "template": template}
 
 
 def understanding(language: str, sentiment: str) -> Callable[[Record], Record]:

@@ -45,6 +45,7 @@ from streams.metrics.records import (
 from streams.metrics.slow import Slow
 from streams.metrics.spikes import Spikes
 from streams.metrics.targets import DAY, MINUTE, Targets
+from streams.metrics.templates import Templates
 from streams.metrics.threads import (
     AUTOMATED_REPLY,
     BROADCAST,
@@ -104,6 +105,7 @@ class Account:
         """When a post was taken away; kept as long as the post itself may still arrive."""
         self.contacts: dict[str, list[int]] = {}
         """The minutes in which a contact wrote, in order."""
+        self.templates = Templates()
         self.reactions = Reactions(2 * targets.expiry)
         self.followers = (0, UNKNOWN)
         """When the account's followers were counted last, ms, and how many there were."""
@@ -149,7 +151,7 @@ class Account:
         message = Message(event["id"], at, number, event["parent_id"])
         self.live = True
         self.ahead = max(self.ahead, at)
-        message.marked = self._is_marked(number, event)
+        self._mark(message, event)
         self._count(message, 1)
         if number == MENTION:
             self._take_mention(message, event)
@@ -349,6 +351,7 @@ class Account:
         oldest = now // MINUTE - _CONTACT_MINUTES
         for contact in [contact for contact, minutes in self.contacts.items() if minutes[-1] < oldest]:
             del self.contacts[contact]
+        self.templates.forget(oldest)
         self.spikes.keep(self.panes, horizon // MINUTE, now // MINUTE)
         self.panes.forget(horizon // MINUTE)
 
@@ -373,12 +376,14 @@ class Account:
 
     # -- counting --------------------------------------------------------------------------------------------------------
 
-    def _is_marked(self, kind: int, event: Record) -> bool:
-        """Say whether a message counts as something else besides."""
-        if kind == MENTION:
-            negative: bool = event["sentiment"] < _NEGATIVE
-            return negative
-        return kind == BROADCAST and bool(self.targets.domains) and self.targets.are_own(event["links"])
+    def _mark(self, message: Message, event: Record) -> None:
+        """Note what a message counts as besides."""
+        if message.kind == MENTION:
+            message.marked = event["sentiment"] < _NEGATIVE
+        elif message.kind == REPLY:
+            message.template = event["template"]
+        elif message.kind == BROADCAST and self.targets.domains:
+            message.marked = self.targets.are_own(event["links"])
 
     def _count(self, message: Message, sign: int) -> None:
         """Count a message in the pane of its time."""
@@ -386,6 +391,8 @@ class Account:
         counters[_COUNTED_AS[message.kind]] += sign
         if message.marked:
             counters[_MARKED_AS[message.kind]] += sign
+        if message.template:
+            self.templates.count(self.panes, message.template, message.at // MINUTE, sign)
 
     def _count_contact(self, contact: str, minute: int, *, withdrawn: bool = False) -> None:
         """Count a contact in the pane of its latest message, and in no other."""

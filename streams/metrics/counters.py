@@ -41,7 +41,15 @@ PANE_COUNTERS: Final = (
     "opt_outs",
     "promoting",
 )
-WINDOW_COUNTERS: Final = ("contacts", "conversations", "alternations", "reach_2", "reach_3", "reach_5")
+WINDOW_COUNTERS: Final = (
+    "contacts",
+    "conversations",
+    "alternations",
+    "reach_2",
+    "reach_3",
+    "reach_5",
+    "templated_replies",
+)
 """What belongs to windows and not to panes. A contact or a thread counts in the pane of its latest message only, so that a
 window's distinct number is the sum of its panes; a past period's is counted from the facts (docs/metrics.md)."""
 
@@ -74,6 +82,7 @@ CONVERSATIONS: Final = 31
 ALTERNATIONS: Final = 32
 REACH: Final = ((2, 33), (3, 34), (5, 35))
 """(alternations, counter) of threads that reach so many."""
+TEMPLATED_REPLIES: Final = 36
 
 FIRST_BUCKETS: Final = 1 << 16
 """Histogram of first response times: bucket b counts under FIRST_BUCKETS + b."""

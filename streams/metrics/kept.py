@@ -11,7 +11,7 @@ from streams.metrics.account import Account
 from streams.metrics.targets import HOUR, Targets
 from streams.metrics.threads import Message, Row, Strand, decode, encode
 
-LAYOUT: Final = 7
+LAYOUT: Final = 8
 SILENT: Final = HOUR
 """A strand in which nobody has spoken for so long (ms) stands as bytes alone: most of what falls due in it has by then."""
 
@@ -21,6 +21,7 @@ _Kept = tuple[
     list[Row],
     dict[str, int],
     dict[str, list[int]],
+    dict[int, list[int]],
     dict[int, bytes],
     dict[str, list[int]],
     tuple[int, int],
@@ -39,7 +40,7 @@ def pack(state: Account) -> bytes:
     kept = [strand.keep(silent) for strand in state.messages.strands.values()]
     strands = msgspec.Raw(_ARRAY + len(kept).to_bytes(4, "big") + b"".join(kept))
     loose = [message.row() for message in state.messages.loose.values()]
-    messages = strands, loose, state.withdrawn, state.contacts
+    messages = strands, loose, state.withdrawn, state.contacts, state.templates.minutes
     numbers = state.panes.by_minute, state.reactions.by_post, state.followers
     spikes = state.spikes.since, state.spikes.history, state.spikes.rows()
     return encode(((state.clock, state.ahead), *messages, *numbers, spikes, state.slow.rows()))
@@ -47,9 +48,12 @@ def pack(state: Account) -> bytes:
 
 def unpack(account: str, targets: Targets, data: bytes) -> Account:
     """Return the state that :func:`pack` wrote. Raises ValueError."""
-    (clock, ahead), strands, loose, withdrawn, contacts, panes, reactions, followers, spikes, slow = _decode(data)
+    (clock, ahead), strands, loose, withdrawn, contacts, templates, panes, reactions, followers, spikes, slow = _decode(
+        data
+    )
     state = Account(account, targets, clock, panes)
     state.ahead, state.withdrawn, state.reactions.by_post, state.followers = ahead, withdrawn, reactions, followers
+    state.templates.minutes = templates
     state.spikes.since, state.spikes.history, firing = spikes
     state.spikes.hold(firing)
     state.slow.hold(slow)

@@ -44,7 +44,8 @@ class Message:
     """One message, as far as turns depend on it."""
 
     __slots__ = (
-        *("at", "band", "contact", "homed", "id", "kind", "marked", "parent", "place", "rule", "settled", "thread"),
+        *("at", "band", "contact", "homed", "id", "kind", "marked", "parent", "place", "rule", "settled", "template"),
+        "thread",
     )
 
     def __init__(self, post: str, at: int, kind: int, parent: str) -> None:
@@ -66,20 +67,23 @@ class Message:
         """It is a mention that this rule is for."""
         self.band = 0
         """It is a mention by somebody of this band of followers (``counters.py``)."""
+        self.template = 0
+        """It is a reply that says what all others of this number say."""
         self.settled = False
         """It is in its parent's thread, and stays there: the parent has been forgotten."""
 
     def row(self) -> Row:
         """Return what is kept."""
         where = (self.homed, self.contact, self.place, self.thread, self.settled, self.marked, self.rule)
-        return (self.id, self.at, self.kind, self.parent, *where, self.band)
+        return (self.id, self.at, self.kind, self.parent, *where, self.band, self.template)
 
     @staticmethod
     def from_row(row: Row) -> "Message":
         """Return the message of a row."""
         message = Message(row[0], row[1], row[2], row[3])
         message.homed, message.contact, message.place, message.thread = row[4], row[5], row[6], row[7]
-        message.settled, message.marked, message.rule, message.band = row[8], row[9], row[10], row[11]
+        message.settled, message.marked, message.rule = row[8], row[9], row[10]
+        message.band, message.template = row[11], row[12]
         return message
 
 

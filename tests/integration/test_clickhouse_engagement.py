@@ -1,10 +1,12 @@
 """Whom a brand answers, who of its people does, and in whose words."""
 
+import random
 from typing import Any
 
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from streams.connectors.templates import template_of
 from streams.metrics.targets import Targets
 from tests.clickhouse_server import DAY, HOUR, MINUTE, NOON, answered, put, record, rows
 from tests.integration.test_clickhouse_views import at
@@ -82,6 +84,28 @@ TEXTS = {
         "we are on it please dm us your number",
     ),
 }
+
+
+PARTS = (
+    *("@ann", "Hi Ann,", "hello", "dear", "Sorry", "we are on it", "It's", "GRÜSSE", "½", "Ⅷ", "ɐ", "hi"),
+    *("^AB", "-Ann", "- Bob", "/Cy", "~Zoé", "\N{EN DASH} Di", "-ed", "^X", "-Abcdefghijklmnop"),
+    *("https://t.co/Abc", "http://", "see:https://t.co/x", "17", "\xa0", "\n", "😁"),
+)
+
+
+def test_what_the_stream_compares_is_what_the_view_leaves_of_a_reply(clickhouse: Client) -> None:
+    chance = random.Random(1)
+    drawn = {
+        chance.choice(("", " ")).join(chance.choice(PARTS) for _ in range(chance.randrange(6))) for _ in range(3000)
+    }
+    texts = [*TEXTS, *sorted(drawn)]
+    put(
+        clickhouse,
+        "interaction",
+        [record("interaction", id=f"r{n}", kind="reply", text=it) for n, it in enumerate(texts)],
+    )
+    found = {row["text"]: row["template"] for row in of(clickhouse, "written_replies")}
+    assert found == {text: template_of(text) for text in texts}
 
 
 def test_how_people_sign_and_what_they_use_again(clickhouse: Client) -> None:

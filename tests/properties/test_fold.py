@@ -82,7 +82,11 @@ def worlds(  # noqa: C901 - one branch a kind
         elif kind == "reply":
             parents = [*earlier, None, None] if earlier and fields["id"] not in promised else [None]
             parent = draw(st.sampled_from(parents))
-            fields |= {"author_id": "brand", "automated": draw(st.sampled_from([False, False, False, True]))}
+            fields |= {
+                "author_id": "brand",
+                "automated": draw(st.sampled_from([False, False, False, True])),
+                "template": draw(st.sampled_from([0, 1, 1, 1, (1 << 48) - 1])),
+            }
             if parent:
                 fields["parent_id"] = parent["id"]
             elif fields["id"] not in promised and draw(st.booleans()):

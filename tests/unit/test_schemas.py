@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from schemas import codec, generate
 from schemas.codec import DecodeError, Schema
-from schemas.generate import BROADCASTS, FOLDED, FOLDED_OF_BROADCASTS, FOLDED_OF_NEWS, NEWS
+from schemas.generate import FOLDED, FOLDED_OF
 from schemas.versions import MARKER, strip_logical_types
 from streams.interactions import interaction
 
@@ -188,7 +188,7 @@ def records_of(name: str) -> st.SearchStrategy[list[codec.Record]]:
     fields = strip_logical_types(codec.newest(name).record)["fields"]
     values = {field["name"]: values_of(field["type"]) for field in fields}
     if name == "interaction":
-        values["kind"] |= st.sampled_from((*NEWS, *BROADCASTS))
+        values["kind"] |= st.sampled_from([*FOLDED_OF])
     return st.lists(st.fixed_dictionaries(values), max_size=4)
 
 
@@ -206,8 +206,7 @@ def test_what_is_written_out_writes_as_fastavro_does(name: str, data: st.DataObj
 
 def folded(records: list[codec.Record]) -> list[codec.Record]:
     """Return of each record what the fold needs of it."""
-    besides = dict.fromkeys(NEWS, FOLDED_OF_NEWS) | dict.fromkeys(BROADCASTS, FOLDED_OF_BROADCASTS)
-    return [{name: record[name] for name in (*FOLDED, *besides.get(record["kind"], ()))} for record in records]
+    return [{name: record[name] for name in (*FOLDED, *FOLDED_OF.get(record["kind"], ()))} for record in records]
 
 
 @given(records_of("interaction"))

@@ -28,6 +28,7 @@ SELECT
     (likes + shares + comments) / nullIf(impressions, 0) AS engagement_by_impressions,
     negative_mentions / nullIf(mentions, 0) AS negative_share,
     promoting / nullIf(broadcasts, 0) AS self_promotion_share,
+    templated_replies / nullIf(replies, 0) AS templated_share,
     (likes + shares + comments) / nullIf(followers, 0) AS engagement_by_followers
 FROM rolling_versions FINAL;
 
