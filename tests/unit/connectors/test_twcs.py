@@ -45,7 +45,10 @@ def test_every_field(tmp_path: Path) -> None:
     )
     mention, reply = source
     assert mention == {
-        **{field: mention[field] for field in ("author_name", "lang", "sentiment", "url", "automated", "revision")},
+        **{
+            field: mention[field]
+            for field in ("author_name", "lang", "sentiment", "template", "url", "automated", "revision")
+        },
         **dict.fromkeys(("author_followers", "likes", "shares", "comments", "impressions"), -1),
         "id": "twitter:1",
         "network": "twitter",
