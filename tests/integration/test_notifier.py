@@ -31,6 +31,9 @@ from tests.notifying import ENVIRONMENT, Alerts, alert, brands, settings, told
 from tests.processes import ROOT, Process
 from tests.receivers import Station, station
 
+KILLS = int(os.environ.get("RAPPORT_TEST_KILLS", "4"))
+"""How often a process is killed, or frozen in place of it."""
+
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[Kafka]:
@@ -304,15 +307,15 @@ def test_two_notifiers_that_are_killed_and_frozen(kafka: Kafka, tmp_path: Path) 
             async def publish() -> None:
                 for row in rows:
                     await alerts.publish([row])
-                    await asyncio.sleep(0.5)
+                    await asyncio.sleep(KILLS / 8)
 
             publishing = asyncio.create_task(publish())
             try:
                 await until(lambda: bool(it.taken))
-                for turn in range(4):
+                for turn in range(KILLS):
                     await asyncio.sleep(chance.uniform(0.5, 2))
                     victim = both[turn % 2]
-                    if turn == 2:
+                    if turn % 12 == 2:
                         victim.popen.send_signal(signal.SIGSTOP)
                         await asyncio.sleep(9)  # longer than its session
                         victim.popen.send_signal(signal.SIGCONT)
