@@ -26,7 +26,7 @@ class WordPressNetwork(Blog):
 
     is_streamed = False
     has_history = True
-    bears = 500
+    bears = 300
     comments: dict[int, dict[str, Any]] = field(default_factory=dict)
     articles: dict[int, dict[str, Any]] = field(default_factory=dict)
     hidden: set[str] = field(default_factory=set)
