@@ -173,8 +173,8 @@ def test_a_crash_right_after_the_first_start_loses_nothing(network: Network) -> 
 
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_twenty_kills_lose_nothing_and_a_repetition_has_its_id(network: Network, seed: int) -> None:
-    assert not asyncio.run(lost_by_kills(network, POSTS, 20, random.Random(seed)))
+def test_kills_lose_nothing_and_a_repetition_has_its_id(network: Network, seed: int) -> None:
+    assert not asyncio.run(lost_by_kills(network, POSTS, 8, random.Random(seed)))
 
 
 async def lost_by_kills(
