@@ -28,6 +28,7 @@ from streams.connectors.live_runner import Pace
 from streams.connectors.making import has_history
 from streams.connectors.publisher import Publisher
 from streams.connectors.understanding import understanding
+from streams.connectors.walking import DAY
 from streams.embedded import Processes
 from streams.errors import RapportError, SettingsError
 from streams.http_answers import RefusedError
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 LONGEST_PREFIX: Final = 60
-DAY: Final = 86_400_000
 
 
 class Request(NamedTuple):

@@ -39,6 +39,13 @@ def interaction(**fields: Any) -> Record:  # noqa: ANN401 - as the schema's fiel
     return {**_DEFAULTS, "hashtags": [], "links": [], **fields}
 
 
+def opt_out(own_id: str, account: str, contact: str, at: int, **fields: Any) -> Record:  # noqa: ANN401 - as above
+    """Return the Interaction that says that a contact has left an account, ``network:account_id``, at a time, ms."""
+    people = {"author_id": contact, "contact_id": contact}
+    network = account.partition(":")[0]
+    return interaction(id=own_id, network=network, account=account, kind="opt_out", published_at=at, **people, **fields)
+
+
 def tick(now: int) -> Record:
     """Return the Interaction that only says what time it is, in ms."""
     return interaction(id="", account="", kind="tick", published_at=now, received_at=now)

@@ -34,6 +34,8 @@ STREAM: Final = ("5m", "1h", "24h")
 MANY_FOLLOWERS: Final = 10_000
 """From so many on there is no larger band."""
 PERIOD_VIEWS: Final = ("account_activity", "account_responsiveness", "account_waits")
+EXPLAINED_VIEWS: Final = ("rolling", *PERIOD_VIEWS)
+"""Those whose figures can be explained, but for one band."""
 OF_BANDS: Final = "equal_treatment"
 STREAM_VIEWS: Final = ("rolling", "rolling_equal_treatment")
 POSTS: Final = {
@@ -119,7 +121,7 @@ def explain(client: Client, question: Question) -> Explanation:
 
 
 def _metric(name: str, *, in_a_band: bool) -> Metric:
-    views = {OF_BANDS} if in_a_band else {"rolling", *PERIOD_VIEWS}
+    views = {OF_BANDS} if in_a_band else {*EXPLAINED_VIEWS}
     known = {metric.name: metric for metric in metrics().values() if views & {*metric.views}}
     if name not in known:
         near = get_close_matches(name, known) or [*known]

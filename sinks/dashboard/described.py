@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from schemas.metrics import Metric, metrics
 from schemas.views import in_words
-from sinks.clickhouse.explanation import PERIOD_VIEWS
+from sinks.clickhouse.explanation import EXPLAINED_VIEWS
 
 
 def listed(chosen: Iterable[Metric]) -> str:
@@ -22,7 +22,7 @@ def of(*views: str) -> list[Metric]:
     return [metric for metric in metrics().values() if {*views} & {*metric.views}]
 
 
-EXPLAINED: Final = of("rolling", *PERIOD_VIEWS)
+EXPLAINED: Final = of(*EXPLAINED_VIEWS)
 """The metrics that ``/explain`` tells of."""
 COURSE: Final = [
     metrics()[name]
@@ -37,7 +37,11 @@ COURSE: Final = [
 def rows(key: str, shown: Iterable[Metric], *, paged: bool = False) -> dict[int | str, dict[str, Any]]:
     """Return the ``responses`` of a route that answers with rows of metrics under ``key``; ``paged``: it says where it goes on."""
     row = {"type": "object", "properties": {metric.name: _schema(metric) for metric in shown}}
-    following = {"next": {"type": ["string", "null"], "description": "the `cursor` of the next page"}} if paged else {}
+    following = (
+        {"next": {"type": "string", "description": "the `cursor` of the next page; empty: there is none"}}
+        if paged
+        else {}
+    )
     answer = {"type": "object", "properties": {key: {"type": "array", "items": row}, **following}}
     return {200: {"description": "Rows with these figures", "content": {"application/json": {"schema": answer}}}}
 

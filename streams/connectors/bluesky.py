@@ -38,7 +38,7 @@ from streams.connectors.values import MALFORMED
 from streams.connectors.walking import DAY, Walk
 from streams.errors import Reason
 from streams.http_answers import RefusedError, UnavailableError
-from streams.interactions import interaction
+from streams.interactions import opt_out
 from streams.tables import Texts
 
 ALIVE_SECONDS: Final = 0.25
@@ -308,15 +308,7 @@ def _event(message: bytes, place: _Place) -> Event | Rejected | None:
 def _opt_out(event: Event) -> dict[str, Any]:
     """Return that somebody has blocked an account."""
     subject = event.body["record"]["subject"]
-    return interaction(
-        id=f"bluesky:{event.uri}",
-        network="bluesky",
-        account=f"bluesky:{subject}",
-        kind="opt_out",
-        author_id=event.did,
-        contact_id=event.did,
-        published_at=event.at,
-    )
+    return opt_out(f"bluesky:{event.uri}", f"bluesky:{subject}", event.did, event.at)
 
 
 def _rejected(message: bytes, error: Exception) -> Rejected:

@@ -27,9 +27,9 @@ from streams.connectors.oauth import Tokens
 from streams.connectors.pacing import Budget
 from streams.connectors.session import Headers, Session
 from streams.connectors.values import MALFORMED
+from streams.connectors.walking import DAY
 from streams.errors import Reason
 
-DAY: Final = 86_400_000
 _PORTS: Final = {"imaps": 993, "imap": 143}
 
 

@@ -9,7 +9,7 @@ from email.message import Message
 from email.utils import getaddresses
 
 from schemas.codec import Record
-from streams.interactions import interaction
+from streams.interactions import opt_out
 
 _MAIL = ("message/rfc822", "text/rfc822-headers")
 
@@ -32,16 +32,8 @@ def opt_out_of(raw: bytes, at: int, accounts: tuple[str, ...]) -> Record | None:
     account = writer if writer in accounts else accounts[0]
     # a provider that tells again tells of the same mail and the same person
     about = str(mail.get("Message-ID", "")).strip() or hashlib.sha256(raw).hexdigest()
-    return interaction(
-        id=f"email:{hashlib.sha256(f'{about} {contact}'.encode('utf-8', 'replace')).hexdigest()[:32]}/spam",
-        network="email",
-        account=f"email:{account}",
-        kind="opt_out",
-        author_id=contact,
-        contact_id=contact,
-        published_at=at,
-        text="spam report",
-    )
+    own_id = f"email:{hashlib.sha256(f'{about} {contact}'.encode('utf-8', 'replace')).hexdigest()[:32]}/spam"
+    return opt_out(own_id, f"email:{account}", contact, at, text="spam report")
 
 
 def _inner(part: Message | None) -> Message:

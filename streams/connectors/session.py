@@ -174,12 +174,11 @@ class Session:
                 failures += 1
                 if failures >= self._tries:
                     raise
-                self.pause(full_jitter(failures, FIRST_WAIT, LONGEST_WAIT, random.random()))  # noqa: S311 - no secret
+                self.pause(_wait_after(failures))
                 continue
             if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR and failures + 1 < self._tries:
                 failures += 1
-                wait = full_jitter(failures, FIRST_WAIT, LONGEST_WAIT, random.random())  # noqa: S311 - as above
-                self.pause(max(wait, pause_of(answer.headers.get("Retry-After", ""))))
+                self.pause(max(_wait_after(failures), pause_of(answer.headers.get("Retry-After", ""))))
                 continue
             asked = judge(*answer) if judge else 0.0
             is_busy = answer.status == HTTPStatus.TOO_MANY_REQUESTS
@@ -307,6 +306,10 @@ def _examine(status: int, headers: Headers, body: bytes = b"") -> None:
         raise RefusedError(f"HTTP {status}")
     raise_if_unavailable(status, headers)
     raise NotThereError(f"HTTP {status}", status, body)
+
+
+def _wait_after(failures: int) -> float:
+    return full_jitter(failures, FIRST_WAIT, LONGEST_WAIT, random.random())  # noqa: S311 - no secret
 
 
 async def _read(answer: httpx.Response) -> bytes:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from streams.connectors.live import Deletion, Item, Post
-from streams.interactions import interaction
+from streams.interactions import opt_out
 
 MESSAGES: Final = (
     "message",
@@ -77,17 +77,9 @@ def _opt_outs(change: _Fields, ours: Brand) -> Iterator[Item]:
     if change["chat"]["type"] == "private" and change["new_chat_member"]["status"] == "kicked":
         person, at = change["from"], int(change["date"])
         contact = str(int(person["id"]))
-        yield interaction(
-            id=f"telegram:{ours.account}/{contact}/blocked/{at}",
-            network="telegram",
-            account=f"telegram:{ours.account}",
-            kind="opt_out",
-            author_id=contact,
-            author_name=_name(person),
-            contact_id=contact,
-            published_at=at * 1000,
-            text="block",
-        )
+        account = f"telegram:{ours.account}"
+        own_id = f"{account}/{contact}/blocked/{at}"
+        yield opt_out(own_id, account, contact, at * 1000, author_name=_name(person), text="block")
 
 
 def _post(message: _Fields, ours: Brand) -> Post:

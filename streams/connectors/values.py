@@ -1,7 +1,7 @@
 """Values of JSON that came from elsewhere, taken for what they should be. Pure."""
 
 from collections import OrderedDict
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Final, TypeVar
 
 MALFORMED: Final = (AttributeError, LookupError, TypeError, ValueError, OverflowError, RecursionError)
@@ -29,6 +29,11 @@ def milliseconds(value: Any, zone: tzinfo | None = None) -> int:  # noqa: ANN401
             raise ValueError("a time without its zone")
         at = at.replace(tzinfo=zone)
     return round(at.timestamp() * 1000)
+
+
+def whole_seconds(at: int) -> str:
+    """Return a time, ms since 1970, in UTC as ISO 8601 has it, without its zone and what is less than a second."""
+    return f"{datetime.fromtimestamp(at // 1000, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 class Recent(OrderedDict[Key, Value]):

@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, NamedTuple, Self
 
@@ -22,7 +22,7 @@ from streams.connectors.base import Rejected
 from streams.connectors.live import ALIVE, ConnectorSettings, Deletion, Gap, Item, Post, Received
 from streams.connectors.pacing import Budget
 from streams.connectors.session import Answer, NotThereError, Session, basic
-from streams.connectors.values import MALFORMED, milliseconds
+from streams.connectors.values import MALFORMED, milliseconds, whole_seconds
 from streams.connectors.walking import DAY, FOREVER, Walk
 from streams.connectors.window import Change, Window, digest
 from streams.errors import Reason
@@ -222,7 +222,8 @@ class _Reading:
 
     async def between(self, since: int, until: int) -> AsyncIterator[Item]:
         """Yield what was written between two times, ms, and what by another zone's clock was: it has the blog's own."""
-        bounds = {"after": _iso(max(since - DAY, 0)), **({"before": _iso(until + DAY)} if until < FOREVER else {})}
+        bounds = {"after": whole_seconds(max(since - DAY, 0))}
+        bounds |= {"before": whole_seconds(until + DAY)} if until < FOREVER else {}
         for listed, _ in self._lists():
             async for things, *_ in self._pages(listed, orderby="date", order="asc", **bounds):
                 for thing in things:
@@ -361,10 +362,6 @@ def _seen(listed: _List, key: str, thing: Any) -> tuple[str, int, str]:  # noqa:
 
 
 _LAST: Final = 1 << 52
-
-
-def _iso(at: int) -> str:
-    return f"{datetime.fromtimestamp(at // 1000, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def _time(thing: Any) -> int:  # noqa: ANN401

@@ -3,13 +3,12 @@
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from streams.connectors.base import Rejected
 from streams.connectors.live import ALIVE, Deletion, Gap, Item, Known, Post, Received
 from streams.connectors.session import NotThereError, Parameters
-from streams.connectors.values import MALFORMED
+from streams.connectors.values import MALFORMED, whole_seconds
 from streams.connectors.walking import FOREVER
 from streams.connectors.x_activity import POSTS, reader
 from streams.connectors.x_posts import TIME_BITS, is_repost, post_of
@@ -85,7 +84,8 @@ class Reading:
 
     async def between(self, since: int, until: int, searches: Mapping[str, str]) -> AsyncIterator[Item]:
         """Yield the posts of all timelines between two times, ms, or what ``searches`` find: queries, and where each is asked."""
-        times = {"start_time": _iso(max(since, OLDEST)), **({"end_time": _iso(until)} if until < FOREVER else {})}
+        times = {"start_time": f"{whole_seconds(max(since, OLDEST))}Z"}
+        times |= {"end_time": f"{whole_seconds(until)}Z"} if until < FOREVER else {}
         for query, path in searches.items():
             async for page in self._listed(path, "next_token", {"query": query, **times}):
                 for item in self._read_all(page, ""):
@@ -226,10 +226,6 @@ class Reading:
 
 def _goes_back(most: int, name: str, user: str) -> Gap:
     return Gap(f"X goes back {most} posts in the {name} of x:{user}, and there may be more")
-
-
-def _iso(at: int) -> str:
-    return f"{datetime.fromtimestamp(at // 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _rejected(error: Exception, place: str, payload: bytes) -> Rejected:

@@ -16,6 +16,7 @@ from streams.connectors.live import Known
 from streams.connectors.live_runner import Pace
 from streams.connectors.making import settings_of
 from streams.connectors.memory import CURSOR, Memory, Row
+from tests.connectors.network import running
 
 NAME = "fediverse"
 PACE = Pace(first_wait=0.02, longest_wait=0.1, steady=30, keep=0.02, threshold=50, rest=0.2)
@@ -147,6 +148,18 @@ async def connected(
         assert task.done(), "it does not stop"
         if not task.cancelled():
             task.result()
+
+
+async def found_after_a_long_round(network: Any) -> None:  # noqa: ANN401 - a network with ``is_slow``
+    """Let people write while one round of a connector takes long, once ``is_slow`` is set: all is found with the next."""
+    plant = Plant()
+    async with running(network), connected(plant, network.stanza("acme")):
+        await until(lambda: plant.cursor)
+        network.say("ann", "hello", to=("acme",))
+        await until(lambda: plant.events)
+        network.is_slow = True
+        await until(lambda: not network.is_slow)
+        await until(lambda: plant.kinds() == network.truth("acme"))
 
 
 async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:

@@ -13,7 +13,7 @@ from streams.connectors.meta_graph import judge
 from streams.http_answers import RefusedError, UnavailableError
 from tests.connectors.meta_network import NETWORKS, MetaNetwork, number_of
 from tests.connectors.network import Network, Request, running
-from tests.connectors.plant import Plant, connected, until
+from tests.connectors.plant import Plant, connected, found_after_a_long_round, until
 from tests.oracle import measure
 
 
@@ -172,14 +172,4 @@ class Slowly(MetaNetwork):
 
 
 def test_what_is_said_during_a_long_round_is_found_with_the_next() -> None:
-    async def scenario() -> None:
-        network, plant = Slowly(), Plant()
-        async with running(network), connected(plant, network.stanza("acme")):
-            await until(lambda: plant.cursor)
-            network.say("ann", "hello", to=("acme",))
-            await until(lambda: plant.events)
-            network.is_slow = True
-            await until(lambda: not network.is_slow)
-            await until(lambda: plant.kinds() == network.truth("acme"))
-
-    asyncio.run(scenario())
+    asyncio.run(found_after_a_long_round(Slowly()))

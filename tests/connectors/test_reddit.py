@@ -9,7 +9,7 @@ from prometheus_client import REGISTRY
 from streams.connectors.making import make, settings_of
 from streams.http_answers import RefusedError
 from tests.connectors.network import Network, Request, running
-from tests.connectors.plant import NAME, Plant, connected, until
+from tests.connectors.plant import NAME, Plant, connected, found_after_a_long_round, until
 from tests.connectors.reddit_network import RedditNetwork
 
 APP = {"refresh_token_env": None}
@@ -152,17 +152,7 @@ class Slowly(RedditNetwork):
 
 
 def test_what_is_written_while_other_lists_are_read_is_found_with_the_next() -> None:
-    async def scenario() -> None:
-        network, plant = Slowly(), Plant()
-        async with running(network), connected(plant, network.stanza("acme")):
-            await until(lambda: plant.cursor)
-            network.say("ann", "hi", to=("acme",))
-            await until(lambda: plant.events)
-            network.is_slow = True
-            await until(lambda: not network.is_slow)
-            await until(lambda: plant.kinds() == network.truth("acme"))
-
-    asyncio.run(scenario())
+    asyncio.run(found_after_a_long_round(Slowly()))
 
 
 def test_when_nothing_remains_nothing_is_asked_for_until_the_window_ends() -> None:
