@@ -7,7 +7,8 @@ https://docs.akkoma.dev). None of them has server-sent events: what they answer 
 import asyncio
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from tests.connectors.mastodon_network import HOST, MastodonNetwork
@@ -57,12 +58,13 @@ class PleromaNetwork(GoToSocialNetwork):
 
     version = "2.7.2 (compatible; Pleroma 2.4.2)"
     hides_version_2 = True
+    _notification_numbers: Any = field(default_factory=lambda: count(999_000, 7))
+    """They soon have a digit more."""
 
     def name_of_next(self, kind: str = "status") -> str:
-        number = next(self._numbers)
         if kind == "notification":
-            return str(number % 1_000_000)
-        return _written(number << 64, _BASE62, 18)
+            return str(next(self._notification_numbers))
+        return _written(next(self._numbers) << 64, _BASE62, 18)
 
     def uri(self, author: str, number: str) -> str:
         return f"https://{HOST}/objects/{uuid.uuid5(uuid.NAMESPACE_URL, author + number)}"
