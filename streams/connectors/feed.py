@@ -27,7 +27,7 @@ from streams.errors import Reason
 from streams.http_answers import RefusedError, UnavailableError
 from streams.signatures import secrets_in
 
-MOST_PAGES: Final = 20
+MOST_PAGES: Final = 100
 """Older pages that are asked for at once."""
 MOST_FOUND: Final = 20
 """Feeds of comments that are taken from one feed of posts: those of its newest posts."""
