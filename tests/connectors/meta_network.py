@@ -31,6 +31,8 @@ class Thing:
     wrong: bool = False
     below: list["Thing"] = field(default_factory=list)
     """Of a post: all that stands below it, oldest first."""
+    answers: list["Thing"] = field(default_factory=list)
+    """To a comment, oldest first."""
 
 
 @dataclass
@@ -97,6 +99,8 @@ class MetaNetwork(Network):
         prefix = root.id.rpartition("_")[2]
         thing = Thing(self._next(prefix, below=True), author, text, self.now(), root, parent)
         root.below.append(thing)
+        if parent is not None:
+            parent.answers.append(thing)
         if author in OURS:
             self._replies[author].append(thing)
         return thing
@@ -210,7 +214,7 @@ class MetaNetwork(Network):
         """Return the comments that are asked for with it."""
         if thing.root is None and (found := INLINE.search(fields)) and thing.below:
             return {"comments": self._listed(thing.below[::-1], int(found[1]), "", "")}
-        answers = [it for it in thing.root.below if it.parent is thing] if thing.root and "replies." in fields else []
+        answers = thing.answers if thing.root and "replies." in fields else []
         return {"replies": self._listed(answers, 50, "", "")} if answers else {}
 
     def _listed(
@@ -295,7 +299,7 @@ class MetaNetwork(Network):
             lists |= dict.fromkeys(("tagged", "tags", "mentions"), self._tagged)
             return lists[edge][name][::-1]
         if edge == "replies":
-            return [it for it in self._all_below() if it.parent and it.parent.id == number]
+            return self.things[f"{self.kind}:{number}"].answers
         if self.kind == "facebook":
             assert (request.one("filter"), request.one("order")) == ("stream", "reverse_chronological")
         if self.kind == "threads":
