@@ -31,6 +31,9 @@ ACKNOWLEDGE_SECONDS: Final = 60.0
 """A send that is not acknowledged within this time has failed."""
 STEP_SECONDS: Final = 0.005
 """How long folding goes on before anything else has its turn."""
+MOST_UNSENT: Final = 50_000
+"""Facts and dead letters of all partitions, some 15 MB. With more of them folding waits until they are sent: where Kafka is slower
+than it, they would fill the memory."""
 LARGE_STATE: Final = LARGEST_CHECKPOINT // 2
 """Half of what a record of the checkpoint topic may hold, in bytes: somebody should look at the account."""
 LARGE_STATE_SECONDS: Final = 60.0
@@ -101,9 +104,13 @@ class Checkpoints(Generic[State]):
         number, owner = batch.partition, self.owned.get(batch.partition)
         if owner is None:
             return
-        messages = map(_opened, batch.records)
-        while not self._closing and self.owned.get(number) is owner and self._step(owner, messages):  # noqa: ASYNC110 - nobody is waited for
-            await asyncio.sleep(0)
+        messages, more = map(_opened, batch.records), True
+        while more and not self._closing and self.owned.get(number) is owner:
+            if sum(it.unsent() for it in self.owned.values()) < MOST_UNSENT:
+                more = self._step(owner, messages)
+                await asyncio.sleep(0)
+            else:
+                await self.cycle()
 
     def _step(self, owner: Partition[State], messages: Iterator[Message]) -> bool:
         """Fold for about :data:`STEP_SECONDS`, and note what time it took; say whether there is more."""

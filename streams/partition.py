@@ -210,6 +210,11 @@ class Partition(Generic[State]):
 
     # -- output -----------------------------------------------------------------------------------------------------------
 
+    def unsent(self) -> int:
+        """Return how many facts and dead letters the next snapshot will have at least."""
+        facts = self._facts
+        return len(facts.turns) + len(facts.panes) + len(facts.rolling) + len(facts.alerts) + len(self._letters)
+
     def snapshot(self, now: float, quota: Quota | None, *, backlog: bool) -> Snapshot:
         """Return what is to be sent now; ``quota`` None: outputs only. With a ``backlog``, rows are held as long as may be.
 
