@@ -28,28 +28,39 @@ Missing = Callable[[str, Known], bool]
 class Absence:
     """What one connection finds to be gone."""
 
-    def __init__(self, session: Session, ask: Callable[[str, Known], Awaitable[object]]) -> None:
-        """``ask``: asks for a post, by its key; raises :class:`NotThereError`, with the status 404 or 410 if it is gone."""
-        self._session, self._ask = session, ask
+    def __init__(
+        self, session: Session, ask: Callable[[str, Known], Awaitable[object]], *, takes_below: bool = True
+    ) -> None:
+        """``ask``: asks for a post, by its key; raises :class:`NotThereError`, with the status 404 or 410 if it is gone.
+
+        ``takes_below``: what begins a conversation takes all of it away.
+        """
+        self._session, self._ask, self._takes_below = session, ask, takes_below
+        self.is_unfinished = False
+        """The last time, more was missing than is asked for at once."""
         self._there: Recent[str, None] = Recent(_REMEMBERED)
 
     async def gone(self, since: int, is_missing: Missing) -> AsyncIterator[Deletion]:
-        """Yield what is gone of all that is remembered and was published from ``since`` on, ms; of a conversation, all of it.
+        """Yield what is gone of all that is remembered and was published from ``since`` on, ms: answers before what they answer.
 
         Raises as ``ask`` does, but for what is refused: of that nobody knows whether it is there.
         """
         remembered = dict(self._session.remembered(since))
         asked, gone = 0, set[str]()
+        self.is_unfinished = False
         for key, known in remembered.items():
-            if asked == MOST_ASKED or key in gone or key in self._there or not is_missing(key, known):
+            if key in gone or key in self._there or not is_missing(key, known):
                 continue
+            if asked == MOST_ASKED:
+                self.is_unfinished = True
+                return
             asked += 1
             if await self._is_there(key, known):
                 self._there[key] = None
                 continue
-            # what began it comes last: if this ends before, it is asked for again
-            below = [it for it, other in remembered.items() if other.conversation_id == known.id and it != key]
-            for it in (*below, key):
+            below = remembered.items() if self._takes_below else ()
+            # if this ends before what began it, that is asked for again
+            for it in (*(it for it, other in below if other.conversation_id == known.id and it != key), key):
                 if it not in gone:
                     gone.add(it)
                     yield Deletion(it, time.time_ns() // 1_000_000)

@@ -208,9 +208,12 @@ class LiveRunner:
         if not found:
             self._count("unattributed")
             return
-        accounts = tuple(it.account for it in found)
         before = self.memory.known(post.key)
-        if before is not None and before.accounts == accounts and before.revision >= post.revision:
+        had = before.accounts if before is not None else ()
+        accounts = tuple(
+            dict.fromkeys((*had, *(it.account for it in found)))
+        )  # some lists show it for one of them alone
+        if before is not None and had == accounts and before.revision >= post.revision:
             self._count("repeated")
             return
         seen_at = self.now()

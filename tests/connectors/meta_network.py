@@ -6,7 +6,7 @@ import hmac
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -46,11 +46,11 @@ class MetaNetwork(Network):
     _tagged: dict[str, list[Thing]] = field(default_factory=dict)
     _replies: dict[str, list[Thing]] = field(default_factory=dict)
 
-    is_streamed = shows_edits = False
+    is_streamed = False
     has_history = True
-    tells_deletions_of = ""
 
     def __post_init__(self) -> None:
+        self.shows_edits = self.kind != "instagram"  # where nobody can edit a comment
         for name in OURS:
             self._posts[name], self._tagged[name], self._replies[name] = [], [], []
             self._post(Thing(self._next(name), name, "Welcome", self.now() - 12 * 86_400_000))
@@ -137,6 +137,21 @@ class MetaNetwork(Network):
         ):  # of which it is told no more than the id
             return ""
         return above.author
+
+    def edit(self, key: str, text: str) -> None:
+        self.things[key].text = text
+        self.posts[key] = replace(self.posts[key], text=text)
+
+    def delete(self, key: str) -> None:
+        thing = self.things.pop(key, None)
+        if thing:
+            lists = (self._posts, self._tagged, self._replies)
+            for things in (it for names in lists for it in names.values()):
+                things[:] = [it for it in things if it is not thing]
+            if thing.root:
+                thing.root.below.remove(thing)
+            for it in thing.below if self.kind != "threads" else ():  # where answers are their authors' own
+                self.things.pop(f"{self.kind}:{it.id}", None)
 
     def malform(self) -> bytes:
         root = self._posts["acme"][0]
@@ -278,6 +293,9 @@ class MetaNetwork(Network):
             name = names[parts[0]]
             shown = {"name": name, "username": name, "access_token": f"{self.token}-{parts[0]}", "id": parts[0]}
             return {it: shown[it] for it in ["id", *request.one("fields").split(",")]}
+        if len(parts) == 1 and (thing := self.things.get(f"{self.kind}:{parts[0]}")):
+            assert request.one("fields") == "id"
+            return {"id": thing.id}
         things = self._things(request, names.get(parts[0], ""), *parts) if len(parts) > 1 else None
         if things is None:
             return None
