@@ -40,6 +40,8 @@ class MetaNetwork(Network):
     kind: str = "facebook"
     things: dict[str, Thing] = field(default_factory=dict)
     """By key."""
+    gone: set[str] = field(default_factory=set)
+    """Ids of what was deleted."""
     _numbers: Any = field(default_factory=lambda: count(9_000_001))
     _posts: dict[str, list[Thing]] = field(default_factory=dict)
     """Of each account, oldest first."""
@@ -143,15 +145,16 @@ class MetaNetwork(Network):
         self.posts[key] = replace(self.posts[key], text=text)
 
     def delete(self, key: str) -> None:
-        thing = self.things.pop(key, None)
-        if thing:
+        if thing := self.things.get(key):
+            self.gone |= {
+                thing.id,
+                *(it.id for it in thing.below if self.kind != "threads"),
+            }  # where these are others' own
             lists = (self._posts, self._tagged, self._replies)
             for things in (it for names in lists for it in names.values()):
                 things[:] = [it for it in things if it is not thing]
             if thing.root:
                 thing.root.below.remove(thing)
-            for it in thing.below if self.kind != "threads" else ():  # where answers are their authors' own
-                self.things.pop(f"{self.kind}:{it.id}", None)
 
     def malform(self) -> bytes:
         root = self._posts["acme"][0]
@@ -293,9 +296,9 @@ class MetaNetwork(Network):
             name = names[parts[0]]
             shown = {"name": name, "username": name, "access_token": f"{self.token}-{parts[0]}", "id": parts[0]}
             return {it: shown[it] for it in ["id", *request.one("fields").split(",")]}
-        if len(parts) == 1 and (thing := self.things.get(f"{self.kind}:{parts[0]}")):
-            assert request.one("fields") == "id"
-            return {"id": thing.id}
+        if len(parts) == 1:
+            is_there = f"{self.kind}:{parts[0]}" in self.things and parts[0] not in self.gone
+            return {"id": parts[0]} if is_there else None
         things = self._things(request, names.get(parts[0], ""), *parts) if len(parts) > 1 else None
         if things is None:
             return None
