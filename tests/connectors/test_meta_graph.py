@@ -173,7 +173,7 @@ def test_comments_that_are_gone_are_withdrawn_and_what_is_only_hidden_is_not(net
             await until(lambda: other[0].id not in {it for _, it in plant.kinds()})
             await until(lambda: asked(network, hidden.id))
             again = len(network.requests)
-            await until(lambda: len(network.requests) > again + 20)
+            await until(lambda: len(network.requests) > again + 8)
             assert asked(network, hidden.id) == 1
             assert len(plant.kinds()) == 82
             network.delete(sale.key)

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from streams.connectors import window
 from streams.connectors.making import make, settings_of
 from streams.connectors.youtube import YouTube
 from streams.http_answers import RefusedError, UnavailableError
@@ -82,7 +83,11 @@ def test_what_has_not_changed_costs_a_unit_a_look() -> None:
     asyncio.run(scenario())
 
 
-def test_what_happens_in_older_threads_is_found_later_and_costs_a_unit_for_each_hundred() -> None:
+def test_what_happens_in_older_threads_is_found_later_and_costs_a_unit_for_each_hundred(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(window, "MOST_KEPT", 50)
+
     async def scenario() -> None:
         network, plant = YouTubeNetwork(), Plant()
         network.mood.skew = -60_000
@@ -99,9 +104,9 @@ def test_what_happens_in_older_threads_is_found_later_and_costs_a_unit_for_each_
                 await until(lambda: plant.kinds() == truth())
                 late = [network.say("cy", "mine too", parent=mine[0].key) for _ in range(7)]
                 late.append(network.say("acme", "at last", parent=before[0].key))
-                for number in range(600):  # so that all those are older than what was seen last
+                for number in range(60):  # so that all those are older than what was seen last
                     network.say("dee", f"new {number}", to=("acme",))
-                await until(lambda: len(plant.kinds()) == 750)
+                await until(lambda: len(plant.kinds()) == 210)
             assert not {it.id for it in late} & {it for _, it in plant.kinds()}
             async with connected(plant, stanza | {"recheck_seconds": 0.3}):
                 await until(lambda: plant.kinds() == truth())
@@ -112,7 +117,7 @@ def test_what_happens_in_older_threads_is_found_later_and_costs_a_unit_for_each_
                     del network.posts[gone.key]
                 await until(lambda: plant.kinds() == truth())
                 asked, spent = len(network.requests), network.spent
-                await until(lambda: network.spent >= spent + 2 * 9 + 2)
+                await until(lambda: network.spent >= spent + 2 * 4 + 2)
             paths = [path for _, path in network.requests[asked:]]
             assert set(paths) == {"/youtube/v3/commentThreads"}, "what has not changed is not asked for again"
 
