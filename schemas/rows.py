@@ -299,6 +299,8 @@ def connector_state(
     conversation_id: str,
     published_at: int,
     revision: int,
+    digest: str,
+    is_gone: bool,
 ) -> bytes:
     """Return one record."""
     out = BytesWriter()
@@ -312,6 +314,8 @@ def connector_state(
     write_string(out, conversation_id)
     write_long(out, published_at)
     write_long(out, revision)
+    write_string(out, digest)
+    out.append(1 if is_gone else 0)
     return out.getvalue()
 
 

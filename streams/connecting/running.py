@@ -100,6 +100,7 @@ class Work:
         async with self.carrier(name) as carrier:
             memory = await self.journals.read(name)
             connector, session = make(name, table.settings, table.secrets, memory.known)
+            session.remembered = memory.remembered
             try:
                 accounts = table.settings.accounts
                 await LiveRunner(name, connector, accounts, carrier, memory, self.understand, self.pace).run(stop)

@@ -48,15 +48,8 @@ class Store:
             if key == ours:
                 cursor = row["cursor"]
             else:
-                posts[row["post"]] = Known(
-                    row["id"],
-                    tuple(row["accounts"]),
-                    row["author_id"],
-                    row["contact_id"],
-                    row["conversation_id"],
-                    row["published_at"],
-                    row["revision"],
-                )
+                fields = {name: row[name] for name in Known._fields}
+                posts[row["post"]] = Known(**{**fields, "accounts": tuple(row["accounts"])})
         return Memory(connector, self, cursor, posts)
 
 

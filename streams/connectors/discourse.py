@@ -9,14 +9,16 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 from pydantic import Field
 
+from streams.connectors.absence import Absence
 from streams.connectors.base import Rejected
 from streams.connectors.discourse_posts import Forum, Found, Place
-from streams.connectors.live import ALIVE, ConnectorSettings, Deletion, ForAccounts, Item, Post, Received
+from streams.connectors.live import ALIVE, ConnectorSettings, Deletion, ForAccounts, Item, Known, Post, Received
 from streams.connectors.pacing import Budget
 from streams.connectors.session import Headers, NotThereError, Session
 from streams.connectors.values import MALFORMED, Recent, milliseconds
@@ -141,8 +143,7 @@ class _Reading:
         """Numbers of posts: the last before it ever began, and the last that it has passed over."""
         self._seen: Recent[str, int] = Recent(REMEMBERED)
         """Revisions as they were read last, by key; of what is no post, by its bytes."""
-        self._gone: set[int] = set()
-        """Those that were asked for because they were in no list any more."""
+        self._absence = Absence(session, self._one, takes_below=False)
         self._standing: Recent[Place, _Standing | None] = Recent(REMEMBERED)
 
     async def begin(self, cursor: str | None) -> None:
@@ -215,20 +216,18 @@ class _Reading:
                 self._at = max(self._at, number)
                 if item is not ALIVE:
                     yield self.received(item)
-        for number in range(max(low, self._since + 1), high + 1):
-            if number not in there and number not in self._gone and self._session.known(str(number)):
-                self._gone.add(number)
-                if await self._is_deleted(number):
-                    yield self.received(_deletion(number))
+        among = range(max(low, self._since + 1), high + 1)
+        missing = {str(it) for it in among if it not in there and self._session.known(str(it))}
+        if not missing:
+            return
+        async for deletion in self._absence.gone(0, lambda key, _: key in missing):
+            yield self.received(deletion)
 
-    async def _is_deleted(self, number: int) -> bool:
-        """Say whether a post is gone for good, and not only hidden or moved to where we may not read."""
-        try:
-            return bool((await self._get(f"/posts/{number}.json")).get("deleted_at"))
-        except NotThereError:
-            return True
-        except (RefusedError, *MALFORMED):
-            return False
+    async def _one(self, key: str, _: Known) -> None:
+        """Ask for one post, which may be only hidden, or moved to where we may not read."""
+        post = await self._get(f"/posts/{key}.json")
+        if isinstance(post, dict) and post.get("deleted_at"):
+            raise NotThereError("deleted", HTTPStatus.NOT_FOUND)
 
     async def _item(self, raw: Any, number: int) -> Item:  # noqa: ANN401 - whatever came
         """Return what a post is; ALIVE if nothing is new about it."""
@@ -241,9 +240,8 @@ class _Reading:
             why = f"it is no post ({type(error).__name__}: {str(error)[:200]})"
             return Rejected(Reason.MALFORMED_RECORD, why, f"discourse, post {number or '?'}", payload.encode())
         if found.is_gone:
-            is_news = self._session.known(found.post.key) is not None and number not in self._gone
-            self._gone.add(number)
-            return _deletion(number) if is_news else ALIVE
+            known = self._session.known(found.post.key)
+            return _deletion(number) if known is not None and not known.is_gone else ALIVE
         self._standing[found.place] = _Standing(number, found.post.author_id)
         if not found.is_readable or not self._is_new(found.post.key, found.post.revision):
             return ALIVE

@@ -11,7 +11,7 @@ from pydantic import Field
 from streams.connectors.live import ConnectorSettings, Post, Received
 from streams.connectors.oauth import Tokens
 from streams.connectors.pacing import Budget
-from streams.connectors.reviews import Reading, Review, sentiment
+from streams.connectors.reviews import Reading, Review, reply_key, sentiment
 from streams.connectors.session import Headers, NotThereError, Session
 from streams.connectors.values import milliseconds
 from streams.http_answers import RefusedError, UnavailableError
@@ -118,7 +118,7 @@ class GoogleReviews:
 
     def _reply(self, reply: Any, review: Post, unit: str) -> Post:  # noqa: ANN401 - whatever came
         """Return a reply. It has the time of its last change alone: when it was first seen with another, it was edited."""
-        key, updated = f"{review.key}/reply", milliseconds(reply["updateTime"], UTC)
+        key, updated = reply_key(review.key, self._session.known), milliseconds(reply["updateTime"], UTC)
         known = self._session.known(key)
         is_edited = known is not None and known.published_at < updated
         return Post(
@@ -134,13 +134,22 @@ class GoogleReviews:
             revision=updated if is_edited else 0,
         )
 
+    async def one(self, key: str, unit: str) -> object:
+        """Ask for one review."""
+        return await self._ask(f"{self._address(unit)}/{key}")
+
     async def _get(self, unit: str, **parameters: str | int | list[str]) -> Any:  # noqa: ANN401 - any JSON
-        account, _, location = unit.partition("/")
-        address = f"{self._settings.server}/v4/accounts/{account}/locations/{location}/reviews"
         try:
-            return await self._tokens.get(address, {"User-Agent": "Rapport"}, parameters)
+            return await self._ask(self._address(unit), **parameters)
         except NotThereError as error:
             raise RefusedError(f"there is no such location ({error})") from None
+
+    def _address(self, unit: str) -> str:
+        account, _, location = unit.partition("/")
+        return f"{self._settings.server}/v4/accounts/{account}/locations/{location}/reviews"
+
+    async def _ask(self, address: str, **parameters: str | int | list[str]) -> Any:  # noqa: ANN401 - any JSON
+        return await self._tokens.get(address, {"User-Agent": "Rapport"}, parameters)
 
     def _grant(self) -> tuple[str, Headers, Mapping[str, str]]:
         form = {

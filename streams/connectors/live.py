@@ -4,7 +4,7 @@ A connector knows one network and no account, no Kafka and no measure. :mod:`str
 whom a post is for, language and sentiment, Kafka, cursors, pauses. docs/connectors/README.md says how to write one.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Final, NamedTuple, Protocol
 
 from pydantic import AfterValidator, Field, ValidationInfo
@@ -120,6 +120,15 @@ class Known(NamedTuple):
     conversation_id: str
     published_at: int
     revision: int
+    digest: str = ""
+    """Of its text as it was published last: :func:`streams.connectors.window.digest`."""
+    is_gone: bool = False
+    """It was deleted, and stays withdrawn."""
+
+
+Remembered = Callable[[int], Sequence[tuple[str, Known]]]
+"""Returns what is kept and stands of what was published from a time on, ms, by its key."""
+NOTHING: Final[Remembered] = lambda _: ()  # noqa: E731 - the same as a function
 
 
 class Connector(Protocol):

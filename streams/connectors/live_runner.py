@@ -27,6 +27,7 @@ from streams.connectors.live import ALIVE, Deletion, Departure, Gap, Keep, Known
 from streams.connectors.memory import Memory
 from streams.connectors.pacing import Breaker, full_jitter
 from streams.connectors.runner import Carrier
+from streams.connectors.window import digest
 from streams.errors import BrokerError, RapportError, Reason
 from streams.http_answers import RefusedError, UnavailableError
 from streams.interactions import fault, interaction, unfit
@@ -207,9 +208,12 @@ class LiveRunner:
         if not found:
             self._count("unattributed")
             return
-        accounts = tuple(it.account for it in found)
         before = self.memory.known(post.key)
-        if before is not None and before.accounts == accounts and before.revision >= post.revision:
+        had = before.accounts if before is not None else ()
+        accounts = tuple(
+            dict.fromkeys((*had, *(it.account for it in found)))
+        )  # some lists show it for one of them alone
+        if before is not None and had == accounts and before.revision >= post.revision:
             self._count("repeated")
             return
         seen_at = self.now()
@@ -240,7 +244,17 @@ class LiveRunner:
             self._count(event["kind"])
             await self.carrier.publish(self.understand(event))
         contact = next((it.contact_id for it in found if it.kind == "reply"), "")
-        known = Known(post.id, accounts, post.author_id, contact, conversation, published_at, post.revision)
+        known = Known(
+            post.id,
+            accounts,
+            post.author_id,
+            contact,
+            conversation,
+            published_at,
+            post.revision,
+            digest(post.text),
+            is_gone=before is not None and before.is_gone,
+        )
         self.memory.learn(post.key, known)
 
     async def _take_whole(self, event: Record) -> None:
@@ -270,6 +284,9 @@ class LiveRunner:
             if len(self._deleted) > DELETED:
                 del self._deleted[next(iter(self._deleted))]
             return
+        if known.is_gone:
+            self._count("repeated")
+            return
         seen_at = self.now()
         for account in known.accounts:
             self._count("withdrawal")
@@ -284,6 +301,7 @@ class LiveRunner:
                     source=self.name,
                 )
             )
+        self.memory.learn(deletion.key, known._replace(is_gone=True))
 
     def _count(self, kind: str) -> None:
         CONNECTOR_ITEMS.labels(self.name, kind).inc()
@@ -300,7 +318,7 @@ class LiveRunner:
         async with self._keeping:
             self.memory.sweep(self.now())
             cursor, rows = self.memory.pending()
-            if rows or self._has_sent:  # a deletion changes neither
+            if rows or self._has_sent:  # a dead letter changes neither
                 self._has_sent = False
                 await self.carrier.flush()
             if rows:

@@ -48,6 +48,10 @@ class Memory:
         """Return the keys of what is remembered of somebody. It looks through all of it."""
         return [key for key, it in self._posts.items() if it.author_id == author_id]
 
+    def remembered(self, since: int) -> list[tuple[str, Known]]:
+        """Return what stands and was published from then on, ms, by its key. It looks through all of it."""
+        return [(key, it) for key, it in self._posts.items() if it.published_at >= since and not it.is_gone]
+
     def learn(self, key: str, known: Known) -> None:
         """Remember a post."""
         self._posts[key] = known

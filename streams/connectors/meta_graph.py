@@ -17,7 +17,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from streams.connectors.live import ALIVE, ConnectorSettings, Item, Post, Received, network_of
+from streams.connectors.absence import Absence
+from streams.connectors.live import ALIVE, ConnectorSettings, Item, Known, Post, Received, network_of
 from streams.connectors.meta_lists import Graph, Kept, found_between, found_for
 from streams.connectors.pacing import Budget
 from streams.connectors.session import Headers, NotThereError, Parameters, Session
@@ -86,6 +87,7 @@ class Meta:
         self._address = settings.address or ADDRESSES[network_of(settings.accounts[0])]
         self._kept = {account: Kept() for account in settings.accounts}
         self._graphs: dict[str, Graph] = {}
+        self._absence = Absence(session, self._one, takes_below="threads" not in map(network_of, settings.accounts))
 
     @staticmethod
     def budget(settings: MetaSettings) -> Budget:
@@ -99,19 +101,19 @@ class Meta:
     async def stream(self, cursor: str | None) -> AsyncIterator[Received]:
         """Yield what is said to the accounts, and by them; see :class:`streams.connectors.live.Connector`."""
         try:
-            graphs = {account: await self._graph(account) for account in self._settings.accounts}
+            graphs = self._graphs = {account: await self._graph(account) for account in self._settings.accounts}
             kept = json.loads(cursor) if cursor else {}
             for account, it in self._kept.items():
                 if account in kept:
                     it.since, it.had = kept[account]["since"], frozenset(kept[account]["had"])
                 else:  # from now on
-                    await found_for(graphs[account], it, self._settings)
+                    await found_for(graphs[account], it, self._settings, self._absence)
                     it.begin()
             while True:
                 yield Received(ALIVE, self._cursor())
                 found: dict[str, Item] = {}
                 for account, it in self._kept.items():
-                    for key, item in await found_for(graphs[account], it, self._settings):
+                    for key, item in await found_for(graphs[account], it, self._settings, self._absence):
                         found[key] = _both(found.get(key), item)
                 for item in sorted(found.values(), key=_order):
                     yield Received(item, self._cursor())
@@ -164,7 +166,16 @@ class Meta:
             token = (await self._get(own, {"fields": "access_token"}, token)).get("access_token") or token
         else:
             name = (await self._get(own, {"fields": "username"}, token))["username"]
-        return Graph(network, own, name, lambda path, parameters: self._get(path, parameters, token))
+        get = lambda path, parameters: self._get(path, parameters, token)  # noqa: E731 - with the token of this account
+        return Graph(network, own, name, get, self._session.known)
+
+    async def _one(self, key: str, known: Known) -> object:
+        """Ask for one post. Of one that is not there Meta says that the request is wrong, code 100 with HTTP 400."""
+        graph = next(it for account, it in self._graphs.items() if account in known.accounts)
+        try:
+            return await graph.get(key.partition(":")[2], {"fields": "id"})
+        except NotThereError as error:
+            raise NotThereError(str(error), HTTPStatus.NOT_FOUND) from None
 
     async def _get(self, path: str, parameters: Parameters, token: str) -> Any:  # noqa: ANN401 - any JSON
         headers: Headers = {"Authorization": f"Bearer {token}", "User-Agent": "Rapport"}

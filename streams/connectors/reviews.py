@@ -1,19 +1,21 @@
 """Reviews, for networks that are asked for lists of them, the newest first: a review is a mention, the brand's reply its reply.
 
-Such a list says neither what has changed nor who has answered since. So all that is not older than some days is read each time,
-and what is known already is left out. After an outage it is read back to when it was read last, and those days more.
+Such a list says neither what has changed nor who has answered since. So all that is not older than some days is read each time:
+what is known already is left out, and what is known and not there any more is gone. After an outage it is read back to when it was
+read last, and those days more.
 """
 
 import asyncio
 import hashlib
 import json
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 
+from streams.connectors.absence import Absence
 from streams.connectors.base import Rejected
-from streams.connectors.live import ALIVE, Item, Post, Received
+from streams.connectors.live import ALIVE, Deletion, Item, Known, Post, Received
 from streams.connectors.memory import KEPT
 from streams.connectors.session import Session
 from streams.connectors.values import MALFORMED
@@ -41,6 +43,9 @@ class Source(Protocol):
     def read(self, raw: Any, unit: str) -> Review:  # noqa: ANN401 - whatever came
         """Return what a review says. Raises one of :data:`MALFORMED`."""
 
+    async def one(self, key: str, unit: str) -> object:
+        """Ask for one review; raises as :meth:`streams.connectors.session.Session.get`."""
+
 
 @dataclass
 class Reading:
@@ -56,17 +61,27 @@ class Reading:
     _rejected: dict[str, None] = field(default_factory=dict)
     """Digests of what was set aside: it stands in the list the next time, too."""
 
+    def __post_init__(self) -> None:
+        """Ask for reviews that are missing."""
+        self._absence = Absence(self.session, lambda key, known: self.source.one(key, _unit(known)))
+
     async def stream(self, cursor: str | None) -> AsyncIterator[Received]:
         """Yield reviews and replies for ever; see :class:`streams.connectors.live.Connector`."""
         self.places = {unit: _Place(*at) for unit, at in json.loads(cursor or "{}").items() if unit in self.units}
         for unit in self.units:
             if unit not in self.places:  # what is there was there before
-                self.places[unit] = _begun([post for it in await self._listed(unit) for post in _posts(it)])
+                self.places[unit] = _begun(
+                    [post for it in await self._back(unit, self._since(unit)) for post in _posts(it)]
+                )
         while True:
             yield Received(ALIVE, self._cursor())
             for unit in self.units:
                 place, now = self.places[unit], _now()
-                for item in self._news(await self._listed(unit), place, now):
+                since = self._since(unit)
+                listed = await self._back(unit, since)
+                for item in self._news(listed, place, now):
+                    yield Received(item, self._cursor())
+                async for item in self._gone(listed, unit, since):
                     yield Received(item, self._cursor())
                 self.places[unit] = place._replace(read_at=now)
             yield Received(ALIVE, self._cursor())
@@ -82,10 +97,10 @@ class Reading:
                 for item in (it,) if isinstance(it, Rejected) else it.posts:
                     yield item
 
-    async def _listed(self, unit: str) -> list[Review | Rejected]:
-        """Return a list as far back as it matters."""
+    def _since(self, unit: str) -> int:
+        """Return how far back a list matters, ms."""
         place = self.places.get(unit)
-        return await self._back(unit, (place.read_at if place else _now()) - self.days * DAY)
+        return (place.read_at if place else _now()) - round(self.days * DAY)
 
     async def _back(self, unit: str, since: float) -> list[Review | Rejected]:
         """Return a list back to ``since``, ms."""
@@ -120,6 +135,20 @@ class Reading:
             if place.is_behind(post) and not is_forgotten and (known is None or known.revision < post.revision):
                 yield post
 
+    async def _gone(self, listed: list[Review | Rejected], unit: str, since: int) -> AsyncIterator[Deletion]:
+        """Yield what was known and is not listed: replies to reviews that are, and reviews, with what was replied."""
+        there = {post.key for it in listed for post in _posts(it)}
+        reviews = {post.id for it in listed for post in _posts(it) if not post.parent_key}
+        for key, known in self.session.remembered(since):
+            if key not in there and known.id != known.conversation_id and known.conversation_id in reviews:
+                yield Deletion(key, _now())
+
+        def is_missing(key: str, known: Known) -> bool:
+            return key not in there and known.id == known.conversation_id and _unit(known) == unit
+
+        async for deletion in self._absence.gone(since, is_missing):
+            yield deletion
+
     def _cursor(self) -> str:
         return json.dumps(self.places, separators=(",", ":"))
 
@@ -143,6 +172,11 @@ def _begun(posts: list[Post]) -> _Place:
     return _Place(latest, [it.key for it in posts if it.published_at == latest], _now())
 
 
+def _unit(known: Known) -> str:
+    """Return of which account a review is, without its network."""
+    return known.accounts[0].partition(":")[2]
+
+
 def _now() -> int:
     return time.time_ns() // 1_000_000
 
@@ -157,6 +191,15 @@ def _malformed(raw: Any, unit: str, error: Exception) -> Rejected:  # noqa: ANN4
 
 
 # -- what reviews have in common ------------------------------------------------------------------------------------------
+
+
+def reply_key(review: str, known: Callable[[str], Known | None]) -> str:
+    """Return the key of what is replied to a review; where a reply is gone, which stays withdrawn, of the one in its place."""
+    number, key = 1, f"{review}/reply"
+    while (before := known(key)) is not None and before.is_gone:
+        number += 1
+        key = f"{review}/reply-{number}"
+    return key
 
 
 def sentiment(stars: int, text: str) -> float:

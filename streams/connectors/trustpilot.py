@@ -10,7 +10,7 @@ from pydantic import Field
 from streams.connectors.live import ConnectorSettings, Received
 from streams.connectors.oauth import Tokens
 from streams.connectors.pacing import Budget
-from streams.connectors.reviews import Reading, Review
+from streams.connectors.reviews import Reading, Review, reply_key
 from streams.connectors.session import Headers, NotThereError, Session
 from streams.connectors.trustpilot_reviews import reply_of, review_of
 from streams.http_answers import RefusedError, UnavailableError
@@ -84,16 +84,23 @@ class Trustpilot:
     def read(self, raw: Any, unit: str) -> Review:  # noqa: ANN401 - whatever came
         """Return what a review says."""
         review = review_of(raw, unit)
-        reply = reply_of(raw, review, unit)
+        reply = reply_of(raw, review, unit, reply_key(review.key, self._session.known))
         return Review(review.published_at, (review, reply) if reply else (review,))
 
+    async def one(self, key: str, _: str) -> object:
+        """Ask for one review."""
+        return await self._ask(f"/v1/private/reviews/{key}" if self._tokens else f"/v1/reviews/{key}")
+
     async def _get(self, path: str, **parameters: str | int | list[str]) -> Any:  # noqa: ANN401 - any JSON
-        address, headers = self._settings.server + path, {"apikey": self._secrets["key"](), "User-Agent": "Rapport"}
-        ask = self._tokens.get if self._tokens else self._session.get
         try:
-            return await ask(address, headers, parameters)
+            return await self._ask(path, **parameters)
         except NotThereError as error:
             raise RefusedError(f"there is no such business unit ({error})") from None
+
+    async def _ask(self, path: str, **parameters: str | int | list[str]) -> Any:  # noqa: ANN401 - any JSON
+        address, headers = self._settings.server + path, {"apikey": self._secrets["key"](), "User-Agent": "Rapport"}
+        ask = self._tokens.get if self._tokens else self._session.get
+        return await ask(address, headers, parameters)
 
     def _grant(self) -> tuple[str, Headers, Mapping[str, str]]:
         address = f"{self._settings.server}/v1/oauth/oauth-business-users-for-applications/accesstoken"

@@ -32,16 +32,16 @@ def review_of(raw: Any, unit: str) -> Post:  # noqa: ANN401 - whatever came
     )
 
 
-def reply_of(raw: Any, review: Post, unit: str) -> Post | None:  # noqa: ANN401 - whatever came
-    """Return what the business replied to a review; None: nothing yet. Raises as :func:`review_of`."""
+def reply_of(raw: Any, review: Post, unit: str, key: str) -> Post | None:  # noqa: ANN401 - whatever came
+    """Return what the business replied to a review, under a key; None: nothing yet. Raises as :func:`review_of`."""
     reply = raw.get("companyReply")
     if not reply:
         return None
     created = milliseconds(reply["createdAt"], UTC)
     updated = milliseconds(reply["updatedAt"], UTC) if reply.get("updatedAt") else created
     return Post(
-        key=f"{review.key}/reply",
-        id=f"{review.id}/reply",
+        key=key,
+        id=f"trustpilot:{key}",
         author_id=unit,
         published_at=created,
         text=_text(reply["text"]),

@@ -1,14 +1,13 @@
 """Comments on a channel's videos, by the YouTube Data API (docs/connectors/youtube.md).
 
-It has no list of what has changed. So the newest threads are asked for again and again and compared with what was seen; the replies
-of a thread when their number has changed and they are more than come with it.
+It has no list of what has changed. So the newest threads are asked for again and again and compared with what was seen, and older
+ones now and then; the replies of a thread when their number has changed and they are more than come with it.
 """
 
 import asyncio
 import json
-import re
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -16,24 +15,25 @@ from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 from pydantic import Field
 
-from streams.connectors.base import Rejected
-from streams.connectors.live import ALIVE, ConnectorSettings, Deletion, Gap, Item, Post, Received
+from streams.connectors.absence import Absence
+from streams.connectors.live import ALIVE, ConnectorSettings, Gap, Item, Known, Received
 from streams.connectors.memory import KEPT
 from streams.connectors.pacing import Budget
 from streams.connectors.session import NotThereError, Session
-from streams.connectors.values import MALFORMED, milliseconds
-from streams.connectors.walking import Walk
-from streams.connectors.window import Change, Window, digest
-from streams.errors import Reason
+from streams.connectors.values import MALFORMED, Recent
+from streams.connectors.walking import DAY, Walk
+from streams.connectors.window import Change, Window
+from streams.connectors.youtube_comments import NOW, Comment, Comments, Thread, reply_of, thread_of
 from streams.http_answers import LONGEST_PAUSE, RefusedError, UnavailableError
 
 API: Final = "https://www.googleapis.com/youtube/v3"
 PAGE: Final = 100
 MOST_PAGES: Final = 20
-"""Of threads, or of replies to one comment, that are asked for at once."""
+"""Of threads that are asked for to find what was seen before, or of replies to one comment."""
+REMEMBERED: Final = 20_000
+"""Comments that came late and concern nobody, as far as this process knows."""
 _SPENT: Final = {"quotaExceeded", "dailyLimitExceeded"}
 _TOO_FAST: Final = {"rateLimitExceeded", "userRateLimitExceeded"}
-_HANDLE: Final = re.compile(r"@[\w.\-·]+")
 
 
 class YouTubeSettings(ConnectorSettings):
@@ -46,31 +46,13 @@ class YouTubeSettings(ConnectorSettings):
     threads: int = Field(
         100, ge=1, le=2000, description="how many of each channel's newest threads are looked at; each 100 take a unit"
     )
+    recheck_threads: int = Field(
+        2000, ge=0, le=20_000, description="so many of each channel's newest threads are looked through for replies …"
+    )
+    recheck_seconds: float = Field(3600, gt=0, le=86_400, description="… so often; each 100 take a unit")
     units_per_day: int = Field(10_000, ge=100, description="the quota of the project; no more is used")
     api: str = Field(API, pattern=r"^https?://\S*[^\s/]$", description="where the API is")
     needs = ("key",)
-
-
-class _Comment(NamedTuple):
-    """A comment of a thread: the one that began it, or a reply."""
-
-    key: str
-    """In the window: ``THREAD`` or ``THREAD/REPLY``."""
-    order: int
-    digest: str
-    thing: Any
-    """As the API has it; of a thread, the whole thread."""
-
-
-@dataclass
-class _Thread:
-    """What is known of a thread in one look."""
-
-    top: _Comment
-    replies: list[_Comment]
-    count: int
-    is_whole: bool
-    """All its replies are here."""
 
 
 class YouTube:
@@ -81,6 +63,7 @@ class YouTube:
 
     def __init__(self, settings: YouTubeSettings, session: Session, secrets: Mapping[str, Callable[[], str]]) -> None:
         self._settings, self._session, self._secrets = settings, session, secrets
+        self.absence = Absence(session, self._one)
 
     @staticmethod
     def budget(settings: YouTubeSettings) -> Budget:
@@ -94,9 +77,9 @@ class YouTube:
 
     async def stream(self, cursor: str | None) -> AsyncIterator[Received]:
         """Yield what is new below the videos; see :class:`streams.connectors.live.Connector`."""
-        reading = _Reading(self, self._settings, self._session, await self.handles())
+        reading = _Reading(self, self._settings, self._session, Comments(await self.handles()))
         reading.begin(cursor)
-        for channel in reading.channels - reading.windows.keys():
+        for channel in sorted(reading.channels - reading.windows.keys()):
             await reading.start(channel)
         yield reading.received(ALIVE)
         while True:
@@ -107,7 +90,7 @@ class YouTube:
 
     async def history(self, since: int, cursor: str | None) -> AsyncIterator[Received]:
         """Yield what was written below the videos since then; see :class:`streams.connectors.live.Historic`."""
-        reading = _Reading(self, self._settings, self._session, await self.handles())
+        reading = _Reading(self, self._settings, self._session, Comments(await self.handles()))
         async for received in Walk(reading.began, before=KEPT).history(since, cursor):
             yield received
 
@@ -116,6 +99,11 @@ class YouTube:
         channels = ",".join(it.partition(":")[2] for it in self._settings.accounts)
         found = await self.ask("channels", part="snippet", id=channels, maxResults=50)
         return {str(it["snippet"].get("customUrl", "")).lower(): it["id"] for it in found.get("items", [])}
+
+    async def _one(self, key: str, _: Known) -> None:
+        """Ask for one comment. Raises :class:`NotThereError` if it is gone."""
+        if not (await self.ask("comments", part="id", id=key)).get("items"):
+            raise NotThereError("no comment", HTTPStatus.NOT_FOUND)
 
     async def ask(self, method: str, **parameters: str | int) -> Any:  # noqa: ANN401 - any JSON
         """Return what a method of the API answers, for one unit. Raises as :meth:`Session.get`."""
@@ -143,11 +131,16 @@ class _Reading:
     api: YouTube
     settings: YouTubeSettings
     session: Session
-    handles: Mapping[str, str]
+    comments: Comments
     windows: dict[str, Window] = field(default_factory=dict)
     """By channel."""
     counts: dict[str, int] = field(default_factory=dict)
-    """How many replies there were when those of a thread were looked at."""
+    """How many replies there were when those of a thread were looked at, where not all of them come with it."""
+    begun: dict[str, int] = field(default_factory=dict)
+    """By channel: what is as old or older was there before, ms."""
+    rechecked_at: int = 0
+    """When older threads were looked through, ms."""
+    _passed: Recent[str, None] = field(default_factory=lambda: Recent(REMEMBERED))
 
     @property
     def channels(self) -> set[str]:
@@ -160,44 +153,88 @@ class _Reading:
             kept = json.loads(cursor)
             windows = kept["windows"].items()
             self.windows = {channel: Window.loads(it) for channel, it in windows if channel in self.channels}
-            self.counts = kept["counts"]
+            self.counts, self.rechecked_at = kept["counts"], kept["rechecked_at"]
+            self.begun = {channel: kept["begun"][channel] for channel in self.windows}
 
     async def start(self, channel: str) -> None:
         """Take what is there of a channel as what was there before."""
-        threads, *_ = await self._threads(channel, None)
-        self.windows[channel] = Window()
-        comments = [it for thread in threads for it in (thread.top, *thread.replies)]
-        self.windows[channel].begin((it.key, it.order, it.digest) for it in comments)
-        self.counts |= {thread.top.key: thread.count for thread in threads}
+        look = await self._threads(channel, None, self.settings.recheck_threads)
+        window = self.windows[channel] = Window()
+        comments = [it for thread in look.threads for it in thread.comments]
+        window.begin((it.key, it.order, it.digest) for it in comments if it.order < NOW)
+        for it in comments:
+            if it.order == NOW:
+                window.add(it.key, it.order, it.digest)
+        self.begun[channel] = window.horizon
+        self.counts |= {it.top.key: it.count for it in look.threads if not it.is_whole}
+        self.rechecked_at = self.rechecked_at or time.time_ns() // 1_000_000
 
     def received(self, item: Item) -> Received:
         """Return an item with the cursor behind it."""
         windows = {channel: it.dumps() for channel, it in self.windows.items()}
-        return Received(item, json.dumps({"windows": windows, "counts": self.counts}, separators=(",", ":")))
+        kept = {"windows": windows, "counts": self.counts, "begun": self.begun, "rechecked_at": self.rechecked_at}
+        return Received(item, json.dumps(kept, separators=(",", ":")))
 
     async def look(self) -> AsyncIterator[Received]:
         """Yield what is new, edited or gone, in the order of its time."""
-        counts: dict[str, int] = {}
-        for channel, window in self.windows.items():
-            threads, since, missed = await self._threads(channel, window)
-            if missed:
+        now, least = time.time_ns() // 1_000_000, self.settings.threads
+        is_recheck = now >= self.rechecked_at + self.settings.recheck_seconds * 1000
+        looks: dict[str, _Look] = {}
+        counts = {} if is_recheck else dict(self.counts)
+        for channel in self.windows:
+            least = max(least, self.settings.recheck_threads) if is_recheck else least
+            look = looks[f"youtube:{channel}"] = await self._threads(channel, self.windows[channel], least)
+            if look.missed:
                 yield self.received(Gap("more new comments than are asked for at once"))
-            for thread in threads:
-                if thread.count != self.counts.get(thread.top.key, 0) and not thread.is_whole:
-                    await self._complete(thread)
-            now, changes = time.time_ns() // 1_000_000, []
-            for thread in threads:
-                for number, it in enumerate((thread.top, *thread.replies)):
-                    if change := window.change(it.key, it.order, it.digest):
-                        changes.append(((it.order, number), it, thread, change))
-            for _, it, thread, change in sorted(changes, key=lambda it: it[0]):
-                window.add(it.key, it.order, it.digest)
-                yield self.received(self._item(it, thread, now if change is Change.EDITED else 0))
-            for key in _gone(window, threads, since):
-                window.forget(key)
-                yield self.received(Deletion(key.rpartition("/")[2], now))
-            counts |= {thread.top.key: thread.count for thread in threads}
-        self.counts = counts
+            for thread in look.threads:
+                counts.pop(thread.top.key, None)
+                if not thread.is_whole:
+                    counts[thread.top.key] = thread.count
+                    if thread.count != self.counts.get(thread.top.key, 0):
+                        await self._complete(thread)
+            for item in self._news(channel, look.threads):
+                yield self.received(item)
+        tops = {thread.top.key for look in looks.values() for thread in look.threads}
+        whole = {
+            thread.top.key: {it.key.rpartition("/")[2] for it in thread.replies}
+            for look in looks.values()
+            for thread in look.threads
+            if thread.is_whole
+        }
+
+        def is_missing(key: str, known: Known) -> bool:
+            thread = known.conversation_id.partition(":")[2]
+            if key != thread:
+                return thread in whole and key not in whole[thread]
+            return key not in tops and all(
+                known.published_at >= looks[it].since for it in known.accounts if it in looks
+            )
+
+        async for deletion in self.api.absence.gone(0, is_missing):
+            yield self.received(deletion)
+        self.counts, self.rechecked_at = counts, now if is_recheck else self.rechecked_at
+
+    def _news(self, channel: str, threads: Sequence[Thread]) -> Iterator[Item]:
+        """Yield what is new or edited in a channel."""
+        window, now = self.windows[channel], time.time_ns() // 1_000_000
+        changes = []
+        for thread in threads:
+            for number, it in enumerate(thread.comments):
+                if change := window.change(it.key, it.order, it.digest) or self._late(channel, it, now):
+                    changes.append(((it.order, number), it, thread, change))
+        for _, it, thread, change in sorted(changes, key=lambda it: it[0]):
+            window.add(it.key, it.order, it.digest)
+            self._passed[it.key] = None
+            yield self.comments.item(it, thread, now if change is Change.EDITED else 0)
+
+    def _late(self, channel: str, comment: Comment, now: int) -> Change | None:
+        """Say what a comment is that is older than what was seen last: a reply that was found late, or an edit."""
+        if self.windows[channel].knows(comment.key):
+            return None
+        if known := self.session.known(comment.key.rpartition("/")[2]):
+            return Change.EDITED if not known.is_gone and known.digest != comment.digest else None
+        is_new = comment.order > max(self.begun[channel], now - KEPT + DAY)  # before that, it would be known no more
+        return Change.NEW if is_new and comment.key not in self._passed else None
 
     async def began(self, since: int, _: int) -> AsyncIterator[Item]:
         """Yield the comments of all threads that began from ``since`` on, ms."""
@@ -206,14 +243,14 @@ class _Reading:
                 for thread in threads:
                     if not thread.is_whole:
                         await self._complete(thread)
-                    for comment in (thread.top, *thread.replies):
-                        yield self._item(comment, thread, 0)
+                    for comment in thread.comments:
+                        yield self.comments.item(comment, thread, 0)
                 if min((it.top.order for it in threads), default=since) < since:
                     break
 
     # -- asking -----------------------------------------------------------------------------------------------------------
 
-    async def _pages(self, channel: str) -> AsyncIterator[tuple[list[_Thread], bool]]:
+    async def _pages(self, channel: str) -> AsyncIterator[tuple[list[Thread], bool]]:
         """Yield a channel's threads, page by page and the newest first, and whether there are more."""
         more: dict[str, str] = {}
         while True:
@@ -227,32 +264,29 @@ class _Reading:
                 **more,
             )
             more = {"pageToken": token} if (token := answer.get("nextPageToken")) else {}
-            yield [_thread(it) for it in answer.get("items", [])], bool(more)
+            yield [thread_of(it) for it in answer.get("items", [])], bool(more)
             if not more:
                 return
 
-    async def _threads(self, channel: str, window: Window | None) -> tuple[list[_Thread], int | None, bool]:
-        """Return a channel's newest threads, oldest first; from when on these are all; and whether some before them are missing.
-
-        Without a window, the first page. None: the list may have moved while it was read.
-        """
-        found: dict[str, _Thread] = {}
-        page = 0
+    async def _threads(self, channel: str, window: Window | None, least: int) -> "_Look":
+        """Return a channel's newest threads, at least so many and all that began after what was seen in a window before."""
+        found: dict[str, Thread] = {}
+        page, is_seen = 0, window is None
         async for threads, has_more in self._pages(channel):
             found |= {it.top.key: it for it in threads if it.top.key not in found}
-            orders = [it.top.order for it in threads]
-            is_seen = window is None or any(window.knows(it.top.key) or it.top.order < window.horizon for it in threads)
-            if not has_more or (is_seen and (window is None or len(found) >= self.settings.threads)):
-                since = None if page else min(orders) + 1 if has_more else 0
-                return list(reversed(found.values())), since, False
             page += 1
-            if page == MOST_PAGES:
+            is_seen = is_seen or any(_is_seen(it.top, window) for it in threads if window)
+            is_enough = page * PAGE >= least
+            if not has_more or (is_seen and is_enough):
+                since = min(it.top.order for it in threads) + 1 if has_more else 0
+                return _Look(list(reversed(found.values())), since)
+            if is_enough and page >= MOST_PAGES:
                 break
-        return list(reversed(found.values())), None, True
+        return _Look(list(reversed(found.values())), NOW, missed=True)
 
-    async def _complete(self, thread: _Thread) -> None:
+    async def _complete(self, thread: Thread) -> None:
         """Ask for all replies of a thread."""
-        found: list[_Comment] = []
+        found: list[Comment] = []
         token = ""
         for _ in range(MOST_PAGES):
             more = {"pageToken": token} if token else {}
@@ -262,108 +296,26 @@ class _Reading:
                 )
             except NotThereError:  # it has gone meanwhile
                 return
-            found += [_reply(thread.top.key, it) for it in answer.get("items", [])]
+            found += [reply_of(thread.top.key, it) for it in answer.get("items", [])]
             token = answer.get("nextPageToken", "")
             if not token:
                 break
         thread.replies, thread.is_whole = sorted(found, key=lambda it: it.order), not token
 
-    # -- posts ------------------------------------------------------------------------------------------------------------
 
-    def _item(self, comment: _Comment, thread: _Thread, revision: int) -> Item:
-        thing = comment.thing
-        try:
-            if comment is thread.top:
-                post = self._post(thing["snippet"]["topLevelComment"], thread, revision)
-                fields = {**post.fields, "comments": thread.count}
-                return post._replace(addressed=(thing["snippet"]["channelId"], *post.addressed), fields=fields)
-            return self._below(self._post(thing, thread, revision), comment, thread)
-        except MALFORMED as error:
-            why = f"not as YouTube has it ({type(error).__name__})"
-            return Rejected(Reason.MALFORMED_RECORD, why, "youtube", json.dumps(thing).encode())
+class _Look(NamedTuple):
+    """What a channel has now."""
 
-    def _post(self, comment: Any, thread: _Thread, revision: int) -> Post:  # noqa: ANN401 - whatever came
-        said, text = comment["snippet"], comment["snippet"]["textDisplay"]
-        named = (self.handles.get(it.lower()) for it in _HANDLE.findall(text))
-        video = said.get("videoId") or thread.top.thing["snippet"].get("videoId")
-        return Post(
-            key=comment["id"],
-            id=f"youtube:{comment['id']}",
-            author_id=_author(said),
-            published_at=milliseconds(said["publishedAt"]),
-            text=text,
-            addressed=tuple(it for it in named if it),
-            conversation_id=f"youtube:{thread.top.key}",
-            revision=revision,
-            fields={
-                "author_name": said["authorDisplayName"],
-                "url": f"https://www.youtube.com/watch?v={video}&lc={comment['id']}" if video else "",
-                "likes": int(said.get("likeCount", -1)),
-            },
-        )
-
-    @staticmethod
-    def _below(post: Post, comment: _Comment, thread: _Thread) -> Post:
-        """Return a reply with what it answers: the last one before it by whom it names first, otherwise what began the thread."""
-        named, above = _HANDLE.match(post.text), thread.top.thing["snippet"]["topLevelComment"]
-        for other in thread.replies:
-            if other is comment:
-                break
-            if named and other.thing["snippet"]["authorDisplayName"].lower() == named[0].lower():
-                above = other.thing
-        author = _author(above["snippet"])
-        return post._replace(parent_key=above["id"], parent_id=f"youtube:{above['id']}", parent_author_id=author)
+    threads: Sequence[Thread]
+    """Oldest first."""
+    since: int
+    """All that began from then on are among them, ms."""
+    missed: bool = False
+    """So are not all that began after what was seen before."""
 
 
-def _gone(window: Window, threads: list[_Thread], since: int | None) -> list[str]:
-    """Return the keys of what was seen and is not there any more: threads with their replies, and replies of whole threads."""
-    tops = {it.top.key for it in threads}
-    gone_threads: set[str] = set()
-    if since is not None:
-        seen = window.gone(tops, since)
-        gone_threads = {key for key in seen if "/" not in key}
-    whole = {it.top.key: {reply.key for reply in it.replies} for it in threads if it.is_whole}
-    found = list(gone_threads)
-    for key in window.gone((), 0):
-        thread, _, reply = key.partition("/")
-        if reply and (thread in gone_threads or (thread in whole and key not in whole[thread])):
-            found.append(key)
-    return found
-
-
-def _thread(thing: Any) -> _Thread:  # noqa: ANN401 - whatever came
-    try:
-        snippet, key = thing["snippet"], str(thing["id"])
-        inline = [_reply(key, it) for it in thing.get("replies", {}).get("comments", [])]
-        inline.sort(key=lambda it: it.order)
-        count = int(snippet["totalReplyCount"])
-        top = _Comment(key, *_seen(snippet["topLevelComment"]), thing)
-        return _Thread(top, inline, count, is_whole=count == len(inline))
-    except MALFORMED:
-        return _Thread(_Comment(digest(thing), _NOW, digest(thing), thing), [], 0, is_whole=True)
-
-
-_NOW: Final = 1 << 52
-"""The order of what has no time: it is new."""
-
-
-def _reply(thread: str, thing: Any) -> _Comment:  # noqa: ANN401
-    try:
-        return _Comment(f"{thread}/{thing['id']}", *_seen(thing), thing)
-    except MALFORMED:
-        return _Comment(f"{thread}/{digest(thing)}", _NOW, digest(thing), thing)
-
-
-def _seen(comment: Any) -> tuple[int, str]:  # noqa: ANN401
-    """Return order and digest of a comment."""
-    said = comment["snippet"]
-    at = min(milliseconds(said["publishedAt"]), time.time_ns() // 1_000_000)
-    return at, digest(said["textDisplay"], said["authorDisplayName"])
-
-
-def _author(said: Any) -> str:  # noqa: ANN401
-    """Return whose comment it is: a channel; the name where that is gone."""
-    return str((said.get("authorChannelId") or {}).get("value") or f"name:{said['authorDisplayName']}")
+def _is_seen(comment: Comment, window: Window) -> bool:
+    return window.knows(comment.key) or comment.order < window.horizon
 
 
 def _reasons(body: bytes) -> set[str]:

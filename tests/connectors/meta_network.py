@@ -6,7 +6,7 @@ import hmac
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -42,17 +42,19 @@ class MetaNetwork(Network):
     kind: str = "facebook"
     things: dict[str, Thing] = field(default_factory=dict)
     """By key."""
+    gone: set[str] = field(default_factory=set)
+    """Ids of what was deleted."""
     _numbers: Any = field(default_factory=lambda: count(9_000_001))
     _posts: dict[str, list[Thing]] = field(default_factory=dict)
     """Of each account, oldest first."""
     _tagged: dict[str, list[Thing]] = field(default_factory=dict)
     _replies: dict[str, list[Thing]] = field(default_factory=dict)
 
-    is_streamed = shows_edits = False
+    is_streamed = False
     has_history = True
-    tells_deletions_of = ""
 
     def __post_init__(self) -> None:
+        self.shows_edits = self.kind != "instagram"  # where nobody can edit a comment
         for name in OURS:
             self._posts[name], self._tagged[name], self._replies[name] = [], [], []
             self._post(Thing(self._next(name), name, "Welcome", self.now() - 12 * 86_400_000))
@@ -141,6 +143,22 @@ class MetaNetwork(Network):
         ):  # of which it is told no more than the id
             return ""
         return above.author
+
+    def edit(self, key: str, text: str) -> None:
+        self.things[key].text = text
+        self.posts[key] = replace(self.posts[key], text=text)
+
+    def delete(self, key: str) -> None:
+        if thing := self.things.get(key):
+            self.gone |= {
+                thing.id,
+                *(it.id for it in thing.below if self.kind != "threads"),
+            }  # where these are others' own
+            lists = (self._posts, self._tagged, self._replies)
+            for things in (it for names in lists for it in names.values()):
+                things[:] = [it for it in things if it is not thing]
+            if thing.root:
+                thing.root.below.remove(thing)
 
     def malform(self) -> bytes:
         root = self._posts["acme"][0]
@@ -282,6 +300,9 @@ class MetaNetwork(Network):
             name = names[parts[0]]
             shown = {"name": name, "username": name, "access_token": f"{self.token}-{parts[0]}", "id": parts[0]}
             return {it: shown[it] for it in ["id", *request.one("fields").split(",")]}
+        if len(parts) == 1:
+            is_there = f"{self.kind}:{parts[0]}" in self.things and parts[0] not in self.gone
+            return {"id": parts[0]} if is_there else None
         things = self._things(request, names.get(parts[0], ""), *parts) if len(parts) > 1 else None
         if things is None:
             return None

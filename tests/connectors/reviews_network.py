@@ -20,7 +20,6 @@ class ReviewsNetwork(Network):
 
     is_streamed = False
     has_history = True
-    tells_deletions_of = ""
     asks_by_our_clock = True
     haste: ClassVar[Mapping[str, Any]] = {"days": 60 / 86_400}
 
@@ -59,6 +58,21 @@ class ReviewsNetwork(Network):
         self.change(self._by_key[key][1], text)
         self.posts[key] = replace(self.posts[key], text=text)
 
+    def delete(self, key: str) -> None:
+        for unit, reviews in self.reviews.items():
+            self.reviews[unit] = [raw for raw in reviews if raw is not self._by_key.get(key, ("", None))[1]]
+
+    def one(self, unit: str, key: str) -> Raw | None:
+        """Return a review by itself, wherever it is, or of one unit."""
+        of, raw = self._by_key.get(key, ("", {}))
+        return raw if unit in ("", of) and any(it is raw for it in self.reviews.get(of, [])) else None
+
+    async def give_one(self, writer: asyncio.StreamWriter, found: Raw | None, missing: bytes) -> None:
+        if found is None:
+            await answer(writer, missing, "404 Not Found")
+        else:
+            await self.give(writer, found)
+
     def malform(self) -> bytes:
         self.reviews.setdefault(self.units[0], []).append({"id": 7, "stars": "many"})
         return b'"stars"'
@@ -75,6 +89,9 @@ class ReviewsNetwork(Network):
         raise NotImplementedError
 
     def reply(self, raw: Raw, text: str) -> None:
+        raise NotImplementedError
+
+    def unreply(self, raw: Raw) -> None:
         raise NotImplementedError
 
     def replied(self, raw: Raw) -> bool:
@@ -148,6 +165,9 @@ class TrustpilotNetwork(ReviewsNetwork):
     def reply(self, raw: Raw, text: str) -> None:
         raw["companyReply"] = {"text": text, "createdAt": self.iso(), "updatedAt": None}
 
+    def unreply(self, raw: Raw) -> None:
+        raw["companyReply"] = None
+
     def replied(self, raw: Raw) -> bool:
         return bool(raw["companyReply"])
 
@@ -176,6 +196,8 @@ class TrustpilotNetwork(ReviewsNetwork):
                 assert size <= 100
                 found = self.newest(unit)[(page - 1) * size : page * size]
                 await self.give(writer, {"links": [], "reviews": found})
+            case ["reviews", key]:
+                await self.give_one(writer, self.one("", key), b'{"message": "Not Found"}')
             case ["business-units", unit] if unit in self.units:
                 await self.give(writer, {"id": unit, "displayName": OURS[self.units.index(unit)].title()})
             case _:
@@ -225,6 +247,9 @@ class GoogleNetwork(ReviewsNetwork):
     def reply(self, raw: Raw, text: str) -> None:
         raw["reviewReply"] = {"comment": text, "updateTime": self._time()}
 
+    def unreply(self, raw: Raw) -> None:
+        del raw["reviewReply"]
+
     def replied(self, raw: Raw) -> bool:
         return "reviewReply" in raw
 
@@ -262,6 +287,9 @@ class GoogleNetwork(ReviewsNetwork):
                 found: Raw = {"reviews": newest[first : first + size]} if newest else {}
                 more = {"nextPageToken": str(first + size)} if first + size < len(newest) else {}
                 await self.give(writer, {**found, "averageRating": 2, "totalReviewCount": len(newest), **more})
+            case ["", "v4", "accounts", account, "locations", location, "reviews", key]:
+                missing = b'{"error": {"code": 404, "status": "NOT_FOUND"}}'
+                await self.give_one(writer, self.one(f"{account}/{location}", key), missing)
             case _:
                 await answer(writer, b'{"error": {"code": 404, "status": "NOT_FOUND"}}', "404 Not Found")
 

@@ -157,6 +157,38 @@ def test_what_needs_two_tokens_is_two_connectors() -> None:
     assert settings_of(stanza | {"accounts": ["facebook:1", "instagram:2"]}).type == "meta"
 
 
+def test_comments_that_are_gone_are_withdrawn_and_what_is_only_hidden_is_not(network: MetaNetwork) -> None:
+    async def scenario() -> None:
+        plant = Plant()
+        async with running(network), connected(plant, network.stanza("acme")):
+            await until(lambda: plant.cursor is not None)
+            sale = network.say("acme", "Spring sale")
+            comments = [network.say(f"person{it}", "When?", parent=sale.key) for it in range(80)]
+            other = [network.say("ann", text, to=("acme",)) for text in ("never mind", "this stays")]
+            await until(lambda: plant.kinds() == network.truth("acme"))
+            network.delete(other[0].key)
+            hidden = network.things[comments[-1].key]
+            assert hidden.root
+            hidden.root.below.remove(hidden)
+            await until(lambda: other[0].id not in {it for _, it in plant.kinds()})
+            await until(lambda: asked(network, hidden.id))
+            again = len(network.requests)
+            await until(lambda: len(network.requests) > again + 8)
+            assert asked(network, hidden.id) == 1
+            assert len(plant.kinds()) == 82
+            network.delete(sale.key)
+            kept = {other[1].id, *(it.id for it in comments if network.kind == "threads")}
+            await until(lambda: {it for _, it in plant.kinds()} == kept)
+        withdrawn = [it["id"] for it in plant.events if it["kind"] == "withdrawal"]
+        assert len(withdrawn) == len(set(withdrawn)) == 83 - len(kept)
+
+    asyncio.run(scenario())
+
+
+def asked(network: MetaNetwork, number: str) -> int:
+    return sum(path == f"/v25.0/{number}" for _, path in network.requests)
+
+
 class Slowly(MetaNetwork):
     """Half an hour goes by between one list and the next, once, and people go on writing."""
 

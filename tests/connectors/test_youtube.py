@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from streams.connectors import window
 from streams.connectors.making import make, settings_of
 from streams.connectors.youtube import YouTube
 from streams.http_answers import RefusedError, UnavailableError
@@ -32,7 +33,7 @@ def test_a_quota_that_is_used_up_is_waited_for_and_a_wrong_key_is_not() -> None:
         network = YouTubeNetwork()
         async with running(network):
             for key, error in ((network.token, UnavailableError), ("wrong", RefusedError)):
-                network.spent = True
+                network.quota = 0
                 connector, session = make(
                     "a", settings_of(network.stanza("acme")), {"key": lambda key=key: key}, lambda _: None
                 )
@@ -78,6 +79,47 @@ def test_what_has_not_changed_costs_a_unit_a_look() -> None:
                 assert time.monotonic() - began > 0.3
         assert {path for _, path in network.requests} == {"/youtube/v3/channels", "/youtube/v3/commentThreads"}
         assert not plant.events
+
+    asyncio.run(scenario())
+
+
+def test_what_happens_in_older_threads_is_found_later_and_costs_a_unit_for_each_hundred(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(window, "MOST_KEPT", 50)
+
+    async def scenario() -> None:
+        network, plant = YouTubeNetwork(), Plant()
+        network.mood.skew = -60_000
+        before = [network.say("ann", f"long ago {number}", to=("acme",)) for number in range(100)]
+        for number in range(9):
+            network.say(f"person{number}", "me", parent=before[0].key)
+        network.mood.skew, old = 0, set(network.posts)
+        truth = lambda: {it: kind for it, kind in network.truth("acme").items() if it[1].partition(":")[2] not in old}  # noqa: E731
+        async with running(network):
+            stanza = network.stanza("acme") | {"recheck_seconds": 86_400}
+            async with connected(plant, stanza):
+                await until(lambda: plant.cursor is not None)
+                mine = [network.say("ben", f"mine {number}", to=("acme",)) for number in range(150)]
+                await until(lambda: plant.kinds() == truth())
+                late = [network.say("cy", "mine too", parent=mine[0].key) for _ in range(7)]
+                late.append(network.say("acme", "at last", parent=before[0].key))
+                for number in range(60):  # so that all those are older than what was seen last
+                    network.say("dee", f"new {number}", to=("acme",))
+                await until(lambda: len(plant.kinds()) == 210)
+            assert not {it.id for it in late} & {it for _, it in plant.kinds()}
+            async with connected(plant, stanza | {"recheck_seconds": 0.3}):
+                await until(lambda: plant.kinds() == truth())
+                network.edit(mine[1].key, "better said")
+                await until(lambda: plant.newest(mine[1].id)["text"] == "better said")
+                for gone in (late[0], mine[2]):
+                    network.delete(gone.key)
+                    del network.posts[gone.key]
+                await until(lambda: plant.kinds() == truth())
+                asked, spent = len(network.requests), network.spent
+                await until(lambda: network.spent >= spent + 2 * 4 + 2)
+            paths = [path for _, path in network.requests[asked:]]
+            assert set(paths) == {"/youtube/v3/commentThreads"}, "what has not changed is not asked for again"
 
     asyncio.run(scenario())
 

@@ -2,11 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count, islice
-from typing import Any
+from typing import Any, ClassVar
 
 from tests.connectors.network import OURS, Network, Request, Written, answer
 
@@ -21,11 +21,14 @@ class YouTubeNetwork(Network):
     is_streamed = False
     has_history = True
     bears = 500
+    haste: ClassVar[Mapping[str, Any]] = {"threads": 1000, "recheck_seconds": 2}
     threads: dict[str, dict[str, Any]] = field(default_factory=dict)
     replies: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     hidden: set[str] = field(default_factory=set)
-    spent: bool = False
-    """The quota of the day is used up."""
+    quota: float = float("inf")
+    """Units of the day."""
+    spent: int = 0
+    """Each request takes a unit of them."""
     _numbers: Any = field(default_factory=lambda: count(1))
 
     def stanza(self, *accounts: str) -> dict[str, Any]:
@@ -34,7 +37,7 @@ class YouTubeNetwork(Network):
             "accounts": [f"youtube:UC{it}" for it in accounts],
             "key_env": "NETWORK_TOKEN",
             "poll_seconds": 0.1,
-            "threads": 1000,
+            "recheck_seconds": 0.3,
             "units_per_day": 100_000_000,
             "api": f"{self.url}/youtube/v3",
         }
@@ -68,7 +71,8 @@ class YouTubeNetwork(Network):
         self.posts[key] = replace(self.posts[key], text=text)
 
     def delete(self, key: str) -> None:
-        self.threads.pop(key, None)
+        if self.threads.pop(key, None):
+            self.replies[key] = []
         replies = self.replies.get(key.partition(".")[0], [])
         replies[:] = [it for it in replies if it["id"] != key]
 
@@ -94,11 +98,12 @@ class YouTubeNetwork(Network):
             await self._error(writer, "400 Bad Request", "badRequest", "API_KEY_INVALID")
             return
         request = replace(request, headers={**request.headers, "authorization": f"Bearer {key}"})
-        if self.spent:
+        if self.spent >= self.quota:
             await self._error(writer, "403 Forbidden", "quotaExceeded")
         elif fault := self.fault(request):
             await self._error(writer, fault[0], "rateLimitExceeded", headers=fault[1])
         else:
+            self.spent += 1
             await self._found(request, writer)
 
     async def _found(self, request: Request, writer: asyncio.StreamWriter) -> None:
@@ -114,6 +119,12 @@ class YouTubeNetwork(Network):
                 channel = request.one("allThreadsRelatedToChannelId").removeprefix("UC")
                 keys = (key for key in reversed(self.threads) if self.threads[key]["channel"] == channel)
                 await self._page(request, writer, "commentThread", keys, self._thread)
+            case "comments" if number := request.one("id"):
+                assert request.one("part") == "id"
+                top = number.partition(".")[0]
+                is_there = number in self.threads or any(it["id"] == number for it in self.replies.get(top, []))
+                items = [{"kind": "youtube#comment", "etag": "e", "id": number}] if is_there else []
+                await self._page(request, writer, "comment", items, lambda it: it)
             case "comments" if request.one("parentId") in self.threads:
                 replies = self.replies[request.one("parentId")]
                 await self._page(request, writer, "comment", replies, lambda it: self._resource(it, "UC"))

@@ -56,8 +56,8 @@ def test_a_review_as_the_webhook_has_it() -> None:
 
 def test_what_the_business_replies_is_its_answer_to_the_reviewer() -> None:
     review = review_of(REVIEW, UNIT)
-    assert reply_of(REVIEW, review, UNIT) is None
-    reply = reply_of({**REVIEW, "companyReply": REPLY}, review, UNIT)
+    assert reply_of(REVIEW, review, UNIT, "key") is None
+    reply = reply_of({**REVIEW, "companyReply": REPLY}, review, UNIT, f"{review.key}/reply")
     assert reply is not None
     assert (reply.id, reply.parent_id, reply.conversation_id) == (f"{review.id}/reply", review.id, review.id)
     assert (reply.author_id, reply.parent_author_id) == (UNIT, review.author_id)
@@ -152,6 +152,61 @@ def test_an_edited_reply_of_google_stays_where_it_was() -> None:
     asyncio.run(scenario())
 
 
+class Hiding(TrustpilotNetwork):
+    """Its list leaves some out that are there."""
+
+    hidden = ""
+
+    def newest(self, unit: str) -> list[dict[str, Any]]:
+        return [raw for raw in super().newest(unit) if raw["id"] != self.hidden]
+
+
+def test_what_a_list_leaves_out_is_asked_for_by_itself_and_once() -> None:
+    network = Hiding()
+
+    async def scenario() -> None:
+        plant = Plant()
+        async with running(network), connected(plant, network.stanza("acme")):
+            await until(lambda: plant.cursor is not None)
+            hidden, gone = (network.say(name, "hello", to=("acme",)) for name in ("ann", "ben"))
+            network.say("acme", "Hello", parent=gone.key)
+            await until(lambda: len(plant.events) == 3)
+            network.hidden = hidden.key
+            network.delete(gone.key)
+            await until(lambda: len(plant.kinds()) == 1)
+            asked = len(network.requests)
+            await until(lambda: len(network.requests) > asked + 4)
+        assert [key for _, key in plant.kinds()] == [hidden.id]
+        paths = [path for _, path in network.requests if path.startswith("/v1/reviews/")]
+        assert sorted(paths) == sorted(f"/v1/reviews/{it.key}" for it in (hidden, gone))
+        assert [it["kind"] for it in plant.events].count("withdrawal") == 2
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("network", [TrustpilotNetwork(), GoogleNetwork()], ids=["trustpilot", "google"])
+def test_a_reply_that_takes_the_place_of_another_is_another(network: ReviewsNetwork) -> None:
+    async def scenario() -> None:
+        plant = Plant()
+        async with running(network):
+            async with connected(plant, network.stanza("acme")):
+                await until(lambda: plant.cursor is not None)
+                review = network.say("ann", "hello", to=("acme",))
+                first = network.say("acme", "Sorry", parent=review.key)
+                await until(lambda: len(plant.events) == 2)
+                raw = network.newest(network.units[0])[0]
+                network.unreply(raw)
+                await until(lambda: len(plant.events) == 3)
+            async with connected(plant, network.stanza("acme")):
+                network.reply(raw, "So sorry")
+                await until(lambda: len(plant.events) == 4)
+        assert [it["kind"] for it in plant.events] == ["mention", "reply", "withdrawal", "reply"]
+        assert [it["id"] for it in plant.events] == [review.id, first.id, first.id, f"{first.id}-2"]
+        assert plant.events[3]["revision"] == 0
+
+    asyncio.run(scenario())
+
+
 def test_a_review_that_is_none_is_set_aside_once() -> None:
     network = TrustpilotNetwork()
 
@@ -190,6 +245,9 @@ def news(lists: Lists, cursor: dict[str, Any], known: dict[str, Known] | None = 
     class Session:
         def known(self, key: str) -> Known | None:
             return (known or {}).get(key)
+
+        def remembered(self, _: int) -> list[tuple[str, Known]]:
+            return []
 
     async def read() -> list[float]:
         found: list[float] = []
