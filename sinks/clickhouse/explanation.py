@@ -49,6 +49,10 @@ POSTS: Final = {
     "interactions": """
         SELECT published_at AS at, author_id AS contact, kind AS status, NULL AS seconds, text, url, id
         FROM interactions WHERE {condition} ORDER BY {when} DESC LIMIT {{posts:UInt32}}""",
+    "followers_told": """
+        SELECT told_at AS at, source AS contact, 'told' AS status, NULL AS seconds, concat(toString(followers), ' followers') AS text,
+            '' AS url, '' AS id
+        FROM followers_told FINAL WHERE {condition} ORDER BY told_at DESC, followers DESC LIMIT {{posts:UInt32}}""",
 }
 """The newest of the facts behind a number: when, who, what became of it and after how long, and what was said."""
 
