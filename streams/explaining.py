@@ -1,11 +1,13 @@
-"""``rapport explain``: a number with its definition, what it is made of, and the posts behind it, as people read it."""
+"""``rapport explain``: a number with its definition, what it is made of, and the posts behind it, as people read it.
+
+Links are written out, each in an unbroken line of its own: not every terminal can hide one behind words, and no pipe can.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -17,7 +19,7 @@ CLOSE: Final = 0.011
 
 
 def explained(explanation: Explanation) -> Group:
-    """Return what to print."""
+    """Return what to print, with ``crop=False``."""
     return Group(*_parts(explanation))
 
 
@@ -53,13 +55,25 @@ def _part(part: Part) -> Iterator[RenderableType]:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     for name in ("time", "who", "what became of it", "after", "what was said"):
         table.add_column(name, no_wrap=name != "what was said", overflow="ellipsis")
+    links: list[str] = []
     for post in part.posts:
-        text = " ".join(post["text"].split()) or post["id"]
-        said_there = f"[link={post['url']}]{escape(text)}[/link]" if post["url"].startswith("http") else escape(text)
-        table.add_row(
-            f"{post['at']:%m-%d %H:%M}", escape(post["contact"]), post["status"], duration(post["seconds"]), said_there
-        )
+        said_there = _shown(post["text"]) or post["id"]
+        if post["url"].startswith(("https://", "http://")):
+            links.append(_shown(post["url"]))
+            said_there += f" [{len(links)}]"
+        became = duration(post["seconds"])
+        cells = (f"{post['at']:%m-%d %H:%M}", _shown(post["contact"]), post["status"], became, said_there)
+        table.add_row(*map(Text, cells))
     yield table
+    for number, link in enumerate(links, 1):
+        yield Text(f"[{number}] {link}", no_wrap=True, overflow="ignore")
+    if links:
+        yield Text()
+
+
+def _shown(text: str) -> str:
+    """Return what somebody wrote, in one line and without what would steer a terminal."""
+    return "".join(character for character in " ".join(text.split()) if character.isprintable())
 
 
 def _agree(part: Part) -> bool:

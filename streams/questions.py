@@ -99,7 +99,7 @@ def explain(  # noqa: PLR0913, PLR0917 - they are the command's options
     then = None if at is None else terminal.moment(at, "--at")
     client = client_of(embedded, clickhouse)
     question = explanation.Question(account, metric, window, then, posts)
-    console.print(explaining.explained(explanation.explain(client, question)))
+    console.print(explaining.explained(explanation.explain(client, question)), crop=False)
     client.close()
 
 

@@ -43,6 +43,16 @@ def share(part: float, whole: float) -> float | None:
     return part / whole if whole else None
 
 
+def followers(events: Iterable[Event], until: int) -> dict[str, int]:
+    """Return how many each account had, as told last before a time, whenever that was; the most of one moment."""
+    found: dict[str, tuple[int, int]] = {}
+    for event in events:
+        told = event["published_at"], event["author_followers"]
+        if event["kind"] == "profile" and told[0] < until and told[1] >= 0:
+            found[event["account"]] = max(told, found.get(event["account"], told))
+    return {account: number for account, (_, number) in found.items()}
+
+
 def by(items: Iterable[Row], key: Callable[[Row], Any]) -> dict[Any, list[Row]]:
     found = defaultdict(list)
     for item in items:

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
-from textwrap import dedent
 from typing import Any, Final, NamedTuple
 
 from clickhouse_connect.driver.binding import format_query_value
@@ -17,6 +16,7 @@ from clickhouse_connect.driver.client import Client
 
 from schemas.metrics import Metric, metrics
 from sinks.clickhouse import queries
+from sinks.clickhouse.evidence import POSTS
 from streams.errors import SettingsError
 
 WINDOWS: Final[Mapping[str, timedelta]] = {
@@ -38,19 +38,6 @@ EXPLAINED_VIEWS: Final = ("rolling", *PERIOD_VIEWS)
 """Those whose figures can be explained, but for one band."""
 OF_BANDS: Final = "equal_treatment"
 STREAM_VIEWS: Final = ("rolling", "rolling_equal_treatment")
-POSTS: Final = {
-    "turns": """
-        SELECT turn.opened_at AS at, turn.contact_id AS contact, turn.status AS status, turn.response_seconds AS seconds,
-            post.text AS text, post.url AS url, turn.turn_id AS id
-        FROM (SELECT * FROM turns WHERE {condition} ORDER BY {when} DESC LIMIT {{posts:UInt32}}) AS turn
-        LEFT JOIN (SELECT id, text, url FROM interactions WHERE account = {{account:String}} AND kind = 'mention') AS post
-        ON post.id = turn.turn_id
-        ORDER BY at DESC""",
-    "interactions": """
-        SELECT published_at AS at, author_id AS contact, kind AS status, NULL AS seconds, text, url, id
-        FROM interactions WHERE {condition} ORDER BY {when} DESC LIMIT {{posts:UInt32}}""",
-}
-"""The newest of the facts behind a number: when, who, what became of it and after how long, and what was said."""
 
 
 class Question(NamedTuple):
@@ -77,7 +64,7 @@ class Part:
     again: float | None
     """As the facts have it; None if it cannot be told from them."""
     posts: Sequence[Mapping[str, Any]]
-    """The newest of them, with the columns of :data:`POSTS`."""
+    """The newest of them, with the columns of :data:`sinks.clickhouse.evidence.POSTS`."""
     query: str = ""
     """What counts them again, or lists them where they cannot be counted, for whoever wants to ask it; empty: there are none."""
 
@@ -113,7 +100,8 @@ def explain(client: Client, question: Question) -> Explanation:
         one = metrics()[counter]
         if band is not None:
             one = replace(one, when="opened_at", where=f"({one.where}) AND {_of_band(band)}")
-        return Part(one, row[counter], *_facts(client, one, period))
+        many = {"number": row[counter] or 0} if one.facts == "arrivals" else {}
+        return Part(one, row[counter], *_facts(client, one, period | many))
 
     over = [part(counter) for counter in metric.over or (metric.name,)]
     under = [part(counter) for counter in metric.under]
@@ -193,7 +181,7 @@ def _facts(
     if when := metric.when:
         condition += f" AND ({when}) >= {{start:DateTime64(3, 'UTC')}} AND ({when}) < {{end:DateTime64(3, 'UTC')}}"
     again = None
-    shown = query = POSTS[metric.facts].format(condition=condition, when=metric.when or "opened_at")
+    shown = query = POSTS[metric.facts].strip().format(condition=condition, when=metric.when or "opened_at")
     if metric.value:
         query = f"SELECT {metric.value} FROM {metric.facts} WHERE {condition}"  # noqa: S608 - from the catalogue
         again = client.query(query, parameters=dict(period)).result_rows[0][0]
@@ -210,4 +198,4 @@ def written_out(query: str, given: Mapping[str, Any]) -> str:
             return f"toDateTime64('{value.strftime('%Y-%m-%d %H:%M:%S.%f')[:-3]}', 3, 'UTC')"
         return str(format_query_value(value))
 
-    return dedent(re.sub(r"\{(\w+):[^}]+\}", literal, query)).strip()
+    return re.sub(r"\{(\w+):[^}]+\}", literal, query)

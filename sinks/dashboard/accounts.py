@@ -44,8 +44,8 @@ RANGES: Final[Mapping[Range, Extent]] = {
     "28d": Extent(4 * WEEK, 4 * WEEK, DAY, 4 * WEEK, "the 28 days before"),
     "365d": Extent(365 * DAY, 52 * WEEK, WEEK, 52 * WEEK, "a year before"),
 }
-TREATMENT: Final = 4 * WEEK
-"""Equal treatment is told of so long: in less there are too few people of each size."""
+TREATED: Final[Range] = "28d"
+"""Equal treatment is told of so long where less is chosen than a week: in that there are too few people of each size."""
 
 
 def course(client: Client, account: str, span: Range, now: datetime, *, before: bool = False) -> list[dict[str, Any]]:
@@ -90,9 +90,13 @@ def _said(length: timedelta) -> str:
     return "24 hours" if length == DAY else f"{length.days} days"
 
 
-def treatment(client: Client, account: str, now: datetime) -> list[dict[str, Any]]:
-    """Return whether people with few followers are answered as those with many: ``equal_treatment``, the smallest first."""
-    return queries.treatment(client, account, now - TREATMENT, now)
+def treatment(client: Client, account: str, span: Range, now: datetime) -> tuple[Range, list[dict[str, Any]]]:
+    """Return whether people with few followers are answered as those with many, and of which period that is told.
+
+    Rows of ``equal_treatment``, the smallest band first.
+    """
+    told = TREATED if span in STREAM else span
+    return told, queries.treatment(client, account, now - RANGES[told].length, now)
 
 
 def csv_of(rows: Sequence[Mapping[str, Any]], before: Sequence[Mapping[str, Any]]) -> str:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from urllib.parse import quote
 
 from clickhouse_connect.driver.exceptions import Error
 from fastapi import APIRouter, Form, HTTPException, Query, Request, Response
@@ -71,6 +72,8 @@ SHOWN: Final = {
 }
 """The figures of an account's page, by section; what is not known of a period is left out."""
 OVERVIEW: Final = ("unanswered", "breached", "response_p50", "within_1h", "sla", "mentions", "replies", "reply_share")
+KNOWN_DAYS: Final = 28
+"""An account leads to all others that had anything in so many days."""
 LIST_TITLES: Final = {
     "advocates": ("Speak up for us", "They speak well of the account to others, on more than one day."),
     "lapsed": ("Went quiet", "Silent for longer than three times their own rhythm."),
@@ -121,6 +124,7 @@ class Pages:
             "/": self.inbox,
             "/alerts": self.alerts,
             "/overview": self.overview,
+            "/accounts": self.another_account,
             "/accounts/{account}": self.account,
             "/relationships": self.relationships,
             "/explain": self.explain,
@@ -213,6 +217,12 @@ class Pages:
             columns=[metrics()[name] for name in OVERVIEW],
         )
 
+    async def another_account(
+        self, account: str, span: Annotated[Range, Query(alias="range")] = "24h"
+    ) -> RedirectResponse:
+        """Lead to the page of the account that was chosen on that of another."""
+        return RedirectResponse(f"/accounts/{quote(account, safe='')}?range={span}", 303)
+
     def account(
         self,
         request: Request,
@@ -228,10 +238,13 @@ class Pages:
             raise HTTPException(404, f"there are no figures of {account}")
         row, before = (accounts.figures(self._client, account, span, end) for end in (now, now - extent.before))
         then = queries.standing(self._client, account, "24h", now - extent.before)
+        treated, treatment = accounts.treatment(self._client, account, span, now)
+        others = queries.counted_accounts(self._client, KNOWN_DAYS)
         return self.show(
             request,
             "account",
             account=account,
+            others=sorted(filter(token.allows, {account, *others})),
             range=span,
             extent=extent,
             row=(row or {}) | {name: standing[name] for name in STANDING},
@@ -241,7 +254,9 @@ class Pages:
             sections={section: [metrics()[name] for name in names] for section, names in SHOWN.items()},
             spikes=queries.spikes(self._client, account, now - extent.course, now),
             headline=accounts.headline(self._client, account, span, now),
-            treatment=accounts.treatment(self._client, account, now),
+            treatment=treatment,
+            treated=treated,
+            treated_days=RANGES[treated].length.days,
             metrics=metrics(),
             ranges=RANGE_NAMES,
             told=TOLD_SPIKES,

@@ -233,6 +233,8 @@ async def check_an_account(still: Still) -> None:
             for n in range(1200)
         ),
     )
+    await still.put("rolling", record("rolling", account="a:2", window="24h", as_of=at))
+    await still.put("pane", record("pane", account="a:2", minute=at - HOUR, mentions=1))
     spike = {"account": "a:1", "alert_id": "spike:mentions:1", "kind": "spike", "subject": "mentions", "baseline": 1.0}
     times = {"opened_at": at - 10 * MINUTE, "due_at": at - 10 * MINUTE, "fired_at": at - 5 * MINUTE}
     await still.put("alert", record("alert", **spike, **times, value=3.0, spread=1.0))
@@ -244,12 +246,22 @@ async def check_an_account(still: Still) -> None:
     page = await still.open("/accounts/a:1")
     await expect(page.locator("#charts canvas")).to_have_count(5)
     await expect(page.locator("#spikes li")).to_contain_text("what stands out: refund", timeout=20_000)
+    treated = {"7d": "7", "365d": "365"}
     for span in ("5m", "1h", "7d", "28d", "365d"):
         await page.get_by_label(span, exact=True).check()
         await page.wait_for_url(f"**range={span}")
         await expect(page.locator("#charts canvas")).to_have_count(5)
         await expect(page.locator("#loading")).to_be_hidden()
         await expect(page.get_by_label(span, exact=True)).to_be_checked()
+        await expect(page.locator("#treatment .note")).to_contain_text(f"The last {treated.get(span, '28')} days")
+    accounts = page.locator("select[name=account]")
+    await accounts.focus()
+    await page.keyboard.press("ArrowDown")
+    await expect(accounts).to_have_value("a:2")
+    assert page.url.endswith("/accounts/a%3A1?range=365d")  # nothing moves before somebody says so
+    await page.get_by_role("button", name="Show").press("Enter")
+    await page.wait_for_url("**/accounts/a%3A2?range=365d")
+    await expect(page.locator("h1")).to_have_text("a:2")
     await page.goto(still.address + "/accounts/a:1?range=7d")
     chart = page.locator("#charts .u-over").nth(3)
     box = await chart.bounding_box()

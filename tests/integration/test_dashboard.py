@@ -174,6 +174,14 @@ def test_every_figure_of_an_account_leads_to_why_it_is_so(page: TestClient) -> N
     assert "SELECT count() FROM interactions WHERE account = " in unescape(why)
 
 
+def test_equal_treatment_is_of_the_period_that_is_chosen(page: TestClient) -> None:
+    """But for periods in which there are too few people of each size."""
+    for span, treated in (("24h", "28d"), ("7d", "7d"), ("365d", "365d")):
+        shown = page.get(f"/accounts/{accounts(page)[0]}?range={span}").text.partition('id="treatment"')[2]
+        assert f"The last {treated[:-1]} days" in shown, span
+        assert set(re.findall(r"window=(\w+)[^>]*followers=", shown)) == {treated}, span
+
+
 def test_people_are_shown_with_what_they_said_and_what_came_before(page: TestClient) -> None:
     shown = page.get("/relationships").text
     sections = {
@@ -451,6 +459,16 @@ def test_a_token_shows_its_accounts_and_no_others(guarded: tuple[TestClient, str
     assert seen(one) == {"n:evil"}
     others = seen(every) - {"n:evil"}
     assert len(others) == 2
+
+    def leads_to(account: str, token: str) -> list[str]:
+        shown = page.get(f"/accounts/{account}", headers={"Authorization": f"Bearer {token}"}).text
+        return [unescape(it) for it in re.findall(r"<option[^>]*>([^<]+)</option>", shown)]
+
+    assert leads_to("n:evil", one) == ["n:evil"]
+    assert leads_to("n:evil", every) == sorted({"n:evil", *others})
+    chosen = {"account": "n:evil/..?x&", "range": "7d"}
+    led = page.get("/accounts", params=chosen, headers={"Authorization": f"Bearer {one}"}, follow_redirects=False)
+    assert (led.status_code, led.headers["location"]) == (303, "/accounts/n%3Aevil%2F..%3Fx%26?range=7d")
     for account in others:
         assert asked(f"/api/v1/accounts/{account}/metrics", every)
         assert not asked(f"/api/v1/accounts/{account}/metrics", one)

@@ -208,10 +208,11 @@ def check_quantiles(row: dict[str, Any], times: list[float], **names: float) -> 
 def check_activity(world: Figures, period: Period) -> None:
     """The sums of the panes of a period of whole minutes, and the report's figures of it."""
     truth: dict[str, dict[str, Any]] = {}
+    followers = view_oracle.followers(world.events, period.end)
     for account, own in world.truth.items():
         inside = [pane for minute, pane in own["panes"].items() if period.has(minute * MINUTE)]
         counts = {name: sum(pane.get(name, 0) for pane in inside) for name in PANE_COUNTERS}
-        truth[account] = rated(counts, "account_activity")
+        truth[account] = rated(counts | {"followers": followers.get(account)}, "account_activity")
     found = counted(world.of("account_activity", period))
     answered = [turn for turn in world.turns if period.has(turn["answered_at"])]
     quantiles = [name for name in metrics() if name.endswith(("_p50", "_p90", "_p99"))]

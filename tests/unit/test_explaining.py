@@ -24,7 +24,8 @@ def part(name: str, value: float, again: float | None, **post: Any) -> Part:  # 
 def printed(value: float | None, over: list[Part], under: list[Part]) -> str:
     metric = metrics()["within_1h"] if under else over[0].metric
     written = Console(file=StringIO(), width=120)
-    written.print(explained(Explanation(metric, "net:acme", END - timedelta(days=1), END, value, over, under)))
+    found = Explanation(metric, "net:acme", END - timedelta(days=1), END, value, over, under)
+    written.print(explained(found), crop=False)
     assert isinstance(written.file, StringIO)
     return written.file.getvalue()
 
@@ -50,6 +51,26 @@ def test_what_people_write_is_text() -> None:
     text = printed(1, [part("mentions", 1, 1, text="[bold]loud[/bold] [link=x]", contact="[red]x")], [])
     assert "[bold]loud[/bold] [link=x]" in text
     assert "[red]x" in text
+    assert "\x1b" not in printed(
+        1, [part("mentions", 1, 1, text="\x1b]2;mine\x07", contact="\x1b[2J", url="https://n/\x1b")], []
+    )
+
+
+def test_a_link_is_written_out_in_a_line_of_its_own() -> None:
+    """Whatever it is printed to, and however narrow that is."""
+    link = "https://net.example/" + "a" * 200
+    posts = [
+        part("mentions", 2, 2, text=text, url=url).posts[0] for text, url in (("One", link), ("Two", "javascript:x"))
+    ]
+    for terminal in (False, True):
+        written = Console(file=StringIO(), width=60, force_terminal=terminal)
+        two = Part(metrics()["mentions"], 2, 2, posts)
+        found = Explanation(metrics()["mentions"], "net:acme", END - timedelta(days=1), END, 2, [two], [])
+        written.print(explained(found), crop=False)
+        lines = written.file.getvalue().splitlines()  # type: ignore[attr-defined]
+        assert f"[1] {link}" in lines
+        assert any("One [1]" in line for line in lines)
+        assert not any("javascript" in line for line in lines)
 
 
 def test_a_time_is_utc_unless_it_says_otherwise() -> None:

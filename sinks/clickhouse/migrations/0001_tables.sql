@@ -92,6 +92,24 @@ SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsy
 CREATE MATERIALIZED VIEW IF NOT EXISTS withdrawals_landed TO withdrawals AS
 SELECT account, id FROM interactions_landing WHERE kind = 'withdrawal';
 
+-- How many followers an account had whenever that was told, once more: the last time may be long ago, and whoever asks would otherwise
+-- look through all that was said since. Of what is told of the same moment the most stands, as in the stream.
+CREATE TABLE IF NOT EXISTS followers_told
+(
+    account   LowCardinality(String),
+    told_at   DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
+    followers Int64 CODEC(T64, ZSTD(1)),
+    source    LowCardinality(String)
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (account, told_at, followers)
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS followers_landed TO followers_told AS
+SELECT account, published_at AS told_at, author_followers AS followers, source
+FROM interactions_landing
+WHERE kind = 'profile' AND author_followers >= 0;
+
 -- The index finds an account's few open turns among its many closed ones.
 CREATE TABLE IF NOT EXISTS turns_versions
 (

@@ -110,75 +110,87 @@ SELECT
 FROM period
 GROUP BY account;
 
+-- How many followers an account had, as told last before `to`, whenever that was; no row if nobody said.
+CREATE OR REPLACE VIEW account_followers AS
+SELECT account, toNullable(argMax(followers, (told_at, followers))) AS followers
+FROM followers_told
+WHERE told_at < {to:DateTime64(3, 'UTC')}
+GROUP BY account;
+
 -- Sums of the panes of any period, from ≤ minute < to, with quantiles from their merged histograms (within 1 % of the exact
 -- ones). Bucket i holds the times up to g^i ms, g = 1.01 / 0.99, and stands for 2 · g^i / (g + 1). A pane that lies ahead
 -- holds only deadlines that may still be met: it is left out.
 CREATE OR REPLACE VIEW account_activity AS
-SELECT
-    pane.account AS account,
-    sum(pane.mentions) AS mentions,
-    sum(pane.replies) AS replies,
-    sum(pane.automated_replies) AS automated_replies,
-    sum(pane.broadcasts) AS broadcasts,
-    sum(pane.peer_answers) AS peer_answers,
-    sum(pane.turns) AS turns,
-    sum(pane.turns_answered) AS turns_answered,
-    sum(pane.reopened) AS reopened,
-    sum(pane.answered) AS answered,
-    sum(pane.first_answered) AS first_answered,
-    sum(pane.response_samples) AS response_samples,
-    sum(pane.response_milliseconds) AS response_milliseconds,
-    sum(pane.within_15m_hits) AS within_15m_hits,
-    sum(pane.within_15m_misses) AS within_15m_misses,
-    sum(pane.within_1h_hits) AS within_1h_hits,
-    sum(pane.within_1h_misses) AS within_1h_misses,
-    sum(pane.within_24h_hits) AS within_24h_hits,
-    sum(pane.within_24h_misses) AS within_24h_misses,
-    sum(pane.sla_met) AS sla_met,
-    sum(pane.sla_missed) AS sla_missed,
-    sum(pane.clock_skew) AS clock_skew,
-    sum(pane.too_late) AS too_late,
-    sum(pane.likes) AS likes,
-    sum(pane.shares) AS shares,
-    sum(pane.comments) AS comments,
-    sum(pane.impressions) AS impressions,
-    sum(pane.stale_snapshots) AS stale_snapshots,
-    sum(pane.negative_mentions) AS negative_mentions,
-    sum(pane.opt_outs) AS opt_outs,
-    sum(pane.promoting) AS promoting,
-    turns_answered / nullIf(turns, 0) AS response_rate,
-    response_milliseconds / 1000 / nullIf(response_samples, 0) AS response_mean_seconds,
-    within_15m_hits / nullIf(within_15m_hits + within_15m_misses, 0) AS within_15m,
-    within_1h_hits / nullIf(within_1h_hits + within_1h_misses, 0) AS within_1h,
-    within_24h_hits / nullIf(within_24h_hits + within_24h_misses, 0) AS within_24h,
-    sla_met / nullIf(sla_met + sla_missed, 0) AS sla,
-    replies / nullIf(replies + broadcasts, 0) AS reply_share,
-    likes / nullIf(broadcasts, 0) AS applause,
-    shares / nullIf(broadcasts, 0) AS amplification,
-    comments / nullIf(broadcasts, 0) AS conversation_rate,
-    (likes + shares + comments) / nullIf(impressions, 0) AS engagement_by_impressions,
-    negative_mentions / nullIf(mentions, 0) AS negative_share,
-    promoting / nullIf(broadcasts, 0) AS self_promotion_share,
-    quantileExactWeightedInterpolatedOrNullArray(0.5)(pane.seconds, pane.counts) AS response_p50,
-    quantileExactWeightedInterpolatedOrNullArray(0.9)(pane.seconds, pane.counts) AS response_p90,
-    quantileExactWeightedInterpolatedOrNullArray(0.99)(pane.seconds, pane.counts) AS response_p99,
-    quantileExactWeightedInterpolatedOrNullArray(0.5)(pane.first_seconds, pane.first_weights) AS first_response_p50,
-    quantileExactWeightedInterpolatedOrNullArray(0.5)(pane.next_seconds, pane.next_weights) AS next_response_p50
+SELECT *, (likes + shares + comments) / nullIf(followers, 0) AS engagement_by_followers
 FROM
 (
-    WITH 1.01 / 0.99 AS growth
     SELECT
-        *,
-        arrayMap(bucket -> 2 * pow(growth, bucket) / (growth + 1) / 1000, first_buckets) AS first_seconds,
-        arrayMap(bucket -> 2 * pow(growth, bucket) / (growth + 1) / 1000, next_buckets) AS next_seconds,
-        arrayMap(count -> toUInt64(greatest(count, 0)), first_counts) AS first_weights,
-        arrayMap(count -> toUInt64(greatest(count, 0)), next_counts) AS next_weights,
-        arrayConcat(first_seconds, next_seconds) AS seconds,
-        arrayConcat(first_weights, next_weights) AS counts
-    FROM panes
-    WHERE minute >= {from:DateTime64(3, 'UTC')} AND minute < least({to:DateTime64(3, 'UTC')}, now64(3, 'UTC'))
-) AS pane
-GROUP BY pane.account;
+        pane.account AS account,
+        sum(pane.mentions) AS mentions,
+        sum(pane.replies) AS replies,
+        sum(pane.automated_replies) AS automated_replies,
+        sum(pane.broadcasts) AS broadcasts,
+        sum(pane.peer_answers) AS peer_answers,
+        sum(pane.turns) AS turns,
+        sum(pane.turns_answered) AS turns_answered,
+        sum(pane.reopened) AS reopened,
+        sum(pane.answered) AS answered,
+        sum(pane.first_answered) AS first_answered,
+        sum(pane.response_samples) AS response_samples,
+        sum(pane.response_milliseconds) AS response_milliseconds,
+        sum(pane.within_15m_hits) AS within_15m_hits,
+        sum(pane.within_15m_misses) AS within_15m_misses,
+        sum(pane.within_1h_hits) AS within_1h_hits,
+        sum(pane.within_1h_misses) AS within_1h_misses,
+        sum(pane.within_24h_hits) AS within_24h_hits,
+        sum(pane.within_24h_misses) AS within_24h_misses,
+        sum(pane.sla_met) AS sla_met,
+        sum(pane.sla_missed) AS sla_missed,
+        sum(pane.clock_skew) AS clock_skew,
+        sum(pane.too_late) AS too_late,
+        sum(pane.likes) AS likes,
+        sum(pane.shares) AS shares,
+        sum(pane.comments) AS comments,
+        sum(pane.impressions) AS impressions,
+        sum(pane.stale_snapshots) AS stale_snapshots,
+        sum(pane.negative_mentions) AS negative_mentions,
+        sum(pane.opt_outs) AS opt_outs,
+        sum(pane.promoting) AS promoting,
+        turns_answered / nullIf(turns, 0) AS response_rate,
+        response_milliseconds / 1000 / nullIf(response_samples, 0) AS response_mean_seconds,
+        within_15m_hits / nullIf(within_15m_hits + within_15m_misses, 0) AS within_15m,
+        within_1h_hits / nullIf(within_1h_hits + within_1h_misses, 0) AS within_1h,
+        within_24h_hits / nullIf(within_24h_hits + within_24h_misses, 0) AS within_24h,
+        sla_met / nullIf(sla_met + sla_missed, 0) AS sla,
+        replies / nullIf(replies + broadcasts, 0) AS reply_share,
+        likes / nullIf(broadcasts, 0) AS applause,
+        shares / nullIf(broadcasts, 0) AS amplification,
+        comments / nullIf(broadcasts, 0) AS conversation_rate,
+        (likes + shares + comments) / nullIf(impressions, 0) AS engagement_by_impressions,
+        negative_mentions / nullIf(mentions, 0) AS negative_share,
+        promoting / nullIf(broadcasts, 0) AS self_promotion_share,
+        quantileExactWeightedInterpolatedOrNullArray(0.5)(pane.seconds, pane.counts) AS response_p50,
+        quantileExactWeightedInterpolatedOrNullArray(0.9)(pane.seconds, pane.counts) AS response_p90,
+        quantileExactWeightedInterpolatedOrNullArray(0.99)(pane.seconds, pane.counts) AS response_p99,
+        quantileExactWeightedInterpolatedOrNullArray(0.5)(pane.first_seconds, pane.first_weights) AS first_response_p50,
+        quantileExactWeightedInterpolatedOrNullArray(0.5)(pane.next_seconds, pane.next_weights) AS next_response_p50
+    FROM
+    (
+        WITH 1.01 / 0.99 AS growth
+        SELECT
+            *,
+            arrayMap(bucket -> 2 * pow(growth, bucket) / (growth + 1) / 1000, first_buckets) AS first_seconds,
+            arrayMap(bucket -> 2 * pow(growth, bucket) / (growth + 1) / 1000, next_buckets) AS next_seconds,
+            arrayMap(count -> toUInt64(greatest(count, 0)), first_counts) AS first_weights,
+            arrayMap(count -> toUInt64(greatest(count, 0)), next_counts) AS next_weights,
+            arrayConcat(first_seconds, next_seconds) AS seconds,
+            arrayConcat(first_weights, next_weights) AS counts
+        FROM panes
+        WHERE minute >= {from:DateTime64(3, 'UTC')} AND minute < least({to:DateTime64(3, 'UTC')}, now64(3, 'UTC'))
+    ) AS pane
+    GROUP BY pane.account
+) AS activity
+LEFT JOIN account_followers(to = {to:DateTime64(3, 'UTC')}) AS told USING (account);
 
 -- What was said in any period, and by how many: from the panes, and the contacts from the facts, for panes do not know who wrote.
 CREATE OR REPLACE VIEW account_messages AS

@@ -167,8 +167,8 @@ WHERE published_at >= {from:DateTime64(3, 'UTC')} AND published_at < least({to:D
 GROUP BY account;
 
 -- Panes know of no campaign: the figures of account_activity, counted from interactions and turns. Quantiles are exact. What belongs to
--- no campaign is left out (too_late, stale_snapshots). Reactions are the differences between snapshots of a post that are no more
--- than 14 days apart; a post begins with none.
+-- no campaign is left out (too_late, stale_snapshots); followers are the account's. Reactions are the differences between snapshots
+-- of a post that are no more than 14 days apart; a post begins with none.
 CREATE OR REPLACE VIEW campaign_account_activity AS
 WITH
     snapshots AS
@@ -229,6 +229,8 @@ SELECT
     shares / nullIf(broadcasts, 0) AS amplification,
     comments / nullIf(broadcasts, 0) AS conversation_rate,
     (likes + shares + comments) / nullIf(impressions, 0) AS engagement_by_impressions,
+    told.followers AS followers,
+    (likes + shares + comments) / nullIf(followers, 0) AS engagement_by_followers,
     said.negative_share AS negative_share,
     responses.* EXCEPT (account, open, expired)
 FROM
@@ -246,6 +248,12 @@ FULL OUTER JOIN
     SELECT * FROM campaign_account_responsiveness(
         campaign = {campaign:String}, from = {from:DateTime64(3, 'UTC')}, to = {to:DateTime64(3, 'UTC')})
 ) AS responses
+USING (account)
+LEFT JOIN
+(
+    SELECT arrayJoin([account, concat('!', account)]) AS account, followers
+    FROM account_followers(to = {to:DateTime64(3, 'UTC')})
+) AS told
 USING (account);
 
 -- Who spoke of a campaign, and how many may have seen it. `reach` is the followers of everybody who posted, each counted once and with the

@@ -221,6 +221,16 @@ def overview(client: Client, at: datetime) -> list[dict[str, Any]]:
     return list(client.query(_sql("overview"), parameters={"at": at}).named_results())
 
 
+def counted_accounts(client: Client, days: int) -> list[str]:
+    """Return the accounts of which anything was counted in so many days before the newest minute of all, by name."""
+    query = """
+        SELECT account FROM panes_by_time_versions
+        WHERE minute < now64(3, 'UTC') AND minute >= -- what was replayed ends in the past
+            (SELECT max(minute) FROM panes_by_time_versions WHERE minute < now64(3, 'UTC')) - INTERVAL {days:UInt16} DAY
+        GROUP BY account ORDER BY account"""
+    return [str(account) for (account,) in client.query(query, parameters={"days": days}).result_rows]
+
+
 def course(client: Client, account: str, window: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
     """Return an account's ``rolling`` rows of a window in start ≤ as_of < end, oldest first, at most 1,500 of them."""
     query = """

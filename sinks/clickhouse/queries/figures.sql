@@ -6,7 +6,8 @@ LEFT JOIN
     SELECT
         account, mentions, replies, automated_replies, broadcasts, peer_answers, likes, shares, comments, impressions,
         stale_snapshots, negative_mentions, opt_outs, promoting, too_late, reply_share, self_promotion_share, applause,
-        amplification, conversation_rate, engagement_by_impressions, negative_share
+        amplification, conversation_rate, engagement_by_impressions, followers,
+        engagement_by_followers, negative_share
     FROM account_activity(from = {from:DateTime64(3, 'UTC')}, to = {to:DateTime64(3, 'UTC')})
     WHERE account = {account:String}
 ) AS activity

@@ -179,4 +179,5 @@ try {
   place.append(element("p", `The charts cannot be drawn: ${error.message}`, { role: "alert" }));
 }
 tell().catch(() => {}); // the list of spikes stands, without their words
-document.getElementById("choose").addEventListener("change", (event) => event.currentTarget.requestSubmit());
+// A period is shown when it is chosen; an account is not, for keys go through a list one by one.
+document.getElementById("choose").addEventListener("change", (event) => { if (event.target.name === "range") event.currentTarget.requestSubmit(); });
