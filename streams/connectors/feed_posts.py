@@ -12,7 +12,7 @@ the same, in a feed that says neither       addressed to the accounts; by an aut
 ==========================================  ============================================================================
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from urllib.parse import urldefrag
 
 from streams.connectors.feed_entries import Entry
@@ -49,6 +49,12 @@ class Blog:
             entry = above
             seen.add(entry.key)
         return entry
+
+    def above(self, entry: Entry, accounts: Collection[str]) -> Entry | None:
+        """Return the comment that one answers, if it stands there; ``accounts``, without network: whose answers may not say."""
+        if entry.answers:
+            return self.comment(entry.answers)
+        return self.before(entry) if self.author(entry) in accounts else None
 
     def before(self, entry: Entry) -> Entry | None:
         """Return the last comment by somebody else before one, under the same post."""
@@ -98,10 +104,7 @@ def _placed(blog: Blog, comment: Post, entry: Entry, accounts: tuple[str, ...]) 
             parent_author_id=parent.author_id,
             conversation_id=parent.conversation_id,
         )
-    above = blog.comment(entry.answers) if entry.answers else None
-    if above is None and not entry.answers and comment.author_id in accounts:
-        above = blog.before(entry)
-    if above is not None:
+    if above := blog.above(entry, accounts):
         return comment._replace(
             parent_key=above.key,
             parent_id=f"blog:{above.key}",

@@ -112,7 +112,7 @@ def test_a_feed_of_comments_that_is_not_to_be_had_stops_nobody() -> None:
     during(network, lambda: posts_alone(network), work)
 
 
-def test_a_hub_is_asked_to_push_once_a_day() -> None:
+def test_a_hub_is_asked_to_push_once_an_hour() -> None:
     network = FeedNetwork()
     callback = "https://listen.example/v1/webhooks/blog"
 
