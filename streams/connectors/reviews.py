@@ -78,31 +78,30 @@ class Reading:
 
     async def _began(self, since: int, _: int) -> AsyncIterator[Item]:
         for unit in self.units:
-            for it in await self._back(unit, since):
+            async for it in self._back(unit, since):
                 for item in (it,) if isinstance(it, Rejected) else it.posts:
                     yield item
 
     async def _listed(self, unit: str) -> list[Review | Rejected]:
         """Return a list as far back as it matters."""
         place = self.places.get(unit)
-        return await self._back(unit, (place.read_at if place else _now()) - self.days * DAY)
+        since = (place.read_at if place else _now()) - self.days * DAY
+        return [it async for it in self._back(unit, since)]
 
-    async def _back(self, unit: str, since: float) -> list[Review | Rejected]:
-        """Return a list back to ``since``, ms."""
-        found = list[Review | Rejected]()
+    async def _back(self, unit: str, since: float) -> AsyncIterator[Review | Rejected]:
+        """Yield a list back to ``since``, ms."""
         async for page in self.source.pages(unit):
             oldest = 0
             for raw in page:
                 try:
                     review = self.source.read(raw, unit)
                 except MALFORMED as error:
-                    found.append(_malformed(raw, unit, error))
+                    yield _malformed(raw, unit, error)
                     continue
                 oldest = review.listed_at
-                found.append(review)
+                yield review
             if 0 < oldest < since:
                 break
-        return found
 
     def _news(self, listed: list[Review | Rejected], place: "_Place", now: int) -> Iterator[Item]:
         """Yield what is not known, in the order of its times: a review before its reply."""

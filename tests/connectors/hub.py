@@ -50,7 +50,7 @@ class HubNetwork(Pushing, FeedNetwork):
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
     """By feed."""
     _unread: Counter[str] = field(default_factory=Counter)
-    """So much has come to each feed since it was asked for."""
+    """So much has changed in each feed since it was asked for."""
     _verifying: set["asyncio.Task[None]"] = field(default_factory=set)
 
     def file(self, name: str, directory: Path) -> str:
@@ -116,20 +116,20 @@ class HubNetwork(Pushing, FeedNetwork):
 
     def say(self, author: str, text: str, to: tuple[str, ...] = (), parent: str = "") -> Written:
         said = super().say(author, text, to, parent)
-        self._unread[self._changed(said.key)] += 1
+        self._changed(said.key)
         return said
 
     def edit(self, key: str, text: str) -> None:
         super().edit(key, text)
         self._changed(key)
 
-    def _changed(self, key: str) -> str:
-        """Push what has changed; return in which feed that stands."""
+    def _changed(self, key: str) -> None:
         path = "/comments/feed/atom/" if "#" in key else "/feed/"
         topic, topics = f"{self.url}/{self.blogs[key]}{path}", self.topics
+        if topic in topics:
+            self._unread[topic] += 1
         if topic in self.subscriptions and time.monotonic() < self.subscriptions[topic].until:
             self._outgoing[topics.index(topic)].append(f"{topic} {key}".encode())
-        return topic
 
     def body(self, records: Sequence[bytes]) -> tuple[bytes, Mapping[str, str]]:
         topic, keys = records[0].decode().partition(" ")[0], _keys(records)
