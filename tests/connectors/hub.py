@@ -43,6 +43,7 @@ class HubNetwork(Pushing, FeedNetwork):
     """The connector subscribes, and asks now and then; the listener is told at once what it can place without having asked."""
 
     companion = "connectors run"
+    bears = 250  # half of what 21 pages have: while they are read, as much comes again
     retells_changes = FeedNetwork.retells_changes
     asks_by_our_clock = True  # what was published more than an hour ago is not taken from a hub
     lets = Network.lets
