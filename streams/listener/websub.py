@@ -73,7 +73,7 @@ class WebSub:
         """Say whether what stands there tells all of an entry that the connector, which remembers, would tell."""
         if feed.holds == "posts":
             return True
-        first = blog.root(entry)
+        first = blog.line(entry)[-1]
         if first.answers and not first.answers_page:
             return False  # its thread began with something else
         author = blog.author(entry)
