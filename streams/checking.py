@@ -59,6 +59,7 @@ def in_file(path: Path | None, *, networks: bool = False) -> list[str]:
             elif wrong := _unreadable(where, table.secrets):
                 problems += wrong
             else:
+                hook_of(name, stanza, path)  # a hub pushes some feeds
                 connectors[name] = table
         except SettingsError as error:
             problems.append(_said(where, error))

@@ -159,7 +159,9 @@ class _Reading:
                 look.feed.window.begin((key, order, of) for key, order, of, _ in things)
             for number, (key, order, of, entry) in enumerate(things):
                 if change := look.feed.window.change(key, order, of):
-                    changes.append(((order, look.feed.table.holds == "comments", number), look.feed, entry, of, change))
+                    # what is answered before its answers, where times are coarse and a feed moves while it is read
+                    place = order, look.feed.table.holds == "comments", len(blog.line(entry)), number
+                    changes.append((place, look.feed, entry, of, change))
         changes.sort(key=lambda it: it[0])
         for (order, *_), feed, entry, of, change in changes:
             assert feed.window is not None  # noqa: S101 - it was looked at

@@ -38,6 +38,8 @@ class Entry(NamedTuple):
     link: str
     answers: str
     """The id of what it answers, by ``thr:in-reply-to``."""
+    answers_page: bool
+    """What it answers is the page on which it stands: a post, and no comment."""
     comments: str
     """The feed of its comments, by ``wfw:commentRss``."""
     comment_count: int
@@ -99,6 +101,7 @@ def _entry(entry: Mapping[str, Any]) -> Entry:
         published_at=_milliseconds(entry.get("published_parsed") or entry.get("updated_parsed")),
         link=link,
         answers=_whole(ref),
+        answers_page="#" in link and answered.get("href") == link.partition("#")[0],
         comments=_whole(entry.get("wfw_commentrss")),
         comment_count=int(count)
         if (count := _whole(entry.get("slash_comments"))).isascii() and count.isdecimal()

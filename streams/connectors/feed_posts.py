@@ -12,7 +12,7 @@ the same, in a feed that says neither       addressed to the accounts; by an aut
 ==========================================  ============================================================================
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from urllib.parse import urldefrag
 
 from streams.connectors.feed_entries import Entry
@@ -28,7 +28,7 @@ class Blog:
 
     def __init__(self, settings: FeedSettings, known: Callable[[str], Known | None], comments: Sequence[Entry]) -> None:
         self.settings, self.known = settings, known
-        self._comments = {it.key: it for it in comments}
+        self._comments = {it.key: it for it in comments if it.key}
         self._under: dict[str, list[Entry]] = {}
         for entry in sorted(comments, key=lambda it: it.published_at or 0):
             self._under.setdefault(urldefrag(entry.link)[0], []).append(entry)
@@ -42,13 +42,18 @@ class Blog:
         """Return a comment that stands in one of the feeds now."""
         return self._comments.get(key)
 
-    def root(self, entry: Entry) -> Entry:
-        """Return the comment that has begun a comment's thread, as far as it stands there."""
-        seen = {entry.key}
-        while (above := self._comments.get(entry.answers)) and above.key not in seen:
-            entry = above
-            seen.add(entry.key)
-        return entry
+    def line(self, entry: Entry) -> list[Entry]:
+        """Return a comment and those above it, as far as they stand there; the last has begun its thread."""
+        found = {entry.key: entry}
+        while (above := self._comments.get(entry.answers)) and above.key not in found:
+            entry = found[above.key] = above
+        return list(found.values())
+
+    def above(self, entry: Entry, accounts: Collection[str]) -> Entry | None:
+        """Return the comment that one answers, if it stands there; ``accounts``, without network: whose answers may not say."""
+        if entry.answers:
+            return self.comment(entry.answers)
+        return self.before(entry) if self.author(entry) in accounts else None
 
     def before(self, entry: Entry) -> Entry | None:
         """Return the last comment by somebody else before one, under the same post."""
@@ -98,15 +103,12 @@ def _placed(blog: Blog, comment: Post, entry: Entry, accounts: tuple[str, ...]) 
             parent_author_id=parent.author_id,
             conversation_id=parent.conversation_id,
         )
-    above = blog.comment(entry.answers) if entry.answers else None
-    if above is None and not entry.answers and comment.author_id in accounts:
-        above = blog.before(entry)
-    if above is not None:
+    if above := blog.above(entry, accounts):
         return comment._replace(
             parent_key=above.key,
             parent_id=f"blog:{above.key}",
             parent_author_id=blog.author(above),
-            conversation_id=f"blog:{blog.root(above).key}",
+            conversation_id=f"blog:{blog.line(above)[-1].key}",
         )
     comment = comment._replace(addressed=accounts, conversation_id=comment.id)
     if not entry.answers:

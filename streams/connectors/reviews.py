@@ -70,15 +70,13 @@ class Reading:
         self.places = {unit: _Place(*at) for unit, at in json.loads(cursor or "{}").items() if unit in self.units}
         for unit in self.units:
             if unit not in self.places:  # what is there was there before
-                self.places[unit] = _begun(
-                    [post for it in await self._back(unit, self._since(unit)) for post in _posts(it)]
-                )
+                self.places[unit] = _begun([it async for it in self._back(unit, self._since(unit))])
         while True:
             yield Received(ALIVE, self._cursor())
             for unit in self.units:
                 place, now = self.places[unit], _now()
                 since = self._since(unit)
-                listed = await self._back(unit, since)
+                listed = [it async for it in self._back(unit, since)]
                 for item in self._news(listed, place, now):
                     yield Received(item, self._cursor())
                 async for item in self._gone(listed, unit, since):
@@ -93,7 +91,7 @@ class Reading:
 
     async def _began(self, since: int, _: int) -> AsyncIterator[Item]:
         for unit in self.units:
-            for it in await self._back(unit, since):
+            async for it in self._back(unit, since):
                 for item in (it,) if isinstance(it, Rejected) else it.posts:
                     yield item
 
@@ -102,22 +100,20 @@ class Reading:
         place = self.places.get(unit)
         return (place.read_at if place else _now()) - round(self.days * DAY)
 
-    async def _back(self, unit: str, since: float) -> list[Review | Rejected]:
-        """Return a list back to ``since``, ms."""
-        found = list[Review | Rejected]()
+    async def _back(self, unit: str, since: float) -> AsyncIterator[Review | Rejected]:
+        """Yield a list back to ``since``, ms."""
         async for page in self.source.pages(unit):
             oldest = 0
             for raw in page:
                 try:
                     review = self.source.read(raw, unit)
                 except MALFORMED as error:
-                    found.append(_malformed(raw, unit, error))
+                    yield _malformed(raw, unit, error)
                     continue
                 oldest = review.listed_at
-                found.append(review)
+                yield review
             if 0 < oldest < since:
                 break
-        return found
 
     def _news(self, listed: list[Review | Rejected], place: "_Place", now: int) -> Iterator[Item]:
         """Yield what is not known, in the order of its times: a review before its reply."""
@@ -167,7 +163,8 @@ class _Place(NamedTuple):
         return post.published_at > self.begun or (post.published_at == self.begun and post.key not in self.there)
 
 
-def _begun(posts: list[Post]) -> _Place:
+def _begun(listed: list[Review | Rejected]) -> _Place:
+    posts = [post for it in listed for post in _posts(it)]
     latest = max((it.published_at for it in posts), default=0)
     return _Place(latest, [it.key for it in posts if it.published_at == latest], _now())
 

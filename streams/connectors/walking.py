@@ -1,16 +1,17 @@
 """A connector's history, where its network tells lists: read by spans of time, passed on in the order of its times.
 
 Lists have the newest first, and what is said below a thing stands with it, not in its own day. So what is found of later days waits
-for them, and a walk that goes on reads again what began some time before: what has been passed on is passed over.
+for them, in a file, and a walk that goes on reads again what began some time before: what has been passed on is passed over.
 """
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
 from streams.connectors.live import ALIVE, Item, Post, Received
+from streams.connectors.waiting import Waiting
 
 Read = Callable[[int, int], AsyncIterator[Item]]
 """Yields what a network tells of things that began from one time on and before another, ms, in any order; later things may be among
@@ -29,7 +30,7 @@ class Walk:
 
     read: Read
     span: int = FOREVER
-    """ms that are asked for at once, and kept in memory; a crash has them asked for again."""
+    """ms that are asked for at once, and put aside; a crash has them asked for again."""
     before: int = 0
     """What began so much earlier, ms, is read too, for what is said below it."""
     placed: Callable[[Post], Awaitable[Post]] | None = None
@@ -39,32 +40,22 @@ class Walk:
         """Yield what there is since then; see :meth:`streams.connectors.live.Historic.history`."""
         at = int(cursor) if cursor else since
         # whole seconds: a network that tells no less dates what it tells up to one earlier
-        begin, waiting = max(at - self.before, 0) // 1000 * 1000, dict[str, Post]()
-        is_last = False
-        while not is_last:
-            now, until = time.time_ns() // 1_000_000, begin + self.span
-            is_last = until > now - OVERLAP  # some want to hear nothing of the last seconds
-            until = FOREVER if is_last else until  # a wrong clock of theirs may be ahead
-            yield Received(ALIVE, str(at))
-            async with aclosing(self.read(begin, until)) as found:  # type: ignore[type-var]
-                async for item in found:
-                    if not isinstance(item, Post):
-                        yield Received(item, str(at))
-                    elif item.published_at >= at:
-                        waiting[item.key] = item
-            due = [it for it in waiting.values() if it.published_at < until]
-            for post in sorted(due, key=lambda it: (it.published_at, _above(it, waiting))):
-                at = max(at, min(post.published_at, now))
-                yield Received(await self.placed(post) if self.placed else post, str(at))
-            for post in due:
-                del waiting[post.key]
-            at, begin = max(at, (now - OVERLAP) // 1000 * 1000 if is_last else until), until
+        begin, is_last = max(at - self.before, 0) // 1000 * 1000, False
+        with Waiting() as waiting:
+            while not is_last:
+                now, until = time.time_ns() // 1_000_000, begin + self.span
+                is_last = until > now - OVERLAP  # some want to hear nothing of the last seconds
+                until = FOREVER if is_last else until  # a wrong clock of theirs may be ahead
+                yield Received(ALIVE, str(at))
+                async with aclosing(self.read(begin, until)) as found:  # type: ignore[type-var]
+                    async for item in found:
+                        if not isinstance(item, Post):
+                            yield Received(item, str(at))
+                        elif item.published_at >= at:
+                            waiting.add(item)
+                for post in waiting.before(until):
+                    at = max(at, min(post.published_at, now))
+                    yield Received(await self.placed(post) if self.placed else post, str(at))
+                waiting.drop(until)
+                at, begin = max(at, (now - OVERLAP) // 1000 * 1000 if is_last else until), until
         yield Received(ALIVE, str(at))
-
-
-def _above(post: Post, others: Mapping[str, Post]) -> int:
-    """Return below how many others of the same moment a post stands."""
-    depth = 0
-    while (above := others.get(post.parent_key)) and above.published_at == post.published_at and depth < len(others):
-        post, depth = above, depth + 1
-    return depth

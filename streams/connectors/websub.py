@@ -7,8 +7,8 @@ from typing import Final
 
 LEASE_SECONDS: Final = 10 * 86_400
 """For so long a subscription is asked for. A hub may give less …"""
-RENEWED_AFTER: Final = 86_400_000
-"""… and tells only the callback: so it is asked anew each day, ms."""
+RENEWED_AFTER: Final = 3_600_000
+"""… and tells only the callback, as it does whether it has found that there: so it is asked anew each hour, ms."""
 _METHODS: Final = ("sha1", "sha256", "sha384", "sha512")
 """Hubs of old sign by SHA-1, which is no weakness in an HMAC."""
 

@@ -1,7 +1,7 @@
 """What hubs push of the feeds of a ``feed`` connector (WebSub): it comes sooner than by asking; the connector asks all the same.
 
-A hub pushes a whole feed, or what is new in it. What is old, or answers what does not stand there, is left to the connector, which
-remembers; both give a post the same id, so it counts once.
+A hub pushes a whole feed, or what is new in it. What is old, or belongs to a thread that did not begin there, is left to the
+connector, which remembers; both give a post the same id, so it counts once.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from sinks.dashboard.access import Token
 from streams.connectors.attribution import attribute
 from streams.connectors.base import Item, Rejected
 from streams.connectors.feed_entries import Entry, parse
-from streams.connectors.feed_posts import Blog, post_of
+from streams.connectors.feed_posts import Blog, name_of, post_of
 from streams.connectors.feed_settings import FeedSettings, FeedTable
 from streams.connectors.jsonl import checked
 from streams.connectors.pushed import malformed, require_few
@@ -69,10 +69,22 @@ class WebSub:
         ]
         return signed[0] if signed else None
 
+    def _is_settled(self, blog: Blog, feed: FeedTable, entry: Entry) -> bool:
+        """Say whether what stands there tells all of an entry that the connector, which remembers, would tell."""
+        if feed.holds == "posts":
+            return True
+        first = blog.line(entry)[-1]
+        if first.answers and not first.answers_page:
+            return False  # its thread began with something else
+        author = blog.author(entry)
+        if author not in map(name_of, self._settings.accounts):
+            return True
+        above = blog.above(entry, [name_of(it) for it in self._settings.accounts_of(feed)])
+        return above is not None and blog.author(above) != author
+
     def _items(self, blog: Blog, feed: FeedTable, entry: Entry, place: str, now: int) -> Iterator[Item]:
         at = entry.published_at
-        is_placed = not entry.answers or blog.comment(entry.answers) is not None
-        if not entry.key or at is None or at < now - FRESH or not is_placed:
+        if not entry.key or at is None or at < now - FRESH or not self._is_settled(blog, feed, entry):
             return
         post = post_of(blog, feed, entry, min(at, now), 0)
         for found in attribute(post, "blog", self._settings.accounts, None):

@@ -183,14 +183,16 @@ class FeedNetwork(Blog):
             text = "".join(f"&#x{ord(it):X};" if "\ud800" <= it <= "\udfff" else it for it in text)
         if key == "?":
             return f'<entry>\n<title>No id</title>\n<content type="html">{text}</content>\n</entry>\n'
+        page = f"https://blog.example/{item['post']}/"
         of = item["of"] or f"https://blog.example/?p={item['post']}"
+        at = f"{page}#{of.partition('#')[2]}" if "#" in of else page
         return (
             f"<entry>\n<title>Comment on A post by {item['author'].title()}</title>\n"
-            f'<link rel="alternate" href="https://blog.example/{item["post"]}/#comment-{item["number"]}" type="text/html" />\n'
+            f'<link rel="alternate" href="{page}#comment-{item["number"]}" type="text/html" />\n'
             f"<author>\n<name>{item['author'].title()}</name>\n</author>\n<id>{escape(key)}</id>\n"
             f"<updated>{_time(item):%Y-%m-%dT%H:%M:%SZ}</updated>\n<published>{_time(item):%Y-%m-%dT%H:%M:%SZ}</published>\n"
             f'<content type="html" xml:base="https://blog.example/">{text}</content>\n'
-            f'<thr:in-reply-to ref="{escape(of)}" href="{escape(of)}" type="text/html" />\n</entry>\n'
+            f'<thr:in-reply-to ref="{escape(of)}" href="{escape(at)}" type="text/html" />\n</entry>\n'
         )
 
     def _links(self, itself: str, older: str, name: str) -> str:

@@ -28,6 +28,7 @@ from streams.config import Settings
 from tests import kafka_broker
 from tests.brands_file import written
 from tests.connectors.crowd import Crowd, Heard
+from tests.connectors.hub import HubNetwork
 from tests.connectors.kafka_network import KafkaNetwork
 from tests.connectors.kills_verdict import Verdict, judge
 from tests.connectors.network import OURS, Network, running
@@ -75,7 +76,12 @@ class Outcome:
 def networks(brokers: str) -> dict[str, Callable[[], Network]]:
     """Return all fake networks, those that push too. ``brokers``: of a cluster that remembers what is written to it."""
     topic = f"desk-{uuid4().hex[:8]}"
-    return {**NETWORKS, "kafka": lambda: KafkaNetwork(brokers=brokers, topic=topic), **PUSHED}
+    return {
+        **NETWORKS,
+        "kafka": lambda: KafkaNetwork(brokers=brokers, topic=topic),
+        **PUSHED,
+        "feed-websub": HubNetwork,
+    }
 
 
 async def trial(
@@ -94,8 +100,9 @@ async def trial(
             table = network.stanza(*OURS)
             table |= {"heartbeat_seconds": HEARTBEAT_SECONDS} if "heartbeat_seconds" in table else {}
             file.write_text(written({f"connectors.{NAME}": {**table, **network.haste}}))
-        process = Rapport(command, settings, directory)
-        work = _Trial(crowd, settings, process, say)
+        commands = [command, network.companion] if isinstance(network, Pushing) and network.companion else [command]
+        processes = [Rapport(it, settings, directory) for it in commands]
+        work = _Trial(crowd, settings, processes[0], say)
         try:
             async with work.accompanied():
                 await work.begin()
@@ -103,14 +110,17 @@ async def trial(
                 await work.let_write(_ahead(network, options))
                 await killing
                 await work.end()
-            code = await asyncio.to_thread(process.stop)
+            codes = [await asyncio.to_thread(it.stop) for it in processes]
         finally:
-            process.kill()
+            for it in processes:
+                it.kill()
         work.listen_on()
     verdict = judge(crowd, work.heard)
-    for fault in (*work.faults, *_log_faults(process, network, code), *_letters(settings)):
+    found = [fault for it, code in zip(processes, codes, strict=True) for fault in _log_faults(it, network, code)]
+    for fault in (*work.faults, *found, *_letters(settings)):
         verdict.blame("process", fault)
-    return Outcome(work.kills, len(process.said("gap")), time.monotonic() - began, verdict)
+    gaps = sum(len(it.said("gap")) for it in processes)
+    return Outcome(work.kills, gaps, time.monotonic() - began, verdict)
 
 
 def _moments(options: Options, chance: Random) -> list[int]:
@@ -161,15 +171,22 @@ class _Trial:
 
     async def begin(self) -> None:
         """Wait until it has begun: what is written from now on it has to hear."""
-        if not isinstance(self.crowd.network, Pushing):
+        network = self.crowd.network
+        if isinstance(network, Pushing):
+            await self._until(lambda: network.is_awaited)
+        else:
             await self._until(lambda: any(records(self.settings.brokers, self.settings.topics.connectors)))
 
     async def let_write(self, ahead: int) -> None:
         """Let all be written, never more than ``ahead`` posts before what is published."""
         crowd = self.crowd
+
+        def is_far() -> bool:
+            return len(crowd.owed) >= ahead or crowd.network.unread >= ahead
+
         for number in range(crowd.posts):
-            if len(crowd.owed) >= ahead:
-                await self._until(lambda: len(crowd.owed) < ahead)
+            if is_far():
+                await self._until(lambda: not is_far())
                 if self._is_stuck():
                     return
             crowd.write()
@@ -189,7 +206,11 @@ class _Trial:
 
     async def end(self) -> None:
         """Wait until nothing is owed any more, and nothing more comes."""
+        network = self.crowd.network
         await self._until(lambda: not self.crowd.owed)
+        if isinstance(network, Pushing):
+            await self._until(lambda: network.has_sent)
+            self.faults += network.wrong
         await self._until(self._is_up)
         await asyncio.sleep(QUIET_SECONDS)
 

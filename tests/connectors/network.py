@@ -150,6 +150,11 @@ class Network:
         """Say whether somebody can write so there. What every network lets: a post to one account, and its answer."""
         return True
 
+    @property
+    def unread(self) -> int:
+        """How many posts it was not asked for yet, where that is not what nobody has heard of."""
+        return 0
+
     def secrets(self) -> Collection[str]:
         """Return what must never be told: what it lets in by, and what it has given out for that."""
         return {self.token}

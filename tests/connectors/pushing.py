@@ -36,10 +36,14 @@ class Pushing(Network):
     """What is said is sent. Of earlier posts the listener knows nothing, so nobody here answers an answer of their own."""
 
     listens_at: int = field(default_factory=kept_port)
+    wrong: list[str] = field(default_factory=list)
+    """What was wrong with answers."""
     _outgoing: list[list[bytes]] = field(default_factory=lambda: [[] for _ in range(SENDERS)])
 
     retells_changes = True
     path: ClassVar[str] = "/v1/webhooks/network"
+    companion: ClassVar[str] = ""
+    """What runs beside the listener, and is not killed."""
 
     def lets(self, author: str, to: Collection[str] = (), parent: str = "") -> bool:
         is_own = bool(parent) and author in OURS and self.posts[parent].author == author
@@ -67,11 +71,29 @@ class Pushing(Network):
         """Return what shows that a body is from here."""
         raise NotImplementedError
 
+    def body(self, records: Sequence[bytes]) -> tuple[bytes, Mapping[str, str]]:
+        """Return what is sent of records, and its headers."""
+        body = b"\n".join(records)
+        return body, self.headers(body)
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for what is pushed."""
+        return True
+
+    def delivered(self, records: Sequence[bytes], answer: bytes) -> None:
+        """Note what a delivery was answered with, which was taken."""
+
     # what is the same for all
 
     def push(self, key: str, record: bytes) -> None:
         """Send what is told of the post with this key."""
         self._outgoing[crc32(key.encode()) % SENDERS].append(record)
+
+    @property
+    def has_sent(self) -> bool:
+        """Whether all was answered with 2xx."""
+        return not any(self._outgoing)
 
     def senders(self) -> Sequence["asyncio.Task[None]"]:
         """Return what sends, until it is cancelled."""
@@ -97,23 +119,26 @@ class Pushing(Network):
                 await asyncio.sleep(0.01)
                 continue
             records = outgoing[:BATCH]
+            body, headers = self.body(records)
             async with asyncio.timeout(ANSWER_SECONDS):
-                status = await self._deliver(b"\n".join(records), reader, writer)
+                status, said = await self._deliver(body, headers, reader, writer)
             if status in (429, 503):
                 await asyncio.sleep(AGAIN_SECONDS)
             elif 200 <= status < 300:
+                self.delivered(records, said)
                 del outgoing[: len(records)]
             else:
                 raise RuntimeError(f"it was answered with {status}")
 
-    async def _deliver(self, body: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
-        said = {"Host": f"127.0.0.1:{self.listens_at}", "Content-Length": str(len(body)), **self.headers(body)}
+    async def _deliver(
+        self, body: bytes, headers: Mapping[str, str], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> tuple[int, bytes]:
+        said = {"Host": f"127.0.0.1:{self.listens_at}", "Content-Length": str(len(body)), **headers}
         lines = "".join(f"{name}: {value}\r\n" for name, value in said.items())
         writer.write(f"POST {self.path} HTTP/1.1\r\n{lines}\r\n".encode() + body)
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower().split("\r\n")
         sizes = [int(line.partition(":")[2]) for line in head if line.startswith("content-length:")]
-        await reader.readexactly(sizes[0])
-        return int(head[0].split()[1])
+        return int(head[0].split()[1]), await reader.readexactly(sizes[0])
 
 
 @dataclass

@@ -70,6 +70,22 @@ def test_comments_are_found_by_the_posts_that_they_are_under() -> None:
     assert "Hi" not in {it["text"] for it in plant.events}, "what was said before"
 
 
+def test_what_is_answered_is_told_before_its_answers_of_the_same_second() -> None:
+    network = FeedNetwork()
+
+    async def work(plant: Plant) -> None:
+        now = network.now()
+        network.clock = lambda: now
+        question = network.say("ann", "until when?", to=("acme",))
+        network.say("ben", "Sunday", parent=question.key)
+        held = network._held["acme", True]  # noqa: SLF001 - as if more had come while its pages were read
+        held[question.key] = held.pop(question.key)
+        await until(lambda: len(plant.kinds()) == 2)
+
+    plant = during(network, lambda: network.stanza("acme"), work)
+    assert plant.kinds() == network.truth("acme")
+
+
 def test_nothing_in_our_own_network_is_asked_for_unless_the_settings_allow_it() -> None:
     network = FeedNetwork()
 
@@ -112,7 +128,7 @@ def test_a_feed_of_comments_that_is_not_to_be_had_stops_nobody() -> None:
     during(network, lambda: posts_alone(network), work)
 
 
-def test_a_hub_is_asked_to_push_once_a_day() -> None:
+def test_a_hub_is_asked_to_push_once_an_hour() -> None:
     network = FeedNetwork()
     callback = "https://listen.example/v1/webhooks/blog"
 

@@ -111,3 +111,17 @@ def test_a_file_that_is_none_is_said(tmp_path: Path) -> None:
     (tmp_path / "rapport.toml").write_text("[connectors", "utf-8")
     with pytest.raises(SettingsError, match="is not TOML"):
         in_file(tmp_path / "rapport.toml")
+
+
+def test_what_hubs_sign_by_is_looked_at_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    feed = """
+[connectors.blog]
+type = "feed"
+accounts = ["blog:acme"]
+callback = "https://listen.acme.example/v1/webhooks/blog"
+secret_env = "HUB"
+feeds = [{{ address = "https://blog.acme.example/feed/", holds = "posts" }}]
+"""
+    monkeypatch.setenv("HUB", "short")
+    (problem,) = in_file(write(tmp_path, feed))
+    assert problem.startswith("the secret of connectors.blog is none")

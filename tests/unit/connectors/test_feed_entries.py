@@ -44,6 +44,7 @@ def test_an_entry_of_atom_with_its_thread() -> None:
         published_at=1_772_445_600_000,
         link="https://blog.example/p/#c1",
         answers="tag:blog.example,2026:post",
+        answers_page=True,
         comments="",
         comment_count=-1,
         hashtags=["late"],

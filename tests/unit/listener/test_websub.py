@@ -95,6 +95,49 @@ def test_comments_are_mentions_and_answers(client: TestClient, kafka: Kafka) -> 
     assert found == {"blog:q": ("mention", "name:Ann", ""), "blog:a": ("reply", "name:Ann", "blog:q")}
 
 
+def threads(*comments: tuple[str, str, str]) -> bytes:
+    """A feed of Atom as WordPress has it: comments by number and name, and what they answer; "": the post."""
+    at = datetime.fromtimestamp(time.time() - 5, UTC)
+    said = "".join(
+        f"<entry><title>Comment</title><id>urn:{number}</id><author><name>{name}</name></author>"
+        f"<link rel='alternate' href='https://blog.example/p/#comment-{number}'/>"
+        f"<published>{at:%Y-%m-%dT%H:%M:%SZ}</published><content>says {number}</content>"
+        f"<thr:in-reply-to ref='urn:{answers or 'p'}' href='https://blog.example/p/{answers and f'#comment-{answers}'}'/></entry>"
+        for number, name, answers in comments
+    )
+    return (
+        "<feed xmlns='http://www.w3.org/2005/Atom' xmlns:thr='http://purl.org/syndication/thread/1.0'>"
+        f"<title>Comments</title>{said}</feed>"
+    ).encode()
+
+
+def test_of_threads_only_what_begins_there_is_taken(client: TestClient, kafka: Kafka) -> None:
+    body = threads(
+        ("1", "Ann", ""),
+        ("2", "Acme Team", "1"),
+        ("3", "Ann", "2"),
+        ("4", "Acme Team", "2"),  # part two of an answer: to whom, the connector knows
+        ("5", "Acme Team", ""),  # whose post it is, too
+        ("6", "Ann", "0"),  # and what it answers
+        ("7", "Acme Team", "6"),
+    )
+    answer = client.post("/v1/webhooks/blog", content=body, headers=signed(COMMENTS, body))
+    assert answer.json()["taken"] == ["blog:urn:1", "blog:urn:2", "blog:urn:3"]
+    found = [(it["kind"], it["contact_id"], it["parent_id"]) for it in kafka.has if isinstance(it, dict)]
+    assert found == [
+        ("mention", "name:Ann", "blog:urn:p"),
+        ("reply", "name:Ann", "blog:urn:1"),
+        ("mention", "name:Ann", "blog:urn:2"),
+    ]
+    assert {it["conversation_id"] for it in kafka.has if isinstance(it, dict)} == {"blog:urn:1"}
+
+
+def test_an_answer_that_does_not_say_to_whom_is_for_the_connector(client: TestClient, kafka: Kafka) -> None:
+    body = feed(("a", "Acme Team", 10))
+    answer = client.post("/v1/webhooks/blog", content=body, headers=signed(COMMENTS, body))
+    assert (answer.json()["passed_over"], kafka.has) == ([0], [])
+
+
 def test_nobody_else_is_believed(client: TestClient, kafka: Kafka) -> None:
     body = feed(("1", "Zoé", 5))
     right = signed(POSTS, body)
