@@ -1,8 +1,10 @@
 """Fixtures that more than one folder of tests uses."""
 
+import logging
 from collections.abc import Iterator
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from tests import kafka_broker
@@ -23,6 +25,19 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     USED.append(f"Kafka: {broker.kind}")
     yield broker
     broker.stop()
+
+
+@pytest.fixture(autouse=True)
+def _log_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Leave the log as it was: what one test sets up, the next one does not write to."""
+    configure, root = structlog.configure, logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    kept = {"cache_logger_on_first_use": False}  # a logger that was used would stay as it is
+    monkeypatch.setattr(structlog, "configure", lambda **how: configure(**how | kept))
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture
