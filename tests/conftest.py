@@ -1,7 +1,10 @@
 """Fixtures that more than one folder of tests uses."""
 
 import logging
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -16,10 +19,35 @@ settings.load_profile("busy")  # other tests run beside: how long an example tak
 USED: list[str] = []
 
 
+SHARED = pytest.StashKey[Kafka | None]()
+"""The Kafka of all processes, in the one that starts the others."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """Start one Kafka for all processes that run tests: a Kafka costs as much as many a test, and while it idles, too."""
+    directory = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    config.add_cleanup(directory.cleanup)
+    broker = config.stash[SHARED] = kafka_broker.start(Path(directory.name) / "kafka")
+    if broker is not None:
+        config.add_cleanup(broker.stop)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:  # noqa: ANN401 - xdist has no type of it that is public
+    """Tell a process that is about to start which Kafka there is."""
+    broker = node.config.stash[SHARED]
+    node.workerinput["kafka"] = broker and (broker.brokers, broker.kind)
+
+
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+def kafka(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """Apache Kafka, for the whole session; tests keep apart by a topic prefix of their own."""
-    broker = kafka_broker.start(tmp_path_factory.mktemp("kafka"))
+    if hasattr(request.config, "workerinput"):
+        known = request.config.workerinput["kafka"]
+        broker = known and Kafka(*known, stop=lambda: None)
+    else:
+        broker = kafka_broker.start(tmp_path_factory.mktemp("kafka"))
     if broker is None:
         pytest.skip(kafka_broker.NOT_HERE)
     USED.append(f"Kafka: {broker.kind}")
