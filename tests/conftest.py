@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadFileScheduling
 
 from tests import kafka_broker
 from tests.kafka_broker import Kafka
@@ -75,6 +76,22 @@ def embedded_kafka() -> Iterator[Kafka]:
     USED.append(f"Kafka: {broker.kind}")
     yield broker
     broker.stop()
+
+
+APART = ("tests/connectors/test_contract.py", "tests/integration/test_notifier.py")
+"""Files that take too long for one process, and whose tests have next to nothing in common."""
+
+
+class Scheduling(LoadFileScheduling):
+    """Hand out files, for the tests of a file share what their fixtures start; but of those in :data:`APART` each test."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid.partition("[")[0] if nodeid.startswith(APART) else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:  # noqa: ANN401 - xdist's
+    return Scheduling(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
