@@ -1,5 +1,6 @@
 """Every number of the stream, counted again from the facts behind it."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 
@@ -15,7 +16,7 @@ from streams.errors import SettingsError
 from streams.explaining import explained
 from streams.metrics.targets import DAY, HOUR, MINUTE, Targets
 from tests.batch import Partition
-from tests.clickhouse_server import put
+from tests.clickhouse_server import embedded, put
 from tests.told import told
 
 START = 1_767_225_600_000
@@ -37,7 +38,14 @@ COUNTED = [metric for metric in metrics().values() if "rolling" in metric.views 
 RATES = [metric for metric in metrics().values() if "rolling" in metric.views and metric.over]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """One for all of these tests, which only read."""
+    with embedded(tmp_path_factory.mktemp("explanation") / "clickhouse") as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
 def account(clickhouse: Client) -> str:
     """Put a world and what the fold makes of it into ClickHouse, and return one of its accounts."""
     partition = Partition(Targets(lateness=LATENESS))
