@@ -238,6 +238,11 @@ class PushingMeta(Pushing, MetaNetwork):
     """What people and the account itself say below its posts. Whom it answers there is not told."""
 
     kind_of_hook = "meta-webhook"
+    tells_deletions_of = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.shows_edits = False  # what is pushed of them is not documented
 
     def hook(self, secret: str) -> dict[str, Any]:
         accounts = self.stanza(*OURS)["accounts"]

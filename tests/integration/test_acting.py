@@ -49,7 +49,7 @@ def mention(account: str, post: str, text: str, **alert: object) -> dict[str, li
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """Three people who wait for two brands, and a spike; one alert is over."""
-    with embedded(tmp_path_factory.mktemp("clickhouse")) as client:
+    with embedded(tmp_path_factory.mktemp("world") / "clickhouse") as client:
         for rows in (
             mention("n:acme", "n:1", "Where is <i>my</i> order?"),
             mention("n:acme", "n:2", "Still waiting", severity="critical", escalation=1, fired_at=NOW - 20 * MINUTE),

@@ -45,7 +45,7 @@ def wait_for_look(page: TestClient) -> None:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """A day of two brands, whose end is now; and one post by somebody with bad intentions."""
-    with embedded(tmp_path_factory.mktemp("clickhouse")) as client:
+    with embedded(tmp_path_factory.mktemp("world") / "clickhouse") as client:
         partition, events = Partition(), []
         for event in simulate(OPTIONS):
             if event["received_at"] > NOW:

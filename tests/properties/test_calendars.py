@@ -27,7 +27,7 @@ def around_a_change(draw: st.DrawFn) -> tuple[dict[str, Any], int]:
 
 
 @given(st.sampled_from(YEARS), st.data())
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_a_year_of_a_random_calendar(start: int, data: st.DataObject) -> None:
     version = only(data.draw(versions(start))[0])
     hours, wall = calendar([version]).at(0), WallClock(version)
