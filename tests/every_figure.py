@@ -21,7 +21,7 @@ from tests.oracle import measure
 from tests.worlds import AROUND_THE_CLOCK, Agreement, purchases
 
 ELSEWHERE = {
-    "spikes": "tests/properties/test_spikes.py::test_equals_the_oracle",  # weeks in which all comes when it is written
+    "spikes": "tests/integration/test_every_figure.py::test_every_spike_of_a_simulated_world",  # a world without delays
     "dead_letters": "tests/faults/malformed.py",  # what is no event is counted nowhere
     "notification_commands": "tests/integration/test_acting.py",  # as it was said
     "metrics": "tests/integration/test_clickhouse_metrics.py",  # words

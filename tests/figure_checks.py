@@ -301,7 +301,8 @@ def check_relationships(world: Figures) -> None:
     if not world.campaign:
         refresh(world.client)
     person, within = ("account", "contact_id"), 1e-4
-    for time in ((events[0]["received_at"] + world.clock) // 2, world.clock, world.clock + 40 * DAY):
+    moments = ((world.events[0]["received_at"] + world.clock) // 2, world.clock, world.clock + 40 * DAY)
+    for time in moments[1:2] if world.campaign else moments:
         ties = relationship_oracle.relationships(events, time)
         world.same("relationships_at", person, ties, within=within, at=moment(time))
     world.same("advocates", person, relationship_oracle.advocates(events))

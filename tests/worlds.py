@@ -88,14 +88,13 @@ def purchases(events: list[Record], clock: int) -> list[Record]:
     orders = []
     for account in sorted(known):
         chance = random.Random(account)
-        people = [*sorted(known[account])[:200], "stranger"]
+        people, moments = [*sorted(known[account])[:50], "stranger"], [*times[account], clock]
         for version in range(4 * len(people)):
-            said = chance.choice([*times[account], clock])
             order = {
                 "id": f"order {chance.randrange(3 * len(people))}",
                 "account": account,
                 "contact_id": chance.choice(people),
-                "at": said + chance.choice([-1, 0, 1, 20 * MINUTE, 3_000 * MINUTE]),
+                "at": chance.choice(moments) + chance.choice([-1, 0, 1, 20 * MINUTE, 3_000 * MINUTE]),
                 "amount_micros": chance.choice([10_000_000, 10_000_000, 1, 0, -3_500_000, 1_234_567_890_000]),
                 "currency": chance.choice(["EUR", "EUR", "USD"]),
                 "source": "till",
