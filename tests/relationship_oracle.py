@@ -42,10 +42,32 @@ def standing(events: list[Event]) -> list[Event]:
     return list(posts.values())
 
 
+def facts(events: list[Event]) -> dict[tuple[str, int, str, str], dict[str, Any]]:
+    """Return {(account, published at, id, kind): what was received last}, without what was withdrawn.
+
+    Of those received at the same moment any may be the last.
+    """
+    withdrawn = {(event["account"], event["id"]) for event in events if event["kind"] == "withdrawal"}
+    lasts: dict[tuple[str, int, str, str], list[Event]] = {}
+    for event in sorted(events, key=lambda event: event["received_at"]):
+        if (event["account"], event["id"]) not in withdrawn:
+            key = event["account"], event["published_at"], event["id"], event["kind"]
+            others = [other for other in lasts.get(key, []) if other["received_at"] == event["received_at"]]
+            lasts[key] = [*others, event] if event not in others else others
+    names = ("account", "published_at", "id", "kind")
+    return {
+        key: {
+            name: own[0][name] if len(own) == 1 else AnyOf([event[name] for event in own])
+            for name in own[0].keys() - names
+        }
+        for key, own in lasts.items()
+    }
+
+
 def relationships(events: list[Event], at: int) -> Rows:
     """Return {(account, contact): what the view ``relationships_at`` shows}."""
     found = {}
-    for key, messages in _conversations(events, at).items():
+    for key, messages in conversations(events, at).items():
         ins = [post["published_at"] for ours, post in messages if not ours]
         outs = [post["published_at"] for ours, post in messages if ours]
         gaps = [after - before for before, after in pairwise(ins)]
@@ -79,7 +101,7 @@ def relationships(events: list[Event], at: int) -> Rows:
     return found
 
 
-def _conversations(events: list[Event], at: int) -> dict[Key, list[tuple[bool, Event]]]:
+def conversations(events: list[Event], at: float = math.inf) -> dict[Key, list[tuple[bool, Event]]]:
     """Return the messages between each account and contact, (ours, post), in order: the contact first at the same ms."""
     posts = standing(events)
     authors = {(post["account"], post["id"]): post["author_id"] for post in posts if post["kind"] == "mention"}
@@ -209,7 +231,7 @@ def cohorts(events: list[Event], at: int) -> dict[tuple[str, int], dict[str, Any
     """Return {(account, first second of the month): …}."""
     found: dict[tuple[str, int], dict[str, Any]] = {}
     spans: dict[tuple[str, int], list[tuple[int, int]]] = {}
-    for (account, _), messages in _conversations(events, at).items():
+    for (account, _), messages in conversations(events, at).items():
         ins = [post["published_at"] for ours, post in messages if not ours]
         if ins:
             first = datetime.fromtimestamp(ins[0] / 1000, UTC)
@@ -294,7 +316,7 @@ def starting_hashtags(starters: Rows) -> Rows:
 
 def automation_suspicion(events: list[Event], at: int) -> Rows:
     found = {}
-    for key, messages in _conversations(events, at).items():
+    for key, messages in conversations(events, at).items():
         own = [post for ours, post in messages if not ours]
         if len(own) < 10:
             continue

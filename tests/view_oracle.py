@@ -4,6 +4,7 @@
 :func:`tests.relationship_oracle.standing`. Times are in ms. No period ends after the clock of the turns.
 """
 
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
@@ -61,34 +62,36 @@ def by(items: Iterable[Row], key: Callable[[Row], Any]) -> dict[Any, list[Row]]:
 
 
 def responsiveness(turns: list[Turn], period: Period) -> dict[str, Row]:
-    found = {}
     lately = [turn for turn in turns if period.start - 91 * DAY <= turn["opened_at"] < period.end]
-    for account, own in by(lately, lambda turn: turn["account"]).items():
-        opened = [turn for turn in own if period.has(turn["opened_at"])]
-        closed = [turn for turn in own if period.has(turn["answered_at"])]
-        times = [turn["response_seconds"] for turn in closed]
-        known = [time for time in times if time is not None]
-        statuses = Counter(turn["status"] for turn in opened)
-        found[account] = {
-            "turns": len(opened),
-            "turns_answered": statuses["answered"],
-            "open": statuses["open"],
-            "expired": statuses["expired"],
-            "answered": len(closed),
-            "response_p50": quantile(times, 0.5),
-            "response_p90": quantile(times, 0.9),
-            "response_p99": quantile(times, 0.99),
-            "response_mean_seconds": share(sum(known), len(known)),
-            "first_response_p50": quantile((t["response_seconds"] for t in closed if t["ordinal"] == 1), 0.5),
-            "next_response_p50": quantile((t["response_seconds"] for t in closed if t["ordinal"] > 1), 0.5),
-            "reopened": sum(turn["ordinal"] > 1 for turn in opened),
-            "first_answered": sum(turn["ordinal"] == 1 for turn in closed),
-            "response_samples": len(known),
-            "response_milliseconds": round(1000 * sum(known)),
-            "clock_skew": sum(turn["skewed"] for turn in closed),
-            **_decided(own, period),
-        }
-    return found
+    return {account: responses(own, period) for account, own in by(lately, lambda turn: turn["account"]).items()}
+
+
+def responses(turns: list[Turn], period: Period) -> Row:
+    """Return how the turns of one account were answered."""
+    opened = [turn for turn in turns if period.has(turn["opened_at"])]
+    closed = [turn for turn in turns if period.has(turn["answered_at"])]
+    times = [turn["response_seconds"] for turn in closed]
+    known = [time for time in times if time is not None]
+    statuses = Counter(turn["status"] for turn in opened)
+    return {
+        "turns": len(opened),
+        "turns_answered": statuses["answered"],
+        "open": statuses["open"],
+        "expired": statuses["expired"],
+        "answered": len(closed),
+        "response_p50": quantile(times, 0.5),
+        "response_p90": quantile(times, 0.9),
+        "response_p99": quantile(times, 0.99),
+        "response_mean_seconds": share(sum(known), len(known)),
+        "first_response_p50": quantile((t["response_seconds"] for t in closed if t["ordinal"] == 1), 0.5),
+        "next_response_p50": quantile((t["response_seconds"] for t in closed if t["ordinal"] > 1), 0.5),
+        "reopened": sum(turn["ordinal"] > 1 for turn in opened),
+        "first_answered": sum(turn["ordinal"] == 1 for turn in closed),
+        "response_samples": len(known),
+        "response_milliseconds": round(1000 * sum(known)),
+        "clock_skew": sum(turn["skewed"] for turn in closed),
+        **_decided(turns, period),
+    }
 
 
 def _decided(turns: list[Turn], period: Period) -> Row:
@@ -127,6 +130,95 @@ def answered_within(waited: list[Wait], part: Fraction) -> float | None:
         if left <= 1 - part:
             return seconds
     return None
+
+
+def compared(one: list[Wait], other: list[Wait]) -> Row:
+    """Return the log-rank test of two accounts: how many were answered, and how many would have been if both were alike."""
+    expected = variance = 0.0
+    answers = Counter(seconds for seconds, closed in (*one, *other) if closed)
+    for moment, here in answers.items():
+        left, right = (sum(seconds >= moment for seconds, _ in waited) for waited in (one, other))
+        waiting = left + right
+        expected += here * left / waiting
+        if waiting > 1:
+            variance += here * (left / waiting) * (right / waiting) * (waiting - here) / (waiting - 1)
+    answered, other_answered = (sum(closed for _, closed in waited) for waited in (one, other))
+    statistic = (answered - expected) ** 2 / variance if variance else None
+    return {
+        "answered": answered,
+        "expected": expected,
+        "other_answered": other_answered,
+        "other_expected": answered + other_answered - expected,
+        "statistic": statistic,
+        "p_value": None if statistic is None else math.erfc(math.sqrt(statistic / 2)),
+    }
+
+
+def messages(posts: list[Event], period: Period) -> dict[str, Row]:
+    """Return what was said, and by how many, of accounts of which anything was."""
+    kinds = ("mention", "reply", "broadcast", "peer")
+    inside = [post for post in posts if post["kind"] in kinds and period.has(post["published_at"])]
+    return {account: said(own) for account, own in by(inside, lambda post: post["account"]).items()}
+
+
+def said(posts: list[Event]) -> Row:
+    """Return how much was said, and by how many, in the posts of one account."""
+    mentions = [post for post in posts if post["kind"] == "mention"]
+    automated = [post["automated"] for post in posts if post["kind"] == "reply"]
+    broadcasts = sum(post["kind"] == "broadcast" for post in posts)
+    negative = sum(round(post["sentiment"], 6) < -0.05 for post in mentions)  # as a Float32, -0.05 is a little less
+    return {
+        "mentions": len(mentions),
+        "replies": automated.count(False),
+        "automated_replies": automated.count(True),
+        "broadcasts": broadcasts,
+        "peer_answers": sum(post["kind"] == "peer" for post in posts),
+        "negative_mentions": negative,
+        "reply_share": share(automated.count(False), automated.count(False) + broadcasts),
+        "negative_share": share(negative, len(mentions)),
+        "contacts": len({post["author_id"] for post in mentions}),
+    }
+
+
+def spike_terms(posts: list[Event], period: Period) -> dict[tuple[str], Row]:
+    """Return the terms that stand out in the mentions of one account: Monroe, Colaresi and Quinn (2008), formulas 15, 16 and 22."""
+    mentions = [post for post in posts if post["kind"] == "mention"]
+    inside = [post for post in mentions if period.has(post["published_at"])]
+    before = [post for post in mentions if period.start - 28 * DAY <= post["published_at"] < period.start]
+    now = Counter(term for post in inside for term in terms(post))
+    then = Counter(term for post in before for term in terms(post))
+    n, m = sum(now.values()), sum(then.values())
+    found = {}
+    for term, y in now.items():
+        x, prior = then[term], y + then[term]
+        if y < 2 or prior == n + m:
+            continue
+        delta = math.log((y + prior) / (n + n + m - y - prior)) - math.log((x + prior) / (m + n + m - x - prior))
+        z = delta / math.sqrt(1 / (y + prior) + 1 / (x + prior))
+        first = sorted((post["published_at"], post["id"]) for post in inside if term in terms(post))[:3]
+        shown = {post["id"]: {name: post[name] for name in ("id", "url", "text")} for post in inside}
+        if z > 1e-9:
+            found[term,] = {
+                "posts": y,
+                "posts_before": x,
+                "log_odds_ratio": delta,
+                "z": z,
+                "examples": [shown[name] for _, name in first],
+            }
+    return found
+
+
+def terms(post: Event) -> set[str]:
+    """Return the words, hashtags and links of a post, each once."""
+    link = r"https?://[^\s<>\"]+"
+    bare = re.sub(link + r"|@[\w.]+", " ", post["text"].lower())
+    words = re.findall(r"#?[^\W\d_][\w\u0300-\u036f]*(?:['’][^\W\d_]+)*", bare)  # noqa: RUF001 - as people type
+    links = [*re.findall(link, post["text"]), *post["links"]]
+    found = {word.replace("’", "'") for word in words} | {f"#{tag.lower()}" for tag in post["hashtags"]}  # noqa: RUF001
+    for address in links:
+        place = re.split(r"[?#]", re.sub(r"^https?://(www\.)?", "", address))[0]
+        found.add(place.rstrip("/.,;:!)'’"))  # noqa: RUF001
+    return found
 
 
 def message_responses(posts: list[Event]) -> dict[tuple[str, str], Row]:

@@ -1,6 +1,5 @@
-"""What relationships are worth: small cases that can be checked by hand, and random worlds against an oracle without SQL."""
+"""What relationships are worth: small cases that can be checked by hand; whole worlds are in ``test_every_figure.py``."""
 
-import random
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -9,7 +8,6 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from schemas.codec import Record
-from tests import value_oracle as oracle
 from tests.clickhouse_server import DAY, HOUR, MINUTE, NOON, answered, put, record, rows
 from tests.integration.test_clickhouse_views import at
 
@@ -239,105 +237,6 @@ def test_the_band_of_a_share_is_wilson_s(clickhouse: Client) -> None:
     found = groups(clickhouse, NOON, NOON + DAY, NOON + 2 * DAY)
     bands = [(row["low"], row["high"]) for _, row in sorted(found.items())]
     assert bands == [pytest.approx(band, abs=6e-5) for band in published.values()]
-
-
-def world(rng: random.Random, account: str) -> tuple[list[Record], list[Record], list[Record]]:
-    """Return what was delivered of an account: interactions, turns as they stand, and orders in several versions."""
-    own = {"account": account}
-
-    def moment() -> int:
-        return NOON + rng.randrange(40) * DAY // 4 + rng.randrange(3)
-
-    events: list[Record] = []
-    for number in range(rng.randrange(25)):
-        contact, parent = rng.choice(CONTACTS), f"n:{rng.randrange(25)}"
-        kind = rng.choice(["mention", "mention", "reply", "reply", "broadcast", "withdrawal", "peer"])
-        links = {"parent_id": rng.choice(["", parent]), "conversation_id": rng.choice(["", parent])}
-        match kind:
-            case "reply":
-                told_to = rng.choice([contact, ""])
-                events.append(told(number, moment(), told_to, automated=rng.random() < 0.2, **links, **own))
-            case "broadcast":
-                events.append(said(number, moment(), "brand", kind=kind, contact_id="", **own))
-            case "withdrawal":
-                events.append(said(rng.randrange(25), moment(), kind=kind, author_id="", contact_id="", **own))
-            case _:
-                events.append(said(number, moment(), contact, kind=kind, **links, **own))
-    turns = []
-    for number in range(rng.randrange(12)):
-        opened, contact, ordinal = moment(), rng.choice(CONTACTS), rng.choice([1, 2])
-        due = {"due_at": opened + rng.choice([HOUR, 6 * HOUR, 4 * DAY])}
-        turn = asked(number, opened, contact, ordinal=ordinal, **due, **own)
-        if rng.random() < 0.7:
-            turn = heard(
-                number, opened, rng.choice([0, HOUR, 6 * HOUR, 3 * DAY]), contact, ordinal=ordinal, **due, **own
-            )
-            if rng.random() < 0.2:
-                turn |= {"skewed": True, "response_seconds": None}
-        turns.append(turn)
-    orders = [
-        bought(
-            str(rng.randrange(8)),
-            moment(),
-            rng.choice((*CONTACTS, "stranger")),
-            rng.choice(["10", "0.000001", "0", "-3.5", "1234567.89"]),
-            currency=rng.choice(["EUR", "USD"]),
-            version=version,
-            **own,
-        )
-        for version in range(rng.randrange(14))
-    ]
-    return events, turns, orders
-
-
-def test_random_worlds_are_what_the_oracle_says(clickhouse: Client) -> None:
-    """Sixty accounts whose contacts and orders have the same ids; everything comes twice and in any order."""
-    rng = random.Random(20261127)
-    worlds = [world(rng, f"n:{number}") for number in range(60)]
-    for name, facts in zip(("interaction", "turn", "revenue"), zip(*worlds, strict=True), strict=True):
-        delivered = [fact for ours in facts for fact in ours] * 2
-        rng.shuffle(delivered)
-        for part in range(0, len(delivered), 300):
-            put(clickhouse, name, delivered[part : part + 300])
-    periods = [(NOON, NOON + 10 * DAY), (NOON + 2 * DAY, NOON + 5 * DAY), (NOON + 3 * DAY, NOON + 3 * DAY + 1)]
-    rows_compared = 0
-    for start, end in periods:
-        until = end + 4 * DAY
-        worth: dict[Any, Any] = {}
-        people: dict[Any, Any] = {}
-        grouped: dict[Any, Any] = {}
-        for events, turns, orders in worlds:
-            worth |= oracle.relationship_value(events, turns, orders, start, end)
-            ours = oracle.contacts_answered(events, turns, start, end)
-            people |= ours
-            grouped |= oracle.answering_value(ours, orders, end, until)
-        same_period = {"from": start, "to": end}
-        found = value(clickhouse, start, end)
-        assert found.keys() == worth.keys()
-        assert {key: pytest.approx(row) for key, row in worth.items()} == found
-        assert shown(clickhouse, "contacts_answered", ("account", "contact_id"), **same_period) == people
-        found = groups(clickhouse, start, end, until)
-        for row in found.values():
-            low, high = row.pop("low"), row.pop("high")
-            assert 0 <= low < high <= 1
-            assert low - 1e-9 <= row["buyer_share"] <= high + 1e-9
-        assert {key: pytest.approx(row, abs=0) for key, row in grouped.items()} == found
-        rows_compared += len(worth) + len(people) + len(grouped)
-    assert rows_compared > 500
-
-
-def test_all_revenue_of_a_period_is_in_one_row(clickhouse: Client) -> None:
-    rng = random.Random(7)
-    for number in range(20):
-        events, turns, orders = world(rng, f"n:{number}")
-        for name, facts in (("interaction", events), ("turn", turns), ("revenue", orders)):
-            if facts:
-                put(clickhouse, name, facts)
-    whole = (
-        "SELECT account, currency, sum({}) AS total FROM {} GROUP BY account, currency HAVING total != 0 ORDER BY ALL"
-    )
-    period = "relationship_value(from = '2023-11-01', to = '2024-01-01')"
-    assert rows(clickhouse, whole.format("revenue", period)) == rows(clickhouse, whole.format("amount", "revenue"))
 
 
 def test_the_future_decides_nothing(clickhouse: Client) -> None:

@@ -1,8 +1,6 @@
-"""Spikes as one asks for them, and the terms that stand out, against the formula written down anew."""
+"""Spikes as one asks for them, and the terms that stand out, against the formula written down anew (``view_oracle.py``)."""
 
 import re
-from collections import Counter
-from math import log, sqrt
 from typing import Any
 
 import pytest
@@ -12,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.clickhouse_server import DAY, HOUR, MINUTE, NOON, put, record, rows
 from tests.integration.test_clickhouse_views import at
+from tests.view_oracle import Period, spike_terms
 
 
 def mention(number: int, time: int, text: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - as the fields are
@@ -27,25 +26,6 @@ def terms(client: Client, start: int = NOON, end: int = NOON + HOUR) -> list[dic
     )
 
 
-def expected(inside: list[list[str]], before: list[list[str]]) -> dict[str, tuple[int, int, float, float]]:
-    """Return posts, posts before, log-odds ratio and z of each term that stands out."""
-    now = Counter(term for post in inside for term in set(post))
-    then = Counter(term for post in before for term in set(post))
-    n, m = sum(now.values()), sum(then.values())
-    weight = n + m
-    found = {}
-    for term in now:
-        y, x = now[term], then[term]
-        prior = y + x
-        if y < 2 or prior == weight:
-            continue
-        delta = log((y + prior) / (n + weight - y - prior)) - log((x + prior) / (m + weight - x - prior))
-        z = delta / sqrt(1 / (y + prior) + 1 / (x + prior))
-        if z > 1e-9:
-            found[term] = (y, x, delta, z)
-    return found
-
-
 WORDS = st.lists(st.sampled_from(["the", "app", "is", "down", "Zürich", "#spring", "don't"]), max_size=6)
 
 
@@ -55,21 +35,14 @@ def test_terms_are_those_of_the_formula(clickhouse: Client, inside: list[list[st
     clickhouse.command("TRUNCATE TABLE interactions_versions")
     texts = [(NOON + number * MINUTE, words) for number, words in enumerate(inside)]
     texts += [(NOON - 1 - number * DAY, words) for number, words in enumerate(before)]
-    put(
-        clickhouse,
-        "interaction",
-        [mention(number, time, " ".join(words)) for number, (time, words) in enumerate(texts)],
-    )
-    told = (
-        [[word.lower() for word in words] for words in inside],
-        [[word.lower() for word in words] for words in before],
-    )
-    found = {row["term"]: row for row in terms(clickhouse) if row["z"] > 1e-9}
-    truth = expected(*told)
+    posts = [mention(number, time, " ".join(words)) for number, (time, words) in enumerate(texts)]
+    put(clickhouse, "interaction", posts)
+    found = {(row.pop("term"),): row for row in terms(clickhouse) if row["z"] > 1e-9}
+    truth = spike_terms(posts, Period(NOON, NOON + HOUR))
     assert found.keys() == truth.keys()
-    for term, numbers in truth.items():
-        names = ("posts", "posts_before", "log_odds_ratio", "z")
-        assert [found[term][name] for name in names] == pytest.approx(numbers, abs=1e-9)
+    for term, row in truth.items():
+        assert found[term].pop("examples") == row.pop("examples")
+        assert found[term] == pytest.approx(row, abs=1e-9)
     ranked = [row["z"] for row in terms(clickhouse)]
     assert ranked == sorted(ranked, reverse=True)
 

@@ -175,58 +175,6 @@ def test_a_dead_letter_set_aside_again_stands_as_it_was_at_first(clickhouse: Cli
     assert found == [{"reason": "rejected", "error": ""}, {"reason": "undecodable", "error": "earlier"}]
 
 
-def test_responsiveness_equals_an_oracle(clickhouse: Client) -> None:
-    chance = random.Random(7)
-    turns = []
-    for number in range(400):
-        opened_at = NOON + chance.randrange(-2 * DAY, 2 * DAY)
-        fields = {"turn_id": f"n:{number}", "opened_at": opened_at, "due_at": opened_at + 30 * MINUTE}
-        fields["ordinal"] = chance.randrange(1, 3)
-        after = int(chance.expovariate(1 / HOUR))
-        skewed = chance.random() < 0.05
-        turns.append(
-            answered(after, **fields, skewed=skewed, **({"response_seconds": None} if skewed else {}))
-            if chance.random() < 0.8
-            else record("turn", status=chance.choice(["open", "expired"]), **fields)
-        )
-    put(clickhouse, "turn", turns)
-    start, end = NOON, NOON + DAY
-    opened = [turn for turn in turns if start <= turn["opened_at"] < end]
-    closed = [turn for turn in turns if turn["answered_at"] is not None and start <= turn["answered_at"] < end]
-    seconds = [turn["response_seconds"] for turn in closed if turn["response_seconds"] is not None]
-
-    def decided(limit: int | None) -> tuple[int, int]:
-        hits = misses = 0
-        for turn in turns:
-            deadline = turn["due_at"] if limit is None else turn["opened_at"] + limit
-            answer = turn["answered_at"]
-            if answer is not None and answer <= deadline:
-                hits += start <= answer < end
-            else:
-                misses += start <= deadline < end
-        return hits, misses
-
-    found = period(clickhouse, "account_responsiveness")
-    assert found["turns"] == len(opened)
-    for status, name in (("answered", "turns_answered"), ("open", "open"), ("expired", "expired")):
-        assert found[name] == sum(turn["status"] == status for turn in opened) > 0
-    assert found["response_rate"] == pytest.approx(found["turns_answered"] / found["turns"])
-    assert found["answered"] == len(closed)
-    assert found["clock_skew"] == sum(turn["skewed"] for turn in closed) > 0
-    assert found["response_p50"] == pytest.approx(statistics.median(seconds))
-    assert found["response_p90"] == pytest.approx(quantile(seconds, 0.9))
-    assert found["response_p99"] == pytest.approx(quantile(seconds, 0.99))
-    assert found["response_mean_seconds"] == pytest.approx(statistics.fmean(seconds))
-    for name, wanted in (("first", 1), ("next", 2)):
-        part = [t["response_seconds"] for t in closed if t["ordinal"] == wanted and t["response_seconds"] is not None]
-        assert found[f"{name}_response_p50"] == pytest.approx(statistics.median(part))
-    for name, limit in (("within_15m", 15 * MINUTE), ("within_1h", HOUR), ("within_24h", DAY)):
-        hits, misses = decided(limit)
-        assert (found[f"{name}_hits"], found[f"{name}_misses"]) == (hits, misses), name
-        assert found[name] == pytest.approx(hits / (hits + misses))
-    assert (found["sla_met"], found["sla_missed"]) == decided(None)
-
-
 def test_responsiveness_at_the_edges(clickhouse: Client) -> None:
     put(clickhouse, "turn", [answered(15 * MINUTE), record("turn", turn_id="n:2", opened_at=NOON + DAY - 15 * MINUTE)])
     found = period(clickhouse, "account_responsiveness")
