@@ -47,7 +47,7 @@ PATIENCE_SECONDS: Final = 300.0
 HEARTBEAT_SECONDS: Final = 5.0
 """On a busy machine half a second of silence, as the contract's suite has it, says nothing."""
 QUIET_SECONDS: Final = 2.0
-"""What is repeated at the end comes within this time."""
+"""When nothing has come for so long, nothing is repeated any more."""
 SAY_SECONDS: Final = 10.0
 
 console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 140)
@@ -145,6 +145,8 @@ class _Trial:
     kills: int = 0
     faults: list[str] = field(default_factory=list)
     _heard_at: float = field(default_factory=time.monotonic)
+    _taken_at: float = 0.0
+    """When anything came last, repetitions too."""
     _is_away: bool = False
     """It was killed, and is not started yet."""
 
@@ -212,7 +214,8 @@ class _Trial:
             await self._until(lambda: network.has_sent)
             self.faults += network.wrong
         await self._until(self._is_up)
-        await asyncio.sleep(QUIET_SECONDS)
+        self._taken_at = time.monotonic()
+        await self._until(lambda: time.monotonic() - self._taken_at >= QUIET_SECONDS)
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         """Wait until something is so, or nothing moves any more."""
@@ -244,6 +247,8 @@ class _Trial:
 
     def _take(self, messages: Sequence[object]) -> bool:
         """Take what was read; say whether it was anything."""
+        if messages:
+            self._taken_at = time.monotonic()
         for message in messages:
             for event in codec.decode("interaction", message.value() or b""):  # type: ignore[attr-defined]
                 heard = Heard(*(event[name] for name in Heard._fields))
