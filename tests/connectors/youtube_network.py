@@ -21,7 +21,7 @@ class YouTubeNetwork(Network):
     is_streamed = False
     has_history = True
     bears = 500
-    haste: ClassVar[Mapping[str, Any]] = {"threads": 1000, "recheck_seconds": 2}
+    haste: ClassVar[Mapping[str, Any]] = {"threads": 1000, "recheck_threads": 10_000, "recheck_seconds": 2}
     threads: dict[str, dict[str, Any]] = field(default_factory=dict)
     replies: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     hidden: set[str] = field(default_factory=set)
