@@ -6,7 +6,7 @@
 3. write the states, await them: a claim says that the states are safe;
 4. write the claims, await them: only now may a partition delete what earlier owners wrote.
 
-Folding goes on while a cycle waits. There is one cycle at a time.
+Folding goes on while a cycle waits, unless much is unsent (:data:`streams.checkpoint.MOST_UNSENT`). There is one cycle at a time.
 """
 
 from collections import Counter

@@ -5,6 +5,8 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -113,6 +115,21 @@ def put_facts(client: Client, facts: Facts) -> None:
 
 def rows(client: Client, query: str, **parameters: object) -> list[dict[str, Any]]:
     return list(client.query(query, parameters).named_results())
+
+
+def plain(value: object) -> object:
+    """Return what a row has, times in ms and money in millionths."""
+    if isinstance(value, datetime):
+        return round(value.timestamp() * 1000)
+    return int(value * 1_000_000) if isinstance(value, Decimal) else value
+
+
+def at(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def now() -> int:
+    return int(datetime.now(UTC).timestamp() * 1000)
 
 
 def refresh(client: Client) -> None:

@@ -15,8 +15,7 @@ from sinks.clickhouse.campaigns import TWINS, WRITTEN_TWINS
 from streams.interactions import tick
 from tests import relationship_oracle, value_oracle, view_oracle
 from tests.batch import Partition
-from tests.clickhouse_server import put, put_facts, rows
-from tests.integration.test_clickhouse_relationship_value import plain
+from tests.clickhouse_server import plain, put, put_facts, rows
 from tests.oracle import measure
 from tests.worlds import AROUND_THE_CLOCK, Agreement, purchases
 
@@ -53,9 +52,7 @@ class Figures:
             partition.message(events[start : start + 300])
         partition.message([tick(clock)])
         partition.settle()
-        for (
-            state
-        ) in partition.states.values():  # of the others, too, than those to whom something happened in this minute
+        for state in partition.states.values():  # of those, too, to whom nothing happened in this minute
             state.say_rolling(partition.offset, partition.facts, also_empty=True)
         self.partition = partition
         put_facts(client, partition.facts)

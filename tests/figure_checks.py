@@ -15,10 +15,8 @@ from sinks.clickhouse.campaigns import Campaign, name_campaigns
 from streams.metrics.counters import PANE_COUNTERS, WINDOW_COUNTERS
 from streams.metrics.targets import DAY, MINUTE
 from tests import campaign_oracle, relationship_oracle, value_oracle, view_oracle
-from tests.clickhouse_server import refresh, rows
+from tests.clickhouse_server import at, now, refresh, rows
 from tests.every_figure import Figures, anything, asked, moment, rated
-from tests.integration.test_clickhouse_relationships import now
-from tests.integration.test_clickhouse_views import at
 from tests.view_oracle import Period
 from tests.worlds import DOMAINS
 

@@ -26,11 +26,8 @@ ORDER BY <order>"""
 
 def _events(order: str, status: str, seconds: str = "NULL", limit: str = "{{posts:UInt32}}") -> str:
     """Return a query for events as they came, those of withdrawn posts too, with what is known of their post."""
-    names = {"<order>": order, "<status>": status, "<seconds>": seconds, "<limit>": limit}
-    query = _EVENTS
-    for name, text in names.items():
-        query = query.replace(name, text)
-    return query
+    query = _EVENTS.replace("<order>", order).replace("<limit>", limit)
+    return query.replace("<status>", status).replace("<seconds>", seconds)
 
 
 POSTS: Final[Mapping[str, str]] = {

@@ -100,8 +100,7 @@ def explain(client: Client, question: Question) -> Explanation:
         one = metrics()[counter]
         if band is not None:
             one = replace(one, when="opened_at", where=f"({one.where}) AND {_of_band(band)}")
-        many = {"number": row[counter] or 0} if one.facts == "arrivals" else {}
-        return Part(one, row[counter], *_facts(client, one, period | many))
+        return Part(one, row[counter], *_facts(client, one, period | {"number": row[counter] or 0}))
 
     over = [part(counter) for counter in metric.over or (metric.name,)]
     under = [part(counter) for counter in metric.under]

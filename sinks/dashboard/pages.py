@@ -244,7 +244,7 @@ class Pages:
             request,
             "account",
             account=account,
-            others=sorted(filter(token.allows, {account, *others})),
+            choices=sorted(filter(token.allows, {account, *others})),
             range=span,
             extent=extent,
             row=(row or {}) | {name: standing[name] for name in STANDING},

@@ -50,7 +50,10 @@ class Blog:
         return list(found.values())
 
     def above(self, entry: Entry, accounts: Collection[str]) -> Entry | None:
-        """Return the comment that one answers, if it stands there; ``accounts``, without network: whose answers may not say."""
+        """Return the comment that one answers, if it stands there; the last by somebody else where one of the account does not say.
+
+        ``accounts``: without their network.
+        """
         if entry.answers:
             return self.comment(entry.answers)
         return self.before(entry) if self.author(entry) in accounts else None

@@ -128,7 +128,6 @@ class Known(NamedTuple):
 
 Remembered = Callable[[int], Sequence[tuple[str, Known]]]
 """Returns what is kept and stands of what was published from a time on, ms, by its key."""
-NOTHING: Final[Remembered] = lambda _: ()  # noqa: E731 - the same as a function
 
 
 class Connector(Protocol):

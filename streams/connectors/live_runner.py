@@ -209,10 +209,8 @@ class LiveRunner:
             self._count("unattributed")
             return
         before = self.memory.known(post.key)
-        had = before.accounts if before is not None else ()
-        accounts = tuple(
-            dict.fromkeys((*had, *(it.account for it in found)))
-        )  # some lists show it for one of them alone
+        had = before.accounts if before is not None else ()  # some lists show it for one of them alone
+        accounts = tuple(dict.fromkeys((*had, *(it.account for it in found))))
         if before is not None and had == accounts and before.revision >= post.revision:
             self._count("repeated")
             return

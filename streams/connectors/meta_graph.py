@@ -10,6 +10,7 @@ import hmac
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
@@ -166,8 +167,7 @@ class Meta:
             token = (await self._get(own, {"fields": "access_token"}, token)).get("access_token") or token
         else:
             name = (await self._get(own, {"fields": "username"}, token))["username"]
-        get = lambda path, parameters: self._get(path, parameters, token)  # noqa: E731 - with the token of this account
-        return Graph(network, own, name, get, self._session.known)
+        return Graph(network, own, name, partial(self._get, token=token), self._session.known)
 
     async def _one(self, key: str, known: Known) -> object:
         """Ask for one post. Of one that is not there Meta says that the request is wrong, code 100 with HTTP 400."""

@@ -297,9 +297,8 @@ class _Round:
         if known is None or known.is_gone or known.digest == digest(post.text):
             return None
         addressed = post.addressed
-        if (
-            known.id == known.conversation_id
-        ):  # the lists of several accounts may have it, and be read one after the other
+        if known.id == known.conversation_id:
+            # the lists of several accounts may have it, and be read one after the other
             addressed = tuple(it.partition(":")[2] for it in known.accounts if it != author)
         return post._replace(addressed=addressed, revision=time.time_ns() // 1_000_000)
 

@@ -124,8 +124,7 @@ class Reading:
                 if len(self._rejected) > MOST_REJECTED:
                     del self._rejected[next(iter(self._rejected))]
                 yield rejected
-        posts = [post for it in listed for post in _posts(it)]
-        for post in sorted(posts, key=lambda it: (it.published_at, bool(it.parent_key))):
+        for post in sorted(_posts(listed), key=lambda it: (it.published_at, bool(it.parent_key))):
             known = self.session.known(post.key)
             is_forgotten = post.published_at < min(now - KEPT, place.read_at - DAY)  # it was read when it was new
             if place.is_behind(post) and not is_forgotten and (known is None or known.revision < post.revision):
@@ -133,8 +132,8 @@ class Reading:
 
     async def _gone(self, listed: list[Review | Rejected], unit: str, since: int) -> AsyncIterator[Deletion]:
         """Yield what was known and is not listed: replies to reviews that are, and reviews, with what was replied."""
-        there = {post.key for it in listed for post in _posts(it)}
-        reviews = {post.id for it in listed for post in _posts(it) if not post.parent_key}
+        there = {post.key for post in _posts(listed)}
+        reviews = {post.id for post in _posts(listed) if not post.parent_key}
         for key, known in self.session.remembered(since):
             if key not in there and known.id != known.conversation_id and known.conversation_id in reviews:
                 yield Deletion(key, _now())
@@ -164,7 +163,7 @@ class _Place(NamedTuple):
 
 
 def _begun(listed: list[Review | Rejected]) -> _Place:
-    posts = [post for it in listed for post in _posts(it)]
+    posts = _posts(listed)
     latest = max((it.published_at for it in posts), default=0)
     return _Place(latest, [it.key for it in posts if it.published_at == latest], _now())
 
@@ -178,8 +177,8 @@ def _now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _posts(listed: Review | Rejected) -> tuple[Post, ...]:
-    return listed.posts if isinstance(listed, Review) else ()
+def _posts(listed: list[Review | Rejected]) -> list[Post]:
+    return [post for it in listed if isinstance(it, Review) for post in it.posts]
 
 
 def _malformed(raw: Any, unit: str, error: Exception) -> Rejected:  # noqa: ANN401 - whatever came

@@ -21,7 +21,7 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
 
 from schemas.topics import MEBIBYTE
-from streams.connectors.live import NOTHING, Known, Remembered
+from streams.connectors.live import Known, Remembered
 from streams.connectors.pacing import Budget, full_jitter
 from streams.connectors.public_addresses import NotPublicError, PublicTransport
 from streams.http_answers import LONGEST_PAUSE, RefusedError, UnavailableError, pause_of, raise_if_unavailable
@@ -104,7 +104,7 @@ class Session:
         self.name, self._budget, self._tries = name, budget, tries
         self.known = known
         """What is kept of a post, by its key; None: it is of no account of ours, or older than is kept."""
-        self.remembered: Remembered = NOTHING
+        self.remembered: Remembered = lambda _: ()
         """All of it that stands and was published from a time on; of a history nothing, for its network is not looked at again."""
         self._client = httpx.AsyncClient(timeout=CONNECT_SECONDS, follow_redirects=False)
         self._public = httpx.AsyncClient(timeout=CONNECT_SECONDS, follow_redirects=False, transport=PublicTransport())

@@ -46,9 +46,7 @@ class Waiting:
         """Yield what was published before a time, ms, in its order; of one moment, what is answered before its answers."""
         for _, posts in groupby(self._sorted(until), attrgetter("published_at")):
             moment = {it.key: it for it in posts}
-            yield from (
-                sorted(moment.values(), key=lambda it: _depth(it, moment)) if len(moment) > 1 else moment.values()
-            )
+            yield from sorted(moment.values(), key=lambda it: _depth(it, moment))
 
     def drop(self, until: int) -> None:
         """Let go of what was published before a time, ms."""

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 from pydantic import Field
 
-from streams.connectors.absence import Absence
+from streams.connectors.absence import Absence, Missing
 from streams.connectors.live import ALIVE, ConnectorSettings, Gap, Item, Known, Received
 from streams.connectors.memory import KEPT
 from streams.connectors.pacing import Budget
@@ -179,10 +179,11 @@ class _Reading:
         """Yield what is new, edited or gone, in the order of its time."""
         now, least = time.time_ns() // 1_000_000, self.settings.threads
         is_recheck = now >= self.rechecked_at + self.settings.recheck_seconds * 1000
+        if is_recheck:
+            least = max(least, self.settings.recheck_threads)
         looks: dict[str, _Look] = {}
         counts = {} if is_recheck else dict(self.counts)
         for channel in self.windows:
-            least = max(least, self.settings.recheck_threads) if is_recheck else least
             look = looks[f"youtube:{channel}"] = await self._threads(channel, self.windows[channel], least)
             if look.missed:
                 yield self.received(Gap("more new comments than are asked for at once"))
@@ -194,23 +195,7 @@ class _Reading:
                         await self._complete(thread)
             for item in self._news(channel, look.threads):
                 yield self.received(item)
-        tops = {thread.top.key for look in looks.values() for thread in look.threads}
-        whole = {
-            thread.top.key: {it.key.rpartition("/")[2] for it in thread.replies}
-            for look in looks.values()
-            for thread in look.threads
-            if thread.is_whole
-        }
-
-        def is_missing(key: str, known: Known) -> bool:
-            thread = known.conversation_id.partition(":")[2]
-            if key != thread:
-                return thread in whole and key not in whole[thread]
-            return key not in tops and all(
-                known.published_at >= looks[it].since for it in known.accounts if it in looks
-            )
-
-        async for deletion in self.api.absence.gone(0, is_missing):
+        async for deletion in self.api.absence.gone(0, _missing(looks)):
             yield self.received(deletion)
         self.counts, self.rechecked_at = counts, now if is_recheck else self.rechecked_at
 
@@ -312,6 +297,20 @@ class _Look(NamedTuple):
     """All that began from then on are among them, ms."""
     missed: bool = False
     """So are not all that began after what was seen before."""
+
+
+def _missing(looks: Mapping[str, _Look]) -> Missing:
+    """Return what says of a comment whether it would be in one of the looks, which are by account, and is not."""
+    threads = {it.top.key: it for look in looks.values() for it in look.threads}
+    replies = {it.key for thread in threads.values() for it in thread.replies}
+
+    def is_missing(key: str, known: Known) -> bool:
+        top = known.conversation_id.partition(":")[2]
+        if key != top:
+            return top in threads and threads[top].is_whole and f"{top}/{key}" not in replies
+        return key not in threads and all(known.published_at >= looks[it].since for it in known.accounts if it in looks)
+
+    return is_missing
 
 
 def _is_seen(comment: Comment, window: Window) -> bool:

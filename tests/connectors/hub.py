@@ -144,11 +144,8 @@ class HubNetwork(Pushing, FeedNetwork):
 
     def delivered(self, records: Sequence[bytes], answer: bytes) -> None:
         """Hold what was taken against what can be placed by what was pushed."""
-        keys = _keys(records)
-        taken, wanted = (
-            set(json.loads(answer)["taken"]),
-            {self.posts[it].id for it in keys if self._is_placed(it, keys)},
-        )
+        keys, taken = _keys(records), set(json.loads(answer)["taken"])
+        wanted = {self.posts[it].id for it in keys if self._is_placed(it, keys)}
         self.wrong += [f"pushed, and not taken: {it}" for it in wanted - taken]
         self.wrong += [f"pushed, and taken too early: {it}" for it in taken - wanted]
 

@@ -150,10 +150,8 @@ class MetaNetwork(Network):
 
     def delete(self, key: str) -> None:
         if thing := self.things.get(key):
-            self.gone |= {
-                thing.id,
-                *(it.id for it in thing.below if self.kind != "threads"),
-            }  # where these are others' own
+            below = () if self.kind == "threads" else thing.below  # there these are others' own
+            self.gone |= {thing.id, *(it.id for it in below)}
             lists = (self._posts, self._tagged, self._replies)
             for things in (it for names in lists for it in names.values()):
                 things[:] = [it for it in things if it is not thing]

@@ -16,8 +16,7 @@ from streams.connectors.simulator import SimulatorOptions, simulate
 from streams.interactions import tick
 from tests.batch import Partition
 from tests.campaign_oracle import members, reach
-from tests.clickhouse_server import DAY, HOUR, MINUTE, NOON, put, record, rows
-from tests.integration.test_clickhouse_views import at
+from tests.clickhouse_server import DAY, HOUR, MINUTE, NOON, at, put, record, rows
 from tests.oracle import measure
 from tests.told import told
 

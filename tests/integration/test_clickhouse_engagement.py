@@ -8,8 +8,7 @@ from clickhouse_connect.driver.client import Client
 
 from streams.connectors.templates import template_of
 from streams.metrics.targets import Targets
-from tests.clickhouse_server import DAY, HOUR, MINUTE, NOON, answered, put, record, rows
-from tests.integration.test_clickhouse_views import at
+from tests.clickhouse_server import DAY, HOUR, MINUTE, NOON, answered, at, put, record, rows
 
 
 def of(client: Client, view: str, order: str = "ALL", **parameters: Any) -> list[dict[str, Any]]:  # noqa: ANN401

@@ -20,8 +20,7 @@ from streams.explaining import explained
 from streams.interactions import interaction
 from streams.metrics.targets import DAY, HOUR, MINUTE, Targets
 from tests.batch import Partition
-from tests.clickhouse_server import embedded, put, record
-from tests.integration.test_clickhouse_views import at
+from tests.clickhouse_server import at, embedded, put, record
 from tests.told import told
 from tests.worlds import world
 

@@ -8,8 +8,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from schemas.codec import Record
-from tests.clickhouse_server import DAY, HOUR, MINUTE, NOON, answered, put, record, rows
-from tests.integration.test_clickhouse_views import at
+from tests.clickhouse_server import DAY, HOUR, MINUTE, NOON, answered, at, plain, put, record, rows
 
 BRAND = "n:brand"
 CONTACTS = ("ann", "bob", "cy", "di", "ed")
@@ -50,13 +49,6 @@ def _answer(moment: int, after: int) -> Record:
 def bought(order: str, moment: int, contact: str = "ann", amount: str = "10", **fields: object) -> Record:
     micros = int(Decimal(amount) * 1_000_000)
     return record("revenue", **{"id": order, "at": moment, "contact_id": contact, "amount_micros": micros, **fields})
-
-
-def plain(value: object) -> object:
-    """Return times in ms and money in millionths."""
-    if isinstance(value, datetime):
-        return round(value.timestamp() * 1000)
-    return int(value * 1_000_000) if isinstance(value, Decimal) else value
 
 
 def shown(client: Client, view: str, keys: tuple[str, ...], **moments: int) -> dict[tuple[Any, ...], dict[str, Any]]:

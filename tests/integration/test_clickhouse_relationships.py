@@ -8,7 +8,7 @@ from clickhouse_connect.driver.client import Client
 
 from schemas.codec import Record
 from tests.clickhouse_roles import RELATIONSHIPS
-from tests.clickhouse_server import DAY, HOUR, MINUTE, NOON, ROUND, put, record, refresh, rows
+from tests.clickhouse_server import DAY, HOUR, MINUTE, NOON, ROUND, now, plain, put, record, refresh, rows
 from tests.processes import ROOT
 
 SECOND = 1000
@@ -35,14 +35,8 @@ def withdrawn(number: int, at: int) -> Record:
     return record("interaction", id=f"n:{number}", kind="withdrawal", published_at=at, received_at=at)
 
 
-def now() -> int:
-    return int(datetime.now(UTC).timestamp() * 1000)
-
-
 def in_milliseconds(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: round(value.timestamp() * 1000) if isinstance(value, datetime) else value for name, value in row.items()
-    }
+    return {name: plain(value) for name, value in row.items()}
 
 
 def at(client: Client, moment: int, contact: str = "carol") -> dict[str, Any]:

@@ -20,8 +20,7 @@ from streams.errors import SettingsError
 from streams.reporting import written
 from streams.reporting.page import html
 from streams.reporting.report import REACHED, SHOWN, Report, campaign_of, period_of, report
-from tests.clickhouse_server import DAY, HOUR, MINUTE, NOON, embedded, put, record
-from tests.integration.test_clickhouse_views import at
+from tests.clickhouse_server import DAY, HOUR, MINUTE, NOON, at, embedded, put, record
 from tests.processes import ROOT
 
 PERIOD = Period(at(NOON), at(NOON + DAY))

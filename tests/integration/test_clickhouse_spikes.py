@@ -8,8 +8,7 @@ from clickhouse_connect.driver.client import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.clickhouse_server import DAY, HOUR, MINUTE, NOON, put, record, rows
-from tests.integration.test_clickhouse_views import at
+from tests.clickhouse_server import DAY, HOUR, MINUTE, NOON, at, put, record, rows
 from tests.view_oracle import Period, spike_terms
 
 

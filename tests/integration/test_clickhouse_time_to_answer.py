@@ -8,8 +8,7 @@ from clickhouse_connect.driver.client import Client
 from lifelines import KaplanMeierFitter
 from lifelines.statistics import logrank_test
 
-from tests.clickhouse_server import DAY, HOUR, MINUTE, NOON, put, record, rows
-from tests.integration.test_clickhouse_views import at
+from tests.clickhouse_server import DAY, HOUR, MINUTE, NOON, at, put, record, rows
 
 Wait = tuple[float, bool]
 """Seconds until the answer, or until the end of the period; and whether there was one."""

@@ -11,12 +11,8 @@ from clickhouse_connect.driver.client import Client
 
 from sinks.clickhouse.queries import report
 from tests.clickhouse_roles import VIEWS
-from tests.clickhouse_server import DAY, HOUR, MINUTE, NOON, answered, put, record, rows
+from tests.clickhouse_server import DAY, HOUR, MINUTE, NOON, answered, at, put, record, rows
 from tests.figures import data_file
-
-
-def at(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def period(client: Client, view: str, start: int = NOON, end: int = NOON + DAY) -> dict[str, Any]:

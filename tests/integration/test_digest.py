@@ -9,8 +9,8 @@ from schemas.codec import decode, encode
 from sinks.clickhouse import queries
 from streams import digest
 from streams.config import load_brands
-from tests.clickhouse_server import DAY, HOUR, put, refresh
-from tests.integration.test_clickhouse_relationships import BRAND, answered, now, said
+from tests.clickhouse_server import DAY, HOUR, now, put, refresh
+from tests.integration.test_clickhouse_relationships import BRAND, answered, said
 
 FILE = """
 [digest]

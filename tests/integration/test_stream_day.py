@@ -13,10 +13,9 @@ from streams.metrics.counters import PANE_COUNTERS, WINDOW_COUNTERS
 from streams.metrics.model import Facts
 from streams.metrics.targets import DAY, HOUR, MINUTE
 from tests.batch import Partition
-from tests.clickhouse_server import NOON, put, put_facts, rows
+from tests.clickhouse_server import NOON, at, put, put_facts, rows
 from tests.figure_checks import about
 from tests.integration.test_clickhouse_relationships import shown
-from tests.integration.test_clickhouse_views import at
 from tests.integration.test_every_figure import QUIET
 from tests.oracle import measure
 from tests.worlds import world
