@@ -277,7 +277,6 @@ def test_an_owner_notices_the_next_one_before_it_tells_anybody(broker: Kafka) ->
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_a_crash_at_any_moment_tells_nobody_twice_and_loses_nothing(broker: Kafka, tmp_path: Path) -> None:
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:  # for what is dead closes no connections
         assert pool.submit(crashes, broker.brokers, tmp_path).result() >= 50
