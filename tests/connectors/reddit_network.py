@@ -34,7 +34,7 @@ class RedditNetwork(Network):
 
     is_streamed = False
     has_history = True
-    bears = 500
+    bears = 200
 
     def stanza(self, *accounts: str) -> dict[str, Any]:
         return {
