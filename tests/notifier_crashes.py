@@ -28,6 +28,8 @@ from tests.receivers import SECRETS, made, station
 ACCOUNTS = [f"x:acme{number}" for number in range(5)]
 SEEDS = 26
 """So many plants live, all at a time: most of it is waiting."""
+PATIENCE = 10.0
+"""A station may take so long, s: of a machine that is busy, a shorter limit would make pauses of up to a minute."""
 
 
 def receivers(notifications: Notifications) -> dict[str, Receiver]:
@@ -213,7 +215,7 @@ async def live_through(seed: int, brokers: str, directory: Path) -> int:
         publishing, crashes = asyncio.create_task(publish()), 0
         for _ in range(chance.randint(2, 4)):
             fate = MortalStore.fates[its.topic_prefix] = Fate(chance.randint(1, 25), after=chance.random() < 0.5)
-            mortal = {"hook": Mortal(made(it), fate)}
+            mortal = {"hook": Mortal(made(it, PATIENCE), fate)}
             try:
                 async with asyncio.timeout(chance.uniform(4, 8)):  # else it dies wherever it is then
                     await supervised(its, notifications, mortal, asyncio.Event())
@@ -224,7 +226,7 @@ async def live_through(seed: int, brokers: str, directory: Path) -> int:
                 await one.close()
         await publishing
         MortalStore.fates[its.topic_prefix] = Fate(1 << 30, after=True)
-        async with notifier(its, notifications, hook=made(it)):
+        async with notifier(its, notifications, hook=made(it, PATIENCE)):
             with suppress(TimeoutError):  # then it is said what is wrong
                 await until(lambda: is_right(kind, rows, it.taken), 60)
             await asyncio.sleep(2.5)  # two intervals more, for what is over, and for what would be told twice
@@ -246,6 +248,10 @@ def crashes(brokers: str, directory: Path) -> int:
     running.AIOKafkaConsumer = Assigned  # type: ignore[misc]
 
     async def run() -> int:
-        return sum(await asyncio.gather(*(live_through(n, brokers, directory / f"{n}") for n in range(SEEDS))))
+        lives = [asyncio.create_task(live_through(n, brokers, directory / f"{n}")) for n in range(SEEDS)]
+        await asyncio.wait(
+            lives
+        )  # for all: if one failed, clients of Kafka that are cancelled beneath others may never end
+        return sum(life.result() for life in lives)
 
     return asyncio.run(run())

@@ -82,9 +82,9 @@ ROUTES = Notifications.model_construct(
 )
 
 
-def made(it: Station) -> Receiver:  # noqa: PLR0911 - one for each
+def made(it: Station, timeout_seconds: float = 0.5) -> Receiver:  # noqa: PLR0911 - one for each
     """Return the receiver that sends to a station."""
-    common: dict[str, Any] = {"type": it.kind, "timeout_seconds": 0.5}
+    common: dict[str, Any] = {"type": it.kind, "timeout_seconds": timeout_seconds}
 
     def build(settings: Any, **secrets: str) -> Receiver:  # noqa: ANN401 - of any receiver
         return receiver(settings, {name: partial(str, secret) for name, secret in secrets.items()}, ROUTES)

@@ -78,6 +78,9 @@ class Delivery:
                     NOTIFICATIONS.labels(name, notification.status).inc()
                     NOTIFICATION_SECONDS.labels(name).observe(max(0, _now() - notification.at) / 1000)
                     return
+                if (task := asyncio.current_task()) is not None and task.cancelling():
+                    # lost in asyncio.wait_for of Python 3.11, if what it waits for ends at that moment, as mail's connection does
+                    raise asyncio.CancelledError
                 NOTIFICATION_FAILURES.labels(name).inc()
                 logger.warning("receiver_unavailable", receiver=name, error=why, retry_seconds=round(pause, 2))
                 if _now() + pause * 1000 > end:

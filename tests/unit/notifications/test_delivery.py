@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import pytest
 
@@ -146,3 +147,30 @@ def test_a_receiver_that_is_down_or_slow_keeps_nobody_waiting() -> None:
 
     assert asyncio.run(run()) < 1
     assert (one.most, two.most) == (AT_ONCE, AT_ONCE)
+
+
+class Deaf(Scripted):
+    """Loses that it is cancelled, as ``asyncio.wait_for`` of Python 3.11 may beneath a client of SMTP."""
+
+    async def send(self, what: Notification) -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(10)
+        await super().send(what)
+
+
+def test_who_is_to_stop_tries_no_more() -> None:
+    """Or whoever hands its partitions over waits until the receiver is back."""
+    one = Deaf(UnavailableError("down", pause=30))
+
+    async def never() -> None:
+        raise AssertionError
+
+    async def run() -> bool:
+        task = asyncio.create_task(_deliver(Delivery(plan(), {"one": one}), note(), never))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.wait([task], timeout=5)
+        return task.cancelled()
+
+    assert asyncio.run(run())
+    assert len(one.tries) == 1
