@@ -217,7 +217,7 @@ class _Reading:
                 if item is not ALIVE:
                     yield self.received(item)
         among = range(max(low, self._since + 1), high + 1)
-        missing = {str(it) for it in among if it not in there and self._session.known(str(it))}
+        missing = {str(it) for it in among if it not in there and self._session.stands(str(it))}
         if not missing:
             return
         async for deletion in self._absence.gone(0, lambda key, _: key in missing):
@@ -240,8 +240,7 @@ class _Reading:
             why = f"it is no post ({type(error).__name__}: {str(error)[:200]})"
             return Rejected(Reason.MALFORMED_RECORD, why, f"discourse, post {number or '?'}", payload.encode())
         if found.is_gone:
-            known = self._session.known(found.post.key)
-            return _deletion(number) if known is not None and not known.is_gone else ALIVE
+            return _deletion(number) if self._session.stands(found.post.key) else ALIVE
         self._standing[found.place] = _Standing(number, found.post.author_id)
         if not found.is_readable or not self._is_new(found.post.key, found.post.revision):
             return ALIVE

@@ -208,7 +208,7 @@ class _Reading:
 
     async def recheck(self) -> AsyncIterator[Received]:
         """Yield what has changed of that which concerned an account lately."""
-        self._recent = [name for name in self._recent if self._stands(name)]
+        self._recent = [name for name in self._recent if self._session.stands(name)]
         async for received in self._take(_Found("", thing) for thing in await self._named(self._recent)):
             yield received
 
@@ -246,7 +246,7 @@ class _Reading:
             if number <= self._since[kind] and self._session.known(name) is None:
                 return ALIVE
             if is_gone(thing):
-                return Deletion(name, time.time_ns() // 1_000_000) if self._stands(name) else ALIVE
+                return Deletion(name, time.time_ns() // 1_000_000) if self._session.stands(name) else ALIVE
             post = self._people.post_of(thing)
         except MALFORMED as error:
             payload = json.dumps(thing)
@@ -255,10 +255,6 @@ class _Reading:
             return rejected if self._is_new(payload, 0) else ALIVE
         self._authors[post.key] = post.author_id
         return post if self._is_new(post.key, post.revision) else ALIVE
-
-    def _stands(self, name: str) -> bool:
-        known = self._session.known(name)
-        return known is not None and not known.is_gone
 
     def _is_new(self, key: str, revision: int) -> bool:
         is_new = self._seen.get(key, -1) < revision

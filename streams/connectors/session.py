@@ -109,6 +109,11 @@ class Session:
         self._client = httpx.AsyncClient(timeout=CONNECT_SECONDS, follow_redirects=False)
         self._public = httpx.AsyncClient(timeout=CONNECT_SECONDS, follow_redirects=False, transport=PublicTransport())
 
+    def stands(self, key: str) -> bool:
+        """Say whether a post is kept and was not deleted."""
+        known = self.known(key)
+        return known is not None and not known.is_gone
+
     async def get(
         self,
         url: str,
