@@ -28,6 +28,7 @@ from streams.metrics.counters import (
     REPLIES,
     STALE_SNAPSHOTS,
     TOO_LATE,
+    add_one,
 )
 from streams.metrics.messages import Messages, Strands
 from streams.metrics.model import NEVER, Facts
@@ -135,7 +136,7 @@ class Account:
             return  # for the facts only
         if at < clock - self.targets.lateness:
             if not event["revision"]:  # an edit may come whenever it likes
-                self.panes.at(clock // MINUTE).counters[TOO_LATE] += 1
+                add_one(self.panes.at(clock // MINUTE), TOO_LATE, 1)
                 self.live = True
             return
         if number < 0:
@@ -178,12 +179,12 @@ class Account:
                 self.live = True
         else:
             gained = self.reactions.take(event, self.messages.published_at)
-            counters = self.panes.at(at // MINUTE).counters
+            counts = self.panes.at(at // MINUTE)
             if gained is None:
-                counters[STALE_SNAPSHOTS] += 1
+                add_one(counts, STALE_SNAPSHOTS, 1)
             else:
                 for counter, amount in zip(REACTIONS, gained, strict=True):
-                    counters[counter] += amount
+                    add_one(counts, counter, amount)
             self.live = True
             self.ahead = max(self.ahead, at)
 
@@ -387,10 +388,10 @@ class Account:
 
     def _count(self, message: Message, sign: int) -> None:
         """Count a message in the pane of its time."""
-        counters = self.panes.at(message.at // MINUTE).counters
-        counters[_COUNTED_AS[message.kind]] += sign
+        counts = self.panes.at(message.at // MINUTE)
+        add_one(counts, _COUNTED_AS[message.kind], sign)
         if message.marked:
-            counters[_MARKED_AS[message.kind]] += sign
+            add_one(counts, _MARKED_AS[message.kind], sign)
         if message.template:
             self.templates.count(self.panes, message.template, message.at // MINUTE, sign)
 
@@ -405,9 +406,9 @@ class Account:
         after = minutes[-1] if minutes else None
         if before != after:
             if before is not None:
-                self.panes.at(before).counters[CONTACTS] -= 1
+                add_one(self.panes.at(before), CONTACTS, -1)
             if after is not None:
-                self.panes.at(after).counters[CONTACTS] += 1
+                add_one(self.panes.at(after), CONTACTS, 1)
         if not minutes:
             del self.contacts[contact]
         elif len(minutes) > 1 and minutes[0] < minutes[-1] - _CONTACT_MINUTES:

@@ -7,9 +7,12 @@ are turns' own times, so what is counted does not depend on when the news of it 
 from streams.metrics.counters import (
     ALTERNATIONS,
     ANSWERED,
+    BAND,
     CLOCK_SKEW,
     CONVERSATIONS,
+    FIRST,
     FIRST_ANSWERED,
+    NEXT,
     REACH,
     REOPENED,
     RESPONSE_MILLISECONDS,
@@ -22,7 +25,7 @@ from streams.metrics.counters import (
     UNTIMED,
     WITHIN,
     add_one,
-    in_band,
+    in_bucket,
 )
 from streams.metrics.histogram import bucket_of
 from streams.metrics.panes import Panes
@@ -35,26 +38,26 @@ def count_thread(panes: Panes, counted: tuple[int, int] | None, sign: int) -> No
     if counted is None:
         return
     minute, alternations = counted
-    counters = panes.at(minute).counters
-    counters[CONVERSATIONS] += sign
+    counts = panes.at(minute)
+    add_one(counts, CONVERSATIONS, sign)
     if alternations:
-        counters[ALTERNATIONS] += sign * alternations
+        add_one(counts, ALTERNATIONS, sign * alternations)
         for depth, number in REACH:
             if alternations >= depth:
-                counters[number] += sign
+                add_one(counts, number, sign)
 
 
 def count_turn(panes: Panes, turn: Turn, sign: int) -> None:
     """Count a turn: as opened, as missed at every deadline ahead of it, and as answered if it is."""
     opened = panes.at(turn.opened_at // MINUTE)
-    opened.counters[TURNS] += sign
+    add_one(opened, TURNS, sign)
     if turn.ordinal > 1:
-        opened.counters[REOPENED] += sign
+        add_one(opened, REOPENED, sign)
     if turn.band:
-        add_one(opened.bands, in_band(turn.band, UNANSWERED), sign)
+        add_one(opened, in_bucket(BAND + turn.band, UNANSWERED), sign)
     for limit, _, misses in WITHIN:
-        panes.at((turn.opened_at + limit) // MINUTE).counters[misses] += sign
-    panes.at(turn.due_at // MINUTE).counters[SLA_MISSED] += sign
+        add_one(panes.at((turn.opened_at + limit) // MINUTE), misses, sign)
+    add_one(panes.at(turn.due_at // MINUTE), SLA_MISSED, sign)
     if turn.answered_at is not None:
         count_answer(panes, turn, sign)
 
@@ -63,30 +66,29 @@ def count_answer(panes: Panes, turn: Turn, sign: int) -> None:
     """Count what the answer changes: the answer itself, and a hit in place of each miss that it came in time for."""
     opened_at, answered_at = turn.opened_at, turn.answered_at or 0
     opened = panes.at(opened_at // MINUTE)
-    opened.counters[TURNS_ANSWERED] += sign
-    tally = panes.at(answered_at // MINUTE)
-    answered = tally.counters
-    answered[ANSWERED] += sign
+    add_one(opened, TURNS_ANSWERED, sign)
+    answered = panes.at(answered_at // MINUTE)
+    add_one(answered, ANSWERED, sign)
     if turn.ordinal == 1:
-        answered[FIRST_ANSWERED] += sign
+        add_one(answered, FIRST_ANSWERED, sign)
     response = turn.response
     bucket = UNTIMED if response is None else bucket_of(response)
     if turn.band:
-        add_one(opened.bands, in_band(turn.band, UNANSWERED), -sign)
-        add_one(opened.bands, in_band(turn.band, bucket), sign)
+        add_one(opened, in_bucket(BAND + turn.band, UNANSWERED), -sign)
+        add_one(opened, in_bucket(BAND + turn.band, bucket), sign)
     if response is None:
-        answered[CLOCK_SKEW] += sign
+        add_one(answered, CLOCK_SKEW, sign)
     else:
-        answered[RESPONSE_SAMPLES] += sign
-        answered[RESPONSE_MILLISECONDS] += sign * response
-        add_one(tally.first if turn.ordinal == 1 else tally.following, bucket, sign)
+        add_one(answered, RESPONSE_SAMPLES, sign)
+        add_one(answered, RESPONSE_MILLISECONDS, sign * response)
+        add_one(answered, in_bucket(FIRST if turn.ordinal == 1 else NEXT, bucket), sign)
     for limit, hits, misses in WITHIN:
         if answered_at - opened_at <= limit:
-            answered[hits] += sign
-            panes.at((opened_at + limit) // MINUTE).counters[misses] -= sign
+            add_one(answered, hits, sign)
+            add_one(panes.at((opened_at + limit) // MINUTE), misses, -sign)
     if answered_at <= turn.due_at:
-        answered[SLA_MET] += sign
-        panes.at(turn.due_at // MINUTE).counters[SLA_MISSED] -= sign
+        add_one(answered, SLA_MET, sign)
+        add_one(panes.at(turn.due_at // MINUTE), SLA_MISSED, -sign)
 
 
 def standing(thread: Thread) -> tuple[int, int] | None:

@@ -84,20 +84,24 @@ REACH: Final = ((2, 33), (3, 34), (5, 35))
 """(alternations, counter) of threads that reach so many."""
 TEMPLATED_REPLIES: Final = 36
 
-FIRST_BUCKETS: Final = 1 << 16
-"""Histogram of first response times: bucket b counts under FIRST_BUCKETS + b."""
-NEXT_BUCKETS: Final = 1 << 17
-"""Histogram of next response times, likewise."""
-BANDS: Final = 1 << 18
-"""Turns by the followers of whoever opened them, and by their response time: :func:`in_band` counts under BANDS + itself."""
-
 FOLLOWERS: Final = (0, 100, 1_000, 10_000)
 """From how many followers each band goes on; they are numbered from 1. Who does not say how many is in none: 0."""
-UNANSWERED: Final = 4094
+
+FIRST: Final = 0
+"""The histogram of first response times."""
+NEXT: Final = 1
+"""That of next response times."""
+BAND: Final = 1
+"""The histogram BAND + n has the turns that the n-th band of followers opened, in the pane of their opening, by response time."""
+_HISTOGRAMS: Final = 2 + len(FOLLOWERS)
+_BUCKETS: Final = 1 << 11
+"""More than any time has. A small number is fewer bytes in a pane."""
+_BANDS: Final = (BAND + 2) * _BUCKETS
+"""Numbers from here on are of bands."""
+UNANSWERED: Final = _BUCKETS - 2
 """Stands for the bucket of a turn that has no answer."""
-UNTIMED: Final = 4095
+UNTIMED: Final = _BUCKETS - 1
 """Stands for the bucket of a turn that has an answer, but no response time: the clocks disagree."""
-_BUCKETS: Final = 4096
 
 Counts = dict[int, int]
 """What is counted by those numbers, without zeros."""
@@ -111,60 +115,40 @@ unpack: Final = msgspec.msgpack.Decoder(Counts).decode
 
 @mypyc_attr(acyclic=True)
 class Tally:
-    """Counts that are added to all the time: those of a window, or of a minute since somebody last looked."""
+    """Counts that are looked at again and again: those of a window, or of a pane that is said."""
 
-    __slots__ = ("bands", "counters", "first", "following")
+    __slots__ = ("counters", "histograms")
 
     def __init__(self) -> None:
         self.counters = [0] * _NUMBERS
         """By the numbers above."""
-        self.first: Counts = {}
-        """First response times, by bucket."""
-        self.following: Counts = {}
-        """Next response times."""
-        self.bands: Counts = {}
-        """Turns in the pane of their opening, by :func:`in_band`."""
+        self.histograms: list[Counts] = [{} for _ in range(_HISTOGRAMS)]
+        """By the numbers above, each by bucket."""
 
     def __bool__(self) -> bool:
         """Say whether anything is counted. Whatever is in a band is a turn as well."""
-        return any(self.counters) or bool(self.first) or bool(self.following)
-
-    def counts(self) -> Counts:
-        """Return all that is counted."""
-        counts = {number: amount for number, amount in enumerate(self.counters) if amount}
-        for bucket, amount in self.first.items():
-            counts[FIRST_BUCKETS + bucket] = amount
-        for bucket, amount in self.following.items():
-            counts[NEXT_BUCKETS + bucket] = amount
-        for place, amount in self.bands.items():
-            counts[BANDS + place] = amount
-        return counts
+        return any(self.counters) or bool(self.histograms[FIRST]) or bool(self.histograms[NEXT])
 
     def add(self, counts: Counts, sign: int) -> None:
         """Add counts, or take them away with sign -1."""
-        counters = self.counters
+        counters, histograms = self.counters, self.histograms
         for number, amount in counts.items():
-            if number < _NUMBERS:
+            if number < _BUCKETS:
                 counters[number] += sign * amount
-            elif number < NEXT_BUCKETS:
-                add_one(self.first, number - FIRST_BUCKETS, sign * amount)
-            elif number < BANDS:
-                add_one(self.following, number - NEXT_BUCKETS, sign * amount)
             else:
-                add_one(self.bands, number - BANDS, sign * amount)
+                add_one(histograms[number // _BUCKETS - 1], number % _BUCKETS, sign * amount)
+
+    def add_all(self, other: "Tally") -> None:
+        """Add another."""
+        for number, amount in enumerate(other.counters):
+            self.counters[number] += amount
+        for into, histogram in zip(self.histograms, other.histograms, strict=True):
+            add_all(into, histogram)
 
 
-def in_band(band: int, bucket: int) -> int:
-    """Return the place in :attr:`Tally.bands` of turns of a band with a bucket."""
-    return band * _BUCKETS + bucket
-
-
-def by_band(bands: Counts) -> dict[int, Counts]:
-    """Return the turns of each band by bucket, the smallest band first."""
-    found: dict[int, Counts] = {}
-    for place in sorted(bands):
-        found.setdefault(place // _BUCKETS, {})[place % _BUCKETS] = bands[place]
-    return found
+def in_bucket(histogram: int, bucket: int) -> int:
+    """Return the number under which a bucket of a histogram counts."""
+    return (histogram + 1) * _BUCKETS + bucket
 
 
 def add_one(into: Counts, number: int, amount: int) -> None:
@@ -185,4 +169,4 @@ def add_all(into: Counts, counts: Counts) -> Counts:
 
 def in_pane(counts: Counts) -> bool:
     """Say whether anything is counted that is part of a pane's record, and not of windows alone."""
-    return any(number < len(PANE_COUNTERS) or _NUMBERS <= number < BANDS for number in counts)
+    return any(number < len(PANE_COUNTERS) or _BUCKETS <= number < _BANDS for number in counts)

@@ -11,7 +11,7 @@ from streams.metrics.account import Account
 from streams.metrics.targets import HOUR, Targets
 from streams.metrics.threads import Message, Row, Strand, decode, encode
 
-LAYOUT: Final = 8
+LAYOUT: Final = 9
 SILENT: Final = HOUR
 """A strand in which nobody has spoken for so long (ms) stands as bytes alone: most of what falls due in it has by then."""
 

@@ -28,7 +28,7 @@ class Panes:
         self.now = now
         self.first = first
         """Panes of earlier minutes have been forgotten. Nothing may be said of those any more: it would stand in their place."""
-        self.fresh: dict[int, Tally] = {}
+        self.fresh: dict[int, Counts] = {}
         """What has been counted since the last look. It may lie ahead, as a missed deadline does until an answer takes it back."""
         self.dirty: set[int] = set()
         """Minutes up to ``now`` whose record has changed since it was last taken."""
@@ -41,12 +41,12 @@ class Panes:
         for minute in self.held_between(now - WINDOWS[-1][1], now):
             self._into_windows(minute, unpack(by_minute[minute]))
 
-    def at(self, minute: int) -> Tally:
+    def at(self, minute: int) -> Counts:
         """Return where to count what happens in a minute."""
-        tally = self.fresh.get(minute)
-        if tally is None:
-            tally = self.fresh[minute] = Tally()
-        return tally
+        counts = self.fresh.get(minute)
+        if counts is None:
+            counts = self.fresh[minute] = {}
+        return counts
 
     def earliest(self) -> int | None:
         """Return the earliest minute that has a pane; None if none has."""
@@ -64,10 +64,9 @@ class Panes:
     def merge(self) -> None:
         """Bring what has been counted into panes and windows."""
         by_minute, now = self.by_minute, self.now
-        for minute, tally in self.fresh.items():
+        for minute, counts in self.fresh.items():
             if minute < self.first:
                 continue
-            counts = tally.counts()
             if counts:
                 packed = by_minute.get(minute)
                 pane = counts if packed is None else add_all(unpack(packed), counts)

@@ -9,14 +9,16 @@ from schemas import rows
 from streams.metrics.alerts import PAST_TARGET, SEVERITIES
 from streams.metrics.calendars import Calendar
 from streams.metrics.counters import (
+    BAND,
+    FIRST,
     FOLLOWERS,
+    NEXT,
     PANE_COUNTERS,
     UNANSWERED,
     UNTIMED,
     Counts,
     Tally,
     add_all,
-    by_band,
 )
 from streams.metrics.episodes import Episode
 from streams.metrics.histogram import quantiles
@@ -72,44 +74,39 @@ def turn_row(account: str, turn: Turn, calendar: Calendar | None, version: int, 
 
 def pane_row(account: str, minute: int, tally: Tally, version: int) -> bytes:
     """Return the ``pane`` of a minute since 1970; without counts, one that says that nothing stands there any more."""
-    first, following = sorted(tally.first), sorted(tally.following)
-    fields = [
-        account,
-        minute * MINUTE,
-        *tally.counters[: len(PANE_COUNTERS)],
-        first,
-        [tally.first[bucket] for bucket in first],
-        following,
-        [tally.following[bucket] for bucket in following],
-        version,
-    ]
-    return _pane(*fields)
+    fields = [account, minute * MINUTE, *tally.counters[: len(PANE_COUNTERS)]]
+    for histogram in (tally.histograms[FIRST], tally.histograms[NEXT]):
+        buckets = sorted(histogram)
+        fields += (buckets, [histogram[bucket] for bucket in buckets])
+    return _pane(*fields, version)
 
 
 def rolling_row(account: str, window: str, minute: int, tally: Tally, gauges: Gauges) -> bytes:
     """Return the ``rolling`` row of a window that ends with ``minute``."""
+    first, following = tally.histograms[FIRST], tally.histograms[NEXT]
     fields = [
         account,
         window,
         minute * MINUTE,
         *tally.counters,
-        *quantiles(add_all(dict(tally.first), tally.following), (0.5, 0.9, 0.99)),
-        *quantiles(tally.first, (0.5,)),
-        *quantiles(tally.following, (0.5,)),
-        *_bands(tally.bands),
+        *quantiles(add_all(dict(first), following), (0.5, 0.9, 0.99)),
+        *quantiles(first, (0.5,)),
+        *quantiles(following, (0.5,)),
+        *_bands(tally.histograms[BAND + 1 :]),
         *gauges,
     ]
     return _rolling(*fields)
 
 
-def _bands(counts: Counts) -> list[list[int]]:
+def _bands(histograms: list[Counts]) -> list[list[int]]:
     """Return followers, turns, turns answered, and the median of their response times in ms, each for all bands with turns."""
     columns: list[list[int]] = [[], [], [], []]
-    for band, turns in by_band(counts).items():
-        total, waiting = sum(turns.values()), turns.pop(UNANSWERED, 0)
-        turns.pop(UNTIMED, None)
-        (median,) = quantiles(turns, (0.5,))
-        row = (FOLLOWERS[band - 1], total, total - waiting, -1 if median is None else round(1000 * median))
+    for followers, histogram in zip(FOLLOWERS, histograms, strict=True):
+        if not histogram:
+            continue
+        turns, waiting = sum(histogram.values()), histogram.get(UNANSWERED, 0)
+        (median,) = quantiles(histogram, (0.5,), leaving_out=waiting + histogram.get(UNTIMED, 0))
+        row = (followers, turns, turns - waiting, -1 if median is None else round(1000 * median))
         for column, value in zip(columns, row, strict=True):
             column.append(value)
     return columns

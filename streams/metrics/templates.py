@@ -8,7 +8,7 @@ from bisect import bisect_left, insort
 from collections.abc import Sequence
 from typing import Final
 
-from streams.metrics.counters import TEMPLATED_REPLIES
+from streams.metrics.counters import TEMPLATED_REPLIES, add_one
 from streams.metrics.panes import WINDOWS, Panes
 
 _BESIDES: Final = (-1, -1, 2)
@@ -31,7 +31,7 @@ class Templates:
             insort(minutes, minute)
         elif minute in minutes:
             minutes.remove(minute)
-        panes.at(minute).counters[TEMPLATED_REPLIES] += sign
+        add_one(panes.at(minute), TEMPLATED_REPLIES, sign)
         after = minutes[: -len(_BESIDES) - 1 : -1]
         if before != after:
             _count(panes, before, -1)
@@ -49,4 +49,4 @@ class Templates:
 
 def _count(panes: Panes, latest: Sequence[int], sign: int) -> None:
     for minute, amount in zip(latest, _BESIDES, strict=False):
-        panes.at(minute).counters[TEMPLATED_REPLIES] += sign * amount
+        add_one(panes.at(minute), TEMPLATED_REPLIES, sign * amount)

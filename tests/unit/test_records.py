@@ -2,7 +2,7 @@
 
 from schemas.codec import decode
 from streams.cycle import messages
-from streams.metrics.counters import PANE_COUNTERS, UNANSWERED, UNTIMED, WINDOW_COUNTERS, Tally, in_band
+from streams.metrics.counters import BAND, FIRST, NEXT, PANE_COUNTERS, UNANSWERED, UNTIMED, WINDOW_COUNTERS, Tally
 from streams.metrics.histogram import seconds_of
 from streams.metrics.records import pane_row, rolling_row
 
@@ -10,15 +10,10 @@ from streams.metrics.records import pane_row, rolling_row
 def _tally() -> Tally:
     tally = Tally()
     tally.counters = list(range(100, 100 + len(tally.counters)))
-    tally.first, tally.following = {105: 1, 100: 3}, {200: 2}
-    tally.bands = {
-        in_band(3, 300): 3,
-        in_band(3, UNTIMED): 4,
-        in_band(3, UNANSWERED): 5,
-        in_band(1, 200): 1,
-        in_band(1, 100): 1,
-        in_band(4, UNANSWERED): 2,
-    }
+    tally.histograms[FIRST], tally.histograms[NEXT] = {105: 1, 100: 3}, {200: 2}
+    tally.histograms[BAND + 1] = {200: 1, 100: 1}
+    tally.histograms[BAND + 3] = {300: 3, UNTIMED: 4, UNANSWERED: 5}
+    tally.histograms[BAND + 4] = {UNANSWERED: 2}
     return tally
 
 
