@@ -370,7 +370,7 @@ class Account:
             or self.withdrawn
             or self.reactions.by_post
             or self.spikes.history
-            or self.panes.by_minute
+            or self.panes
         ):
             wake = min(wake, self.forget_at())
         return wake
@@ -435,7 +435,7 @@ class Account:
     def say_panes(self, version: int, facts: Facts) -> None:
         """Append the panes that have changed."""
         panes = self.panes
-        facts.panes += [pane_row(self.name, minute, panes.of(minute), version) for minute in panes.take_dirty()]
+        facts.panes += [pane_row(self.name, minute, panes.counts(minute), version) for minute in panes.take_dirty()]
 
     def say_rolling(self, version: int, facts: Facts, *, also_empty: bool) -> None:
         """Append the rolling rows as of the clock's minute, those of empty windows if asked for."""

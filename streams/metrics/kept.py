@@ -41,7 +41,7 @@ def pack(state: Account) -> bytes:
     strands = msgspec.Raw(_ARRAY + len(kept).to_bytes(4, "big") + b"".join(kept))
     loose = [message.row() for message in state.messages.loose.values()]
     messages = strands, loose, state.withdrawn, state.contacts, state.templates.minutes
-    numbers = state.panes.by_minute, state.reactions.by_post, state.followers
+    numbers = state.panes.close(), state.reactions.by_post, state.followers
     spikes = state.spikes.since, state.spikes.history, state.spikes.rows()
     return encode(((state.clock, state.ahead), *messages, *numbers, spikes, state.slow.rows()))
 

@@ -2,7 +2,7 @@
 
 What an event contributes waits in ``fresh`` until somebody looks, so a count costs one addition however many windows hold
 it. No window is ever summed anew: what enters is added and what leaves is taken away. Panes are kept as bytes, since
-an account that is busy every minute has 20,000 of them and looks at few.
+an account that is busy every minute has 20,000 of them and looks at few; one that changes is open until the next checkpoint.
 """
 
 from typing import Final
@@ -20,16 +20,31 @@ SETTLED: Final = 6 * 1440
 class Panes:
     """The panes of one account, by minute since 1970, and its windows as of the minute ``now``."""
 
-    __slots__ = ("_earliest", "_longest_first", "by_minute", "dirty", "first", "fresh", "now", "revised", "windows")
+    __slots__ = (
+        "_earliest",
+        "_longest_first",
+        "_open",
+        "_packed",
+        "dirty",
+        "first",
+        "fresh",
+        "now",
+        "revised",
+        "windows",
+    )
 
-    def __init__(self, by_minute: dict[int, bytes], now: int, first: int) -> None:
-        self.by_minute = by_minute
+    def __init__(self, packed: dict[int, bytes], now: int, first: int) -> None:
+        """Take over what :meth:`close` returned."""
+        self._packed = packed
         """Packed counts, none of them empty."""
+        self._open: dict[int, Counts] = {}
+        """The others."""
         self.now = now
         self.first = first
         """Panes of earlier minutes have been forgotten. Nothing may be said of those any more: it would stand in their place."""
         self.fresh: dict[int, Counts] = {}
-        """What has been counted since the last look. It may lie ahead, as a missed deadline does until an answer takes it back."""
+        """What has been counted up to ``now`` since the last look. What lies ahead, as a missed deadline does until an answer
+        takes it back, is in no window and goes to its pane at once."""
         self.dirty: set[int] = set()
         """Minutes up to ``now`` whose record has changed since it was last taken."""
         self.revised = 0
@@ -39,47 +54,50 @@ class Panes:
         self._longest_first = [(length, window) for (_, length), window in zip(WINDOWS, self.windows, strict=True)]
         self._longest_first.reverse()
         for minute in self.held_between(now - WINDOWS[-1][1], now):
-            self._into_windows(minute, unpack(by_minute[minute]))
+            self._into_windows(minute, self.counts(minute))
+
+    def __bool__(self) -> bool:
+        """Say whether any minute has a pane."""
+        return bool(self._packed) or any(self._open.values())
 
     def at(self, minute: int) -> Counts:
         """Return where to count what happens in a minute."""
+        if minute > self.now:
+            return self._opened(minute)
         counts = self.fresh.get(minute)
         if counts is None:
             counts = self.fresh[minute] = {}
         return counts
 
+    def counts(self, minute: int) -> Counts:
+        """Return what a minute had counted at the last look; not to be changed."""
+        counts = self._open.get(minute)
+        if counts is None:
+            packed = self._packed.get(minute)
+            counts = {} if packed is None else unpack(packed)
+        return counts
+
     def earliest(self) -> int | None:
         """Return the earliest minute that has a pane; None if none has."""
-        if self._earliest is None or self._earliest not in self.by_minute:
-            self._earliest = min(self.by_minute, default=None)
+        if self._earliest is None or not self._holds(self._earliest):
+            self._earliest = min(self.minutes(), default=None)
         return self._earliest
 
-    def of(self, minute: int) -> Tally:
-        """Return what a minute has counted up to the last look."""
-        tally, packed = Tally(), self.by_minute.get(minute)
-        if packed is not None:
-            tally.add(unpack(packed), 1)
-        return tally
+    def minutes(self) -> list[int]:
+        """Return every minute that has a pane."""
+        return [*self._packed, *[minute for minute, counts in self._open.items() if counts]]
 
     def merge(self) -> None:
         """Bring what has been counted into panes and windows."""
-        by_minute, now = self.by_minute, self.now
         for minute, counts in self.fresh.items():
             if minute < self.first:
                 continue
             if counts:
-                packed = by_minute.get(minute)
-                pane = counts if packed is None else add_all(unpack(packed), counts)
-                if pane:
-                    by_minute[minute] = pack(pane)
-                    if self._earliest is not None and minute < self._earliest:
-                        self._earliest = minute
-                else:
-                    del by_minute[minute]
+                add_all(self._opened(minute), counts)
                 self._into_windows(minute, counts)
-                self.revised += minute < now - SETTLED
+                self.revised += minute < self.now - SETTLED
             # what came to nothing is said as well: an owner before this one may have said otherwise in between
-            if minute <= now and (not counts or in_pane(counts)):
+            if not counts or in_pane(counts):
                 self.dirty.add(minute)
         self.fresh.clear()
 
@@ -90,9 +108,9 @@ class Panes:
         before, self.now = self.now, now
         for length, window in self._longest_first:
             for minute in self.held_between(before - length, min(now - length, before)):
-                window.add(unpack(self.by_minute[minute]), -1)
+                window.add(self.counts(minute), -1)
         for minute in self.held_between(before, now):
-            counts = unpack(self.by_minute[minute])
+            counts = self.counts(minute)
             self._into_windows(minute, counts)
             if in_pane(counts):
                 self.dirty.add(minute)
@@ -108,12 +126,29 @@ class Panes:
     def forget(self, minute: int) -> None:
         """Drop the panes before ``minute``; no window holds them and no record of them is owed."""
         self.first = minute
-        for old in [held for held in self.by_minute if held < minute]:
-            del self.by_minute[old]
+        packed = self.close()
+        for old in [held for held in packed if held < minute]:
+            del packed[old]
+
+    def close(self) -> dict[int, bytes]:
+        """Return all panes as they are kept, by minute."""
+        for minute, counts in self._open.items():
+            if counts:
+                self._packed[minute] = pack(counts)
+        self._open.clear()
+        return self._packed
+
+    def _opened(self, minute: int) -> Counts:
+        """Return the pane of a minute, to be changed."""
+        counts = self._open.get(minute)
+        if counts is None:
+            packed = self._packed.pop(minute, None)
+            counts = self._open[minute] = {} if packed is None else unpack(packed)
+            if self._earliest is not None and minute < self._earliest:
+                self._earliest = minute
+        return counts
 
     def _into_windows(self, minute: int, counts: Counts) -> None:
-        if minute > self.now:
-            return
         for length, window in self._longest_first:
             if minute <= self.now - length:
                 break
@@ -121,6 +156,9 @@ class Panes:
 
     def held_between(self, after: int, upto: int) -> list[int]:
         """Return the minutes in (after, upto] that have a pane, looking at whichever is fewer."""
-        if upto - after < len(self.by_minute):
-            return [minute for minute in range(after + 1, upto + 1) if minute in self.by_minute]
-        return [minute for minute in self.by_minute if after < minute <= upto]
+        if upto - after < len(self._packed) + len(self._open):
+            return [minute for minute in range(after + 1, upto + 1) if self._holds(minute)]
+        return [minute for minute in self.minutes() if after < minute <= upto]
+
+    def _holds(self, minute: int) -> bool:
+        return minute in self._packed or bool(self._open.get(minute))

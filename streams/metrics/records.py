@@ -72,8 +72,10 @@ def turn_row(account: str, turn: Turn, calendar: Calendar | None, version: int, 
     )
 
 
-def pane_row(account: str, minute: int, tally: Tally, version: int) -> bytes:
+def pane_row(account: str, minute: int, counts: Counts, version: int) -> bytes:
     """Return the ``pane`` of a minute since 1970; without counts, one that says that nothing stands there any more."""
+    tally = Tally()
+    tally.add(counts, 1)
     fields = [account, minute * MINUTE, *tally.counters[: len(PANE_COUNTERS)]]
     for histogram in (tally.histograms[FIRST], tally.histograms[NEXT]):
         buckets = sorted(histogram)

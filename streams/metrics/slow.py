@@ -6,7 +6,7 @@ The hour up to each minute is looked at once that minute is over. It costs two c
 from itertools import pairwise
 from typing import Final
 
-from streams.metrics.counters import FIRST, NEXT, RESPONSE_SAMPLES, SLA_MET, SLA_MISSED, Tally, add_all, unpack
+from streams.metrics.counters import FIRST, NEXT, RESPONSE_SAMPLES, SLA_MET, SLA_MISSED, Tally, add_all
 from streams.metrics.episodes import Episodes
 from streams.metrics.histogram import quantiles
 from streams.metrics.panes import WINDOWS, Panes
@@ -52,8 +52,7 @@ class Slow(Episodes):
         for minute, following in pairwise(turning):
             self._judge(hour, minute, following - 1, response_p90, sla)
             for changed, sign in ((following - _HOUR, -1), (following, 1)):
-                if changed in panes.by_minute:
-                    hour.add(unpack(panes.by_minute[changed]), sign)
+                hour.add(panes.counts(changed), sign)
         return hour
 
     def _judge(self, hour: Tally, minute: int, last: int, response_p90: int, sla: float) -> None:

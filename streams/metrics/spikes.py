@@ -67,7 +67,7 @@ class Spikes(Episodes):
             few = upto == now + 1 and latest[MENTIONS] < AT_LEAST and latest[OPT_OUTS] < AT_LEAST
             if few or not sensitivity or self._weeks(panes, _quarter(upto - 1)) < WARM_UP:
                 return
-        held = [(minute, unpack(panes.by_minute[minute])) for minute in panes.held_between(now - LENGTH, upto - 1)]
+        held = [(minute, panes.counts(minute)) for minute in panes.held_between(now - LENGTH, upto - 1)]
         for number in SERIES:
             counts = {minute: pane[number] for minute, pane in held if number in pane}
             near = {later for minute in counts for later in range(max(minute, now), min(minute + LENGTH, upto))}
@@ -113,14 +113,14 @@ class Spikes(Episodes):
         oldest = now // LENGTH - WEEKS * _QUARTERS_A_WEEK - 2
         for quarter in [quarter for quarter in self.history if quarter < oldest]:
             del self.history[quarter]
-        minutes = [minute for minute in panes.by_minute if minute < before]
+        minutes = [minute for minute in panes.minutes() if minute < before]
         if self.since is None and minutes:
             self.since = min(minutes)
         kept: dict[int, Counts] = {}
         for minute in minutes:
             quarter = minute // LENGTH
             if quarter >= oldest:
-                pane = unpack(panes.by_minute[minute])
+                pane = panes.counts(minute)
                 add_all(kept.setdefault(quarter, {}), {number: pane[number] for number in SERIES if number in pane})
         for quarter, counts in kept.items():
             if counts:
@@ -132,9 +132,7 @@ class Spikes(Episodes):
         packed = self.history.get(quarter)
         count = 0 if packed is None else unpack(packed).get(number, 0)
         for minute in range(max(quarter * LENGTH, panes.first), (quarter + 1) * LENGTH):
-            packed = panes.by_minute.get(minute)
-            if packed is not None:
-                count += unpack(packed).get(number, 0)
+            count += panes.counts(minute).get(number, 0)
         return count
 
     def _note(self, number: int, minute: int, value: int, usual: Usual) -> None:

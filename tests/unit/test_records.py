@@ -2,19 +2,32 @@
 
 from schemas.codec import decode
 from streams.cycle import messages
-from streams.metrics.counters import BAND, FIRST, NEXT, PANE_COUNTERS, UNANSWERED, UNTIMED, WINDOW_COUNTERS, Tally
+from streams.metrics.counters import (
+    BAND,
+    FIRST,
+    NEXT,
+    PANE_COUNTERS,
+    UNANSWERED,
+    UNTIMED,
+    WINDOW_COUNTERS,
+    Tally,
+    in_bucket,
+)
 from streams.metrics.histogram import seconds_of
 from streams.metrics.records import pane_row, rolling_row
 
-
-def _tally() -> Tally:
-    tally = Tally()
-    tally.counters = list(range(100, 100 + len(tally.counters)))
-    tally.histograms[FIRST], tally.histograms[NEXT] = {105: 1, 100: 3}, {200: 2}
-    tally.histograms[BAND + 1] = {200: 1, 100: 1}
-    tally.histograms[BAND + 3] = {300: 3, UNTIMED: 4, UNANSWERED: 5}
-    tally.histograms[BAND + 4] = {UNANSWERED: 2}
-    return tally
+_COUNTS = {
+    **{number: 100 + number for number in range(len(PANE_COUNTERS) + len(WINDOW_COUNTERS))},
+    in_bucket(FIRST, 105): 1,
+    in_bucket(FIRST, 100): 3,
+    in_bucket(NEXT, 200): 2,
+    in_bucket(BAND + 1, 200): 1,
+    in_bucket(BAND + 1, 100): 1,
+    in_bucket(BAND + 3, 300): 3,
+    in_bucket(BAND + 3, UNTIMED): 4,
+    in_bucket(BAND + 3, UNANSWERED): 5,
+    in_bucket(BAND + 4, UNANSWERED): 2,
+}
 
 
 def _decoded(record: str, row: bytes) -> dict[str, object]:
@@ -24,7 +37,7 @@ def _decoded(record: str, row: bytes) -> dict[str, object]:
 
 
 def test_each_count_of_a_pane_is_under_its_name() -> None:
-    assert _decoded("pane", pane_row("x:1", 2, _tally(), 9)) == {
+    assert _decoded("pane", pane_row("x:1", 2, _COUNTS, 9)) == {
         "account": "x:1",
         "minute": 120_000,
         **{name: 100 + number for number, name in enumerate(PANE_COUNTERS)},
@@ -37,7 +50,9 @@ def test_each_count_of_a_pane_is_under_its_name() -> None:
 
 
 def test_each_count_of_a_window_is_under_its_name() -> None:
-    row = _decoded("rolling", rolling_row("x:1", "1h", 2, _tally(), (11, 12, 13, 14, None, 9)))
+    tally = Tally()
+    tally.add(_COUNTS, 1)
+    row = _decoded("rolling", rolling_row("x:1", "1h", 2, tally, (11, 12, 13, 14, None, 9)))
     quantiles = {name: row.pop(name) for name in [name for name in row if name.endswith(("p50", "p90", "p99"))]}
     assert row == {
         "account": "x:1",
