@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 DOUBLE: Final = struct.Struct("<d")
 FLOAT: Final = struct.Struct("<f")
 _LONG_BITS: Final = 64
-_TWO_GROUPS: Final = 1 << 14
 
 
 class UnusualError(Exception):
@@ -29,18 +28,9 @@ class UnusualError(Exception):
 
 def varint(value: int) -> bytes:
     """Return a number of any size, not negative, in base 128 with the least significant group first."""
-    out = bytearray()
-    while value > 0x7F:  # noqa: PLR2004 - seven bits a byte
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-_LAST: Final = [varint(number) for number in range(_TWO_GROUPS)]
-"""The bytes of one or two groups that nothing follows."""
-_FOLLOWED: Final = [bytes((number & 0x7F | 0x80, number >> 7 | 0x80)) for number in range(_TWO_GROUPS)]
-"""The bytes of two groups that others follow."""
+    out = BytesWriter()
+    _write_varint(out, value)
+    return out.getvalue()
 
 
 def avro_long(value: int) -> bytes:
@@ -51,17 +41,18 @@ def avro_long(value: int) -> bytes:
 
 
 def write_long(out: BytesWriter, value: int) -> None:
-    """Write a long, two groups at a time. Raises OverflowError."""
+    """Write a long. Raises OverflowError."""
     number = value << 1 if value >= 0 else ~(value << 1)
-    if number < _TWO_GROUPS:
-        out.write(_LAST[number])
-        return
     if number >> _LONG_BITS:
         raise OverflowError(f"{value} does not fit in 64 bits")
-    while number >= _TWO_GROUPS:
-        out.write(_FOLLOWED[number & (_TWO_GROUPS - 1)])
-        number >>= 14
-    out.write(_LAST[number])
+    _write_varint(out, number)
+
+
+def _write_varint(out: BytesWriter, number: int) -> None:
+    while number > 0x7F:  # noqa: PLR2004 - seven bits a byte
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
 
 
 def write_bytes(out: BytesWriter, data: bytes) -> None:
