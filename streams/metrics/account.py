@@ -125,7 +125,7 @@ class Account:
         """Take in a strand of a checkpoint, which says ``row``."""
         for turn in self.messages.hold(strand, row):
             if turn.waits:
-                self.waiting.add(turn)
+                self.waiting.add(turn, strand)
 
     # -- events ----------------------------------------------------------------------------------------------------------
 
@@ -211,7 +211,7 @@ class Account:
             return
         if turn.id == message.id:
             count_turn(self.panes, turn, 1)
-            self.waiting.add(turn)
+            self.waiting.add(turn, strand)
         elif turn.reply_id == message.id:
             count_answer(self.panes, turn, 1)
             self._close(turn, turn.answered_at or 0)
@@ -244,13 +244,13 @@ class Account:
                     turn.escalation, turn.expired = was.escalation, was.expired
                 if was.row() == turn.row():
                     if turn.waits:
-                        self.waiting.add(turn)
+                        self.waiting.add(turn, strand)
                     continue
                 count_turn(self.panes, was, -1)
             count_turn(self.panes, turn, 1)
             self.changed[turn.id] = (turn, True)
             if turn.waits:
-                self.waiting.add(turn)
+                self.waiting.add(turn, strand)
             else:
                 self._close(was or turn, turn.answered_at or 0)
         for turn in old.values():
@@ -296,8 +296,8 @@ class Account:
     def _fall_due(self, clock: int) -> None:
         """Let every turn escalate or expire whose time has come."""
         expiry, calendar = self.targets.expiry, self.targets.calendar
-        for turn_id in self.waiting.due(clock):
-            turn = self.messages.turn(turn_id)
+        for wait in self.waiting.due(clock):
+            turn = wait.turn()
             end, when = turn.opened_at + expiry, next_at(turn, expiry, calendar)
             while when <= clock and when < end:
                 turn.escalation += 1
@@ -310,7 +310,7 @@ class Account:
                 self.changed[turn.id] = (turn, True)
                 self._close(turn, end)
             else:
-                self.waiting.add(turn)
+                self.waiting.go_on(wait, turn)
 
     # -- time ------------------------------------------------------------------------------------------------------------
 

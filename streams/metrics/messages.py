@@ -57,13 +57,6 @@ class Messages:
         """Return when a message was published, ms; None if it is not held."""
         return self.message(post).at if post in self.where else None
 
-    def turn(self, turn_id: str) -> Turn:
-        """Return a turn that is held; it has the id of its first message."""
-        strand = self.where[turn_id]
-        if strand is None:
-            raise KeyError(turn_id)
-        return strand.turn(turn_id)
-
     def is_answered(self, post: str) -> bool:
         """Say whether a reply to a post is held."""
         return post in self._answers

@@ -8,29 +8,38 @@ next: most turns have been answered by then. The oldest is looked for only after
 from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mypy_extensions import mypyc_attr
 
 from streams.metrics.alerts import PAST_TARGET, next_at
 from streams.metrics.targets import MINUTE, Targets
-from streams.metrics.threads import NOBODY, Turn
+from streams.metrics.threads import NOBODY, Strand, Turn
 
 if TYPE_CHECKING:
     from mypy_extensions import i64
 
+_NEVER: Final = -1
+
 
 @mypyc_attr(acyclic=True)
 class Wait:
-    """One that waits: of its turn, what is counted here. The turn itself may be bytes meanwhile (:class:`Strand`)."""
+    """One that waits: of its turn, what is counted here. The turn itself may be bytes meanwhile."""
 
-    __slots__ = ("escalation", "falls_due", "opened_at")
+    __slots__ = ("_strand", "escalation", "falls_due", "id", "opened_at")
 
-    def __init__(self, opened_at: int, escalation: int, falls_due: int) -> None:
-        self.opened_at: i64 = opened_at
-        self.escalation: i64 = escalation
-        self.falls_due: i64 = falls_due
-        """The clock at which the turn escalates or expires next."""
+    def __init__(self, turn: Turn, strand: Strand) -> None:
+        self._strand = strand
+        self.id = turn.id
+        """The turn's."""
+        self.opened_at: i64 = turn.opened_at
+        self.escalation: i64 = NOBODY
+        self.falls_due: i64 = _NEVER
+        """The clock at which the turn escalates or expires next, unless it has been taken out for that or waits no longer."""
+
+    def turn(self) -> Turn:
+        """Return the turn."""
+        return self._strand.turn(self.id)
 
 
 class Waiting:
@@ -44,7 +53,7 @@ class Waiting:
         """(when, turn): what falls due up to the end of the minute ``_minute``, as a heap. What no longer holds is dropped when it
         comes to the top."""
         self._minute = 0
-        self._later: dict[int, list[str]] = {}
+        self._later: dict[int, list[Wait]] = {}
         """The turns that fall due later, by the minute in which they do, unless they have been answered since."""
         self._minutes: list[int] = []
         """Those minutes, as a heap."""
@@ -53,40 +62,45 @@ class Waiting:
         self._at_risk = 0
         self._breached = 0
 
-    def add(self, turn: Turn) -> None:
-        """Note that a turn waits, or that it is another or has escalated since."""
+    def add(self, turn: Turn, strand: Strand) -> None:
+        """Note that a turn of a strand waits, or that it is another since."""
         self.discard(turn.id)
+        wait = self._waits[turn.id] = Wait(turn, strand)
+        if self._oldest is not None and turn.opened_at < self._oldest:
+            self._oldest = turn.opened_at
+        self.go_on(wait, turn)
+
+    def go_on(self, wait: Wait, turn: Turn) -> None:
+        """Note that a turn that had fallen due goes on waiting, as it stands now."""
+        self._count(wait.escalation, -1)
+        self._count(turn.escalation, 1)
         falls_due = next_at(turn, self._expiry, self._calendar)
-        self._waits[turn.id] = Wait(turn.opened_at, turn.escalation, falls_due)
+        wait.escalation, wait.falls_due = turn.escalation, falls_due
         minute = falls_due // MINUTE
         later = self._later.get(minute)
         if later is not None:
-            later.append(turn.id)
+            later.append(wait)
         elif minute <= self._minute:
             heappush(self._next, (falls_due, turn.id))
         else:
-            self._later[minute] = [turn.id]
+            self._later[minute] = [wait]
             heappush(self._minutes, minute)
-        if self._oldest is not None and turn.opened_at < self._oldest:
-            self._oldest = turn.opened_at
-        if turn.escalation != NOBODY:
-            self._count(turn.escalation, 1)
 
     def discard(self, turn_id: str) -> None:
         """Note that a turn no longer waits, if it did."""
         wait = self._waits.pop(turn_id, None)
         if wait is None:
             return
-        if wait.escalation != NOBODY:
-            self._count(wait.escalation, -1)
+        self._count(wait.escalation, -1)
+        wait.falls_due = _NEVER
         if wait.opened_at == self._oldest:
             self._oldest = None
 
     def _count(self, escalation: int, sign: int) -> None:
-        if escalation < PAST_TARGET:
-            self._at_risk += sign
-        else:
+        if escalation >= PAST_TARGET:
             self._breached += sign
+        elif escalation != NOBODY:
+            self._at_risk += sign
 
     def next_at(self) -> int | None:
         """Return when something falls due next; None: nobody waits."""
@@ -101,19 +115,19 @@ class Waiting:
             if not self._minutes:
                 return None
             self._minute = heappop(self._minutes)
-            for turn_id in self._later.pop(self._minute):
-                wait = waits.get(turn_id)
-                if wait is not None and wait.falls_due // MINUTE == self._minute:
-                    self._next.append((wait.falls_due, turn_id))
+            for wait in self._later.pop(self._minute):
+                if wait.falls_due // MINUTE == self._minute:
+                    self._next.append((wait.falls_due, wait.id))
             heapify(self._next)
 
-    def due(self, clock: int) -> list[str]:
-        """Take out the turns that have fallen due by ``clock``; return their ids."""
-        found: list[str] = []
+    def due(self, clock: int) -> list[Wait]:
+        """Take out what has fallen due by ``clock``; each is to :meth:`go_on`, or to be discarded."""
+        found: list[Wait] = []
         while (when := self.next_at()) is not None and when <= clock:
             _, turn_id = heappop(self._next)
-            self.discard(turn_id)
-            found.append(turn_id)
+            wait = self._waits[turn_id]
+            wait.falls_due = _NEVER
+            found.append(wait)
         return found
 
     def gauges(self) -> tuple[int, int, int, int | None]:
