@@ -74,8 +74,21 @@ class Message:
 
     def row(self) -> Row:
         """Return what is kept."""
-        where = (self.homed, self.contact, self.place, self.thread, self.settled, self.marked, self.rule)
-        return (self.id, self.at, self.kind, self.parent, *where, self.band, self.template)
+        return (
+            self.id,
+            self.at,
+            self.kind,
+            self.parent,
+            self.homed,
+            self.contact,
+            self.place,
+            self.thread,
+            self.settled,
+            self.marked,
+            self.rule,
+            self.band,
+            self.template,
+        )
 
     @staticmethod
     def from_row(row: Row) -> "Message":
@@ -131,9 +144,22 @@ class Turn:
 
     def row(self) -> Row:
         """Return what is kept; equal for turns of a strand that say the same."""
-        answer = (self.messages, self.answered_at, self.reply_id, self.skewed, self.automated_at)
-        rest = (self.expired, self.escalation, self.calendar, self.rule, self.band)
-        return (self.id, self.ordinal, self.opened_at, self.due_at, *answer, *rest)
+        return (
+            self.id,
+            self.ordinal,
+            self.opened_at,
+            self.due_at,
+            self.messages,
+            self.answered_at,
+            self.reply_id,
+            self.skewed,
+            self.automated_at,
+            self.expired,
+            self.escalation,
+            self.calendar,
+            self.rule,
+            self.band,
+        )
 
     @staticmethod
     def from_row(row: Row, strand: "Strand") -> "Turn":
