@@ -10,7 +10,7 @@ from schemas.topics import LARGEST_CHECKPOINT, MEBIBYTE
 from streams import kafka, pipeline, telemetry
 from streams.checkpoint import Checkpoints
 from streams.config import Settings
-from streams.connection import faust_credentials, kafka_options
+from streams.connection import METADATA_AGE_MS, faust_credentials, kafka_options
 from streams.errors import EXIT_RESTART, broker_refusal
 from streams.faust_repairs import App, Worker
 from streams.metrics.model import Model, State
@@ -68,6 +68,8 @@ def _build(settings: Settings, model: Model[State]) -> tuple[App, Checkpoints[St
         broker_request_timeout=15.0,
         stream_wait_empty=False,
         stream_recovery_delay=0.0,
+        consumer_metadata_max_age_ms=METADATA_AGE_MS,
+        producer_metadata_max_age_ms=METADATA_AGE_MS,
         # -- nothing is resumed by Faust's commit, but those who publish much wait for it
         broker_commit_interval=0.5,
         # -- throughput: acknowledged by all replicas, gathered for a moment

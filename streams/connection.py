@@ -27,12 +27,18 @@ FRESH: Final = 0.8
 """A token is asked for anew when this share of its life is over."""
 
 
+METADATA_AGE_MS: Final = 5_000
+"""How old a client's picture of the cluster may be. A broker that has just started can deny a topic for a moment: whoever leads
+a consumer group then gives nobody its partitions, and only a newer picture makes it think again. Clients' own: 5 minutes."""
+
+
 def kafka_options(settings: Settings) -> dict[str, Any]:
     """Return the arguments that every aiokafka client of this plant is made with. Raises :class:`SettingsError`."""
     options: dict[str, Any] = {
         "bootstrap_servers": settings.bootstrap_servers,
         "security_protocol": settings.security_protocol,
         "ssl_context": _ssl_context(settings),
+        "metadata_max_age_ms": METADATA_AGE_MS,
     }
     if settings.security_protocol.startswith("SASL"):
         options |= _login(settings)

@@ -3,14 +3,17 @@
 import asyncio
 import time
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 from confluent_kafka import Producer
 
 from schemas import codec
 from schemas.topics import LARGEST_CHECKPOINT
 from streams import kafka as streams_kafka
-from streams.config import load_settings
+from streams.config import Settings, load_settings
+from streams.connection import METADATA_AGE_MS, kafka_options
 from streams.envelope import Checkpoint, Stored, account_key, new_epoch
 from streams.errors import EXIT_USAGE
 from streams.interactions import interaction
@@ -50,6 +53,24 @@ def test_outputs_are_those_of_one_sequential_pass_through_kill_9_and_sigterm(kaf
     verdict_again = judge(settings, streams_kafka.covered(settings))
     assert verdict_again.faults() == {}
     assert verdict_again.letters == verdict.letters, "nothing is replayed"
+
+
+@pytest.mark.kafka
+def test_who_was_given_nothing_is_given_partitions_once_the_topic_is_there(kafka: Kafka) -> None:
+    """So it is for a worker or a sink that joins while a broker that has just started does not know the topic yet."""
+    asyncio.run(_given_in_time(load_settings(brokers=kafka.brokers, topic_prefix=f"late-{uuid4().hex[:8]}")))
+
+
+async def _given_in_time(settings: Settings) -> None:
+    topic = settings.topics.interactions.name
+    async with AIOKafkaConsumer(**kafka_options(settings), group_id=f"{topic}-readers") as consumer:
+        consumer.subscribe([topic])
+        await asyncio.sleep(2)
+        assert not consumer.assignment()
+        await asyncio.to_thread(streams_kafka.apply_topics, settings)
+        async with asyncio.timeout(3 * METADATA_AGE_MS / 1000):
+            while not consumer.assignment():  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.1)
 
 
 @pytest.mark.slow

@@ -30,7 +30,9 @@ def test_faust_and_the_other_clients_speak_alike(protocol: str) -> None:
         security_protocol=protocol, sasl_mechanism="SCRAM-SHA-512", sasl_username="u", sasl_password="p"
     )
     options = kafka_options(settings)
-    credentials = build_app(settings, Toy()).conf.broker_credentials
+    conf = build_app(settings, Toy()).conf
+    credentials = conf.broker_credentials
+    assert options["metadata_max_age_ms"] == conf.consumer_metadata_max_age_ms == conf.producer_metadata_max_age_ms
     assert options["security_protocol"] == protocol
     assert (options["ssl_context"] is not None) == ("SSL" in protocol)
     assert (credentials is None) == (protocol == "PLAINTEXT")
