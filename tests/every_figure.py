@@ -134,6 +134,8 @@ class Figures:
 def equal(found: object, wanted: object, within: float) -> bool:
     if found == wanted:
         return True
+    if isinstance(wanted, relationship_oracle.AnyOf):
+        return any(equal(found, value, within) for value in wanted.values)
     return (
         isinstance(wanted, float) and isinstance(found, float) and isclose(found, wanted, rel_tol=within, abs_tol=1e-9)
     )
