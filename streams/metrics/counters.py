@@ -138,12 +138,16 @@ class Tally:
             else:
                 add_one(histograms[number // _BUCKETS - 1], number % _BUCKETS, sign * amount)
 
-    def add_all(self, other: "Tally") -> None:
-        """Add another."""
-        for number, amount in enumerate(other.counters):
-            self.counters[number] += amount
-        for into, histogram in zip(self.histograms, other.histograms, strict=True):
-            add_all(into, histogram)
+    def response_times(self) -> Counts:
+        """Return first and next response times together, by bucket."""
+        return add_all(dict(self.histograms[FIRST]), self.histograms[NEXT])
+
+    def copy(self) -> "Tally":
+        """Return one that counts the same."""
+        tally = Tally()
+        tally.counters = self.counters[:]
+        tally.histograms = [dict(histogram) for histogram in self.histograms]
+        return tally
 
 
 def in_bucket(histogram: int, bucket: int) -> int:

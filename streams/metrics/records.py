@@ -18,7 +18,6 @@ from streams.metrics.counters import (
     UNTIMED,
     Counts,
     Tally,
-    add_all,
 )
 from streams.metrics.episodes import Episode
 from streams.metrics.histogram import quantiles
@@ -85,15 +84,14 @@ def pane_row(account: str, minute: int, counts: Counts, version: int) -> bytes:
 
 def rolling_row(account: str, window: str, minute: int, tally: Tally, gauges: Gauges) -> bytes:
     """Return the ``rolling`` row of a window that ends with ``minute``."""
-    first, following = tally.histograms[FIRST], tally.histograms[NEXT]
     fields = [
         account,
         window,
         minute * MINUTE,
         *tally.counters,
-        *quantiles(add_all(dict(first), following), (0.5, 0.9, 0.99)),
-        *quantiles(first, (0.5,)),
-        *quantiles(following, (0.5,)),
+        *quantiles(tally.response_times(), (0.5, 0.9, 0.99)),
+        *quantiles(tally.histograms[FIRST], (0.5,)),
+        *quantiles(tally.histograms[NEXT], (0.5,)),
         *_bands(tally.histograms[BAND + 1 :]),
         *gauges,
     ]

@@ -6,7 +6,7 @@ The hour up to each minute is looked at once that minute is over. It costs two c
 from itertools import pairwise
 from typing import Final
 
-from streams.metrics.counters import FIRST, NEXT, RESPONSE_SAMPLES, SLA_MET, SLA_MISSED, Tally, add_all
+from streams.metrics.counters import RESPONSE_SAMPLES, SLA_MET, SLA_MISSED, Tally
 from streams.metrics.episodes import Episodes
 from streams.metrics.histogram import quantiles
 from streams.metrics.panes import WINDOWS, Panes
@@ -44,8 +44,7 @@ class Slow(Episodes):
 
     def _skip(self, panes: Panes, upto: int, response_p90: int, sla: float) -> Tally:
         """Look at the minutes before the last one that is over, and return the hour up to that."""
-        now, hour = panes.now, Tally()
-        hour.add_all(panes.windows[_WINDOW])
+        now, hour = panes.now, panes.windows[_WINDOW].copy()
         held = panes.held_between(now - _HOUR, upto - 1)
         turns = {now, *held, *[minute + _HOUR for minute in held], upto - 1}
         turning = sorted([minute for minute in turns if now <= minute < upto])
@@ -59,7 +58,7 @@ class Slow(Episodes):
         """Note whether the hour up to a minute is slow; up to the minute ``last`` it stays the same."""
         counters = hour.counters
         if response_p90 and counters[RESPONSE_SAMPLES] >= AT_LEAST:
-            (value,) = quantiles(add_all(dict(hour.histograms[FIRST]), hour.histograms[NEXT]), (0.9,))
+            (value,) = quantiles(hour.response_times(), (0.9,))
             if value is not None and value * 1000 > response_p90:
                 self._note(RESPONSE_P90, minute, last, value, response_p90 / 1000)
         met = counters[SLA_MET]
