@@ -27,9 +27,8 @@ from streams.config import Settings
 from streams.connectors.publisher import BATCH_EVENTS, partition_of
 from streams.interactions import interaction
 from tests import kafka_broker
-from tests.benchmarks.parts import COMPILED, compiled
+from tests.benchmarks.parts import fastest
 from tests.plants import PARTITIONS, Rapport, own_settings
-from tests.processes import ROOT
 from tests.receivers import SECRETS, Station, station
 
 FILE: Final = """
@@ -119,7 +118,7 @@ async def told(settings: Settings, place: Path, accounts: int, waiting: int) -> 
         (place / "rapport.toml").write_text(FILE.format(url=hook.url, secret=place / "secret"))
         producer = Producer({"bootstrap.servers": settings.brokers, "linger.ms": 5, "log_level": 0})
         topic = settings.topics.interactions.name
-        source = COMPILED if compiled() else ROOT
+        source = fastest()
         with console.status(f"{accounts * waiting:,} people write"):
             messages = await asyncio.to_thread(crowd, producer, topic, accounts, waiting)
         worker = Rapport("worker", settings, place, source)

@@ -33,11 +33,11 @@ from streams.connectors.simulator import SimulatorOptions, simulate
 from streams.metrics.targets import HOUR
 from streams.progress import Progress
 from tests import kafka_broker
-from tests.benchmarks.parts import COMPILED, compiled
+from tests.benchmarks.parts import fastest
 from tests.clickhouse_front import Front
 from tests.clickhouse_server import make_tables
 from tests.plants import PARTITIONS, Rapport, own_settings
-from tests.processes import MEBIBYTE, ROOT, Process, free_port
+from tests.processes import MEBIBYTE, Process, free_port
 
 LEAST_ACCOUNTS: Final = 8
 RATE_OF_ACCOUNT: Final = 250
@@ -316,7 +316,7 @@ def _start(brokers: str, plan: Plan, directory: Path, stack: ExitStack) -> Plant
 
     def start(command: str, number: int = 0) -> Rapport:
         (home := directory / f"{command}-{number}").mkdir()
-        process = Rapport(command, settings, home, COMPILED if compiled() else ROOT)
+        process = Rapport(command, settings, home, fastest())
         stack.callback(process.kill)
         return process
 
